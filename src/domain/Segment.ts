@@ -1,0 +1,37 @@
+/**
+ * A segment is what one voice says between two cuts: committed text, which never changes, and open text, which may.
+ */
+import type { EndCause } from "./Speech.ts"
+
+/**
+ * One state of a segment. Later states have a higher `revision`; `committed` of a later state begins with `committed` of every earlier
+ * one; exactly one state, the last, has `final` set, and its `open` is empty.
+ */
+export interface Segment {
+  /** `<voice>:<ordinal>`; ordinals of a voice grow. */
+  readonly id: string
+  readonly revision: number
+  readonly committed: string
+  readonly open: string
+  /** Position in the voice's audio, ms; absent where the engine has no times. */
+  readonly startMs?: number
+  readonly endMs?: number
+  /** When the newest token in it reached us: milliseconds of the monotonic clock. Only for latency figures. */
+  readonly tokenAtMs: number
+  readonly final?: EndCause
+}
+
+/** The whole current text. */
+export const textOf = (segment: Segment): string => joinText(segment.committed, segment.open)
+
+export const isFinal = (segment: Segment): boolean => segment.final !== undefined
+
+/**
+ * Puts `next` behind `text`. Today's Kyutai sends words without spaces, yesterday's sent pieces with their own leading space: a space
+ * goes in only where neither side brings one, and never before closing punctuation.
+ */
+export const joinText = (text: string, next: string): string => {
+  if (text === "") return next.trimStart()
+  if (next === "") return text
+  return /\s$/.test(text) || /^\s/.test(next) || /^[,.;:!?…%)\]}»”’]/.test(next) ? text + next : `${text} ${next}`
+}

@@ -1,0 +1,61 @@
+/**
+ * Every metric: name, unit, meaning. Counters of the packet path are plain numbers elsewhere; each call adds them up here once a second.
+ */
+import { Metric } from "effect"
+
+const counter = (name: string, description: string) =>
+  Metric.counter(`transcription_${name}`, { description, incremental: true })
+const gauge = (name: string, description: string) => Metric.gauge(`transcription_${name}`, { description })
+/** Seconds. Fine between 20 ms and 200 ms, where captions live; coarse up to a cold container. */
+const latency = (name: string, description: string) =>
+  Metric.histogram(`transcription_${name}_seconds`, {
+    description,
+    boundaries: [0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 180]
+  })
+
+export const roomsActive = gauge("rooms_active", "Rooms joined or being joined")
+export const speakersActive = gauge("speakers_active", "Voices with a connected peer")
+export const viewersActive = gauge("viewers_active", "Viewers who asked for captions")
+export const engineSessionsActive = gauge("engine_sessions_active", "Open engine sessions")
+export const frameQueueDepth = gauge(
+  "frame_queue_depth",
+  "Longest queue of 80 ms frames waiting for the Transcriber, over all voices"
+)
+export const ringBytes = gauge("ring_bytes", "Bytes held in the rings of heard speech")
+
+export const packets = counter("packets_total", "RTP packets received")
+export const packetsLost = counter("packets_lost_total", "RTP packets that never came")
+/** Attribute `reason`: late, undecodable, frame_queue_full, ring_overwritten, engine_socket_full, caption_reader_behind, speaker_limit … */
+export const drops = counter("drops_total", "Things dropped, by reason")
+export const unknownMessages = counter(
+  "unknown_messages_total",
+  "Messages from the network that were not understood and ignored, by source"
+)
+
+export const signalingReconnects = counter(
+  "signaling_reconnects_total",
+  "Reconnections to the HPB, by kind (resume, rejoin)"
+)
+export const signalingRefusals = counter("signaling_refusals_total", "Hellos refused by the HPB, by code")
+export const peersOpened = counter("peers_opened_total", "Peer connections opened")
+export const offerRequests = counter("offer_requests_total", "requestoffer messages sent, by cause")
+
+export const engineSessions = counter("engine_sessions_total", "Engine sessions opened")
+export const engineReconnects = counter(
+  "engine_reconnects_total",
+  "Engine sessions opened to replace a lost one, by reason"
+)
+export const engineAudioSeconds = counter("engine_audio_seconds_total", "Seconds of audio sent to engines")
+
+export const captions = counter("captions_total", "Captions sent, by kind (partial, final)")
+export const captionsResent = counter("captions_resent_total", "Finals sent again because they were not confirmed")
+
+export const packetToEngine = latency(
+  "packet_to_engine",
+  "Arrival of the last packet of a frame until the frame is sent to the engine"
+)
+export const tokenToHpb = latency(
+  "token_to_hpb",
+  "Arrival of an engine's token until the first message carrying it is sent to the HPB, turn-taking and pacing included"
+)
+export const firstCaption = latency("first_caption", "Start of speech until its first caption is sent")

@@ -1,0 +1,36 @@
+/**
+ * Transcriber: a voice in, segments out.
+ */
+import { Context, type Stream } from "effect"
+import type { AudioFrame } from "../domain/Audio.ts"
+import type { LanguageId, Languages } from "../domain/Language.ts"
+import type { Segment } from "../domain/Segment.ts"
+
+/** One voice as the Transcriber sees it. */
+export interface Voice {
+  readonly id: string
+  /** Speech only: no frame while the speaker is silent. Bounded; when the reader is too slow the oldest frames go and are counted. Ends with the voice. */
+  readonly frames: Stream.Stream<AudioFrame>
+  /**
+   * What was heard of speech from `position` (samples) on, as far as the ring still holds it, decoded anew; the last frames may also
+   * still come through `frames` (compare positions). Not for one frame: a fresh decoder needs a lead-in of 100 ms.
+   */
+  readonly replay: (position: number) => Iterable<AudioFrame>
+  /** Read when a session is opened. */
+  readonly language: () => LanguageId
+}
+
+/**
+ * The one place with policy about engines: when a session is opened, kept, renewed and closed, what is sent again, where a segment ends.
+ *
+ * `transcribe` never fails: sessions come and go inside. Segments come in speaking order, each with exactly one final state; a final
+ * always comes, also when the engine is lost or the voice ends. The stream ends after the voice has ended and its last words were
+ * delivered (bounded by a few seconds). Nothing is opened before the first frame, and no session is held longer than 60 s without speech.
+ */
+export class Transcriber extends Context.Service<
+  Transcriber,
+  {
+    readonly transcribe: (voice: Voice) => Stream.Stream<Segment>
+    readonly languages: Languages
+  }
+>()("parlance/services/Transcriber") {}

@@ -1,0 +1,51 @@
+/**
+ * TranscriptSink: where the captions of a call go.
+ */
+import { Context, Effect, type Scope } from "effect"
+import type { Intent, SessionId } from "../domain/Call.ts"
+import type { Caption } from "../domain/Caption.ts"
+import type { SignalingSession } from "./Signaling.ts"
+
+/** The call a sink is opened for. */
+export interface SinkCall {
+  readonly session: SignalingSession
+  /** Who reads now. */
+  readonly intents: () => ReadonlyArray<Intent>
+}
+
+/** The sink of one call. Nothing here waits for a reader. */
+export interface CallSink {
+  /** Takes a state of a segment. Partials may be skipped, finals are not. */
+  readonly publish: (caption: Caption) => void
+  /** A speaker left the call: what was shown of it is finished before anything else is said. */
+  readonly speakerLeft: (speaker: SessionId) => void
+  /** The session was joined anew: former session ids are void, what was not confirmed is sent again to whoever is still there. */
+  readonly rejoined: () => void
+  /** Everything published so far has been handed on as far as readers can be reached; waits at most 2 s. */
+  readonly drain: Effect.Effect<void>
+}
+
+/** Opens the sink of a call; it closes with its scope, open blocks are finished first. */
+export class TranscriptSink extends Context.Service<
+  TranscriptSink,
+  { readonly open: (call: SinkCall) => Effect.Effect<CallSink, never, Scope.Scope> }
+>()("parlance/services/TranscriptSink") {}
+
+/** Several sinks as one; each gets everything. */
+export const all = (sinks: ReadonlyArray<TranscriptSink["Service"]>): TranscriptSink["Service"] => ({
+  open: (call) =>
+    Effect.forEach(sinks, (sink) => sink.open(call)).pipe(
+      Effect.map((opened) => ({
+        publish: (caption) => {
+          for (const one of opened) one.publish(caption)
+        },
+        speakerLeft: (speaker) => {
+          for (const one of opened) one.speakerLeft(speaker)
+        },
+        rejoined: () => {
+          for (const one of opened) one.rejoined()
+        },
+        drain: Effect.forEach(opened, (one) => one.drain, { concurrency: "unbounded", discard: true })
+      }))
+    )
+})
