@@ -5,5 +5,5 @@ import { Clock, Effect } from "effect"
 
 /** A function that reads Effect's clock in milliseconds: fractional, unaffected by changes of the wall clock, and the test clock in tests. */
 export const monotonicMs: Effect.Effect<() => number> = Clock.clockWith((clock) =>
-  Effect.succeed(() => Number(clock.currentTimeNanosUnsafe() / 1000n) / 1000)
+  Effect.succeed(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
 )
