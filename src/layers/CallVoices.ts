@@ -1,0 +1,162 @@
+/**
+ * The voices of one call: each is heard, transcribed and published until its speaker leaves or nobody reads any more.
+ */
+import { Effect, FiberMap, Latch, Metric, Schedule, type Scope, Stream } from "effect"
+import type { RoomToken, SessionId } from "../domain/Call.ts"
+import type { LanguageId } from "../domain/Language.ts"
+import { type Roster, speakerOf } from "../domain/Roster.ts"
+import type { Segment } from "../domain/Segment.ts"
+import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
+import { Decoder } from "../services/Decoder.ts"
+import type { RtpPacket } from "../services/PeerConnection.ts"
+import { Transcriber } from "../services/Transcriber.ts"
+import type { CallSink } from "../services/TranscriptSink.ts"
+import * as Metrics from "./Metrics.ts"
+import { monotonicMs } from "./Monotonic.ts"
+import * as Voice from "./Voice.ts"
+
+export interface CallVoicesOptions {
+  readonly room: RoomToken
+  readonly sink: CallSink
+  readonly roster: () => Roster
+  readonly language: () => LanguageId
+}
+
+export interface CallVoices {
+  /** A publisher is to be heard; packets go to `onPacket`. */
+  readonly start: (key: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
+  /** The publisher is gone: its last words are still transcribed and published. */
+  readonly end: (key: VoiceKey) => void
+  /** Nobody reads: every voice and its engine session ends at once. */
+  readonly silence: Effect.Effect<void>
+  /** Every voice ends and its last words are published; bounded by `lastWords`. */
+  readonly finish: Effect.Effect<void>
+  /** Why a voice gives no text although it is heard, if that is so. */
+  readonly advice: () => string | undefined
+}
+
+/** Gaps and the end of speech are noticed to within this. */
+const tickEvery = "20 millis"
+/** A flush takes the engine up to 3 s. */
+const lastWords = "5 seconds"
+/** Packets that no decoder understands, in a row, before we say so: 2 s. */
+const undecodableLimit = 100
+
+export const make = Effect.fnUntraced(function* (
+  options: CallVoicesOptions
+): Effect.fn.Return<CallVoices, never, Decoder | Transcriber | Scope.Scope> {
+  const decoder = yield* Decoder
+  const transcriber = yield* Transcriber
+  const now = yield* monotonicMs
+  const fibers = yield* FiberMap.make<string, void, never>()
+  const fork = yield* FiberMap.runtime(fibers)()
+  const heard = new Map<string, HeardVoice>()
+  const ticking = yield* Latch.make(false)
+  let generation = 0
+
+  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
+    const voice = yield* Voice.make({ id, language: options.language, decoder, now })
+    heard.set(id, { key, voice, reported: { ...voice.counters } })
+    ticking.openUnsafe()
+    const speakerOfSegment = attribution(key, options.roster)
+    yield* transcriber.transcribe(voice.voice).pipe(
+      Stream.runForEach((segment) => Effect.sync(() => publish(options, speakerOfSegment(segment), segment))),
+      Effect.ensuring(Effect.suspend(() => forget(id)))
+    )
+  }, Effect.scoped)
+
+  const forget = (id: string) => {
+    const one = heard.get(id)
+    heard.delete(id)
+    return one === undefined ? Effect.void : account(one)
+  }
+
+  const tick = Effect.sync(() => {
+    const at = now()
+    for (const { voice } of heard.values()) voice.tick(at)
+    if (heard.size === 0) ticking.closeUnsafe()
+  })
+  yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
+  yield* Effect.suspend(() => Effect.forEach(heard.values(), account, { discard: true })).pipe(
+    Effect.repeat(Schedule.spaced("1 second")),
+    Effect.forkScoped
+  )
+
+  const endAll = Effect.sync(() => {
+    for (const { voice } of heard.values()) voice.end()
+  })
+  return {
+    start: (key) => {
+      const id = `${voiceId(key)}:${generation++}`
+      fork(id, hear(key, id))
+      return { onPacket: (packet) => heard.get(id)?.voice.onPacket(packet, now()) }
+    },
+    end: (key) => {
+      for (const one of heard.values()) if (voiceId(one.key) === voiceId(key)) one.voice.end()
+    },
+    silence: FiberMap.clear(fibers),
+    finish: endAll.pipe(
+      Effect.andThen(FiberMap.awaitEmpty(fibers)),
+      Effect.timeoutOption(lastWords),
+      Effect.andThen(FiberMap.clear(fibers))
+    ),
+    advice: () =>
+      [...heard.values()].some(({ voice: { counters } }) => isUndecodable(counters))
+        ? "Audio arrives but cannot be decoded; the call may be end-to-end encrypted."
+        : undefined
+  }
+})
+
+interface HeardVoice {
+  readonly key: VoiceKey
+  readonly voice: Voice.HeardVoice
+  /** Counters as they were last added to the metrics. */
+  reported: Voice.VoiceCounters
+}
+
+/** Whoever is talking when a segment begins has said all of it: a phone caller's neighbour does not take it over. */
+const attribution = (key: VoiceKey, roster: () => Roster) => {
+  let current: { readonly segment: string; readonly speaker: SessionId } | undefined
+  return (segment: Segment): SessionId => {
+    if (current?.segment !== segment.id) {
+      // Whoever has just left is no longer in the roster, their last words are still theirs.
+      const speaker = speakerOf(roster(), key.publisher)?.session ?? current?.speaker ?? key.publisher
+      current = { segment: segment.id, speaker }
+    }
+    return current.speaker
+  }
+}
+
+const publish = (options: CallVoicesOptions, speaker: SessionId, segment: Segment) => {
+  const name = options.roster().participants.get(speaker)?.name
+  options.sink.publish({
+    room: options.room,
+    speaker,
+    ...(name === undefined ? {} : { speakerName: name }),
+    language: options.language(),
+    segment
+  })
+}
+
+const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
+  counters.undecodable >= undecodableLimit && counters.undecodable > counters.packets / 2
+
+/** Adds to the metrics what a voice counted since the last time. */
+const account = Effect.fnUntraced(function* (one: HeardVoice) {
+  const { reported } = one
+  const counters = { ...one.voice.counters }
+  one.reported = counters
+  yield* Metric.update(Metrics.packets, counters.packets - reported.packets)
+  yield* Metric.update(Metrics.packetsLost, counters.lost - reported.lost)
+  for (const [reason, name] of droppedByReason) {
+    const dropped = counters[name] - reported[name]
+    if (dropped > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason }), dropped)
+  }
+})
+
+const droppedByReason = [
+  ["late", "late"],
+  ["undecodable", "undecodable"],
+  ["frame_queue_full", "droppedFrames"],
+  ["ring_overwritten", "ringOverwritten"]
+] as const

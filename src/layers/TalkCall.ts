@@ -1,0 +1,216 @@
+/**
+ * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
+ */
+import { Effect, Queue, type Scope, Stream } from "effect"
+import type { IceServer, SessionId } from "../domain/Call.ts"
+import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
+import type { CallStatus } from "../services/Calls.ts"
+import type { Decoder } from "../services/Decoder.ts"
+import { Nextcloud } from "../services/Nextcloud.ts"
+import type { PeerConnection } from "../services/PeerConnection.ts"
+import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
+import type { Transcriber } from "../services/Transcriber.ts"
+import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
+import type { CallIntents } from "./CallIntents.ts"
+import * as CallPresence from "./CallPresence.ts"
+import * as CallVoices from "./CallVoices.ts"
+import { monotonicMs } from "./Monotonic.ts"
+import * as Subscriptions from "./Subscriptions.ts"
+
+export interface TalkCallOptions {
+  /** Whether the system audio of shared screens is captioned too. */
+  readonly screenShares: boolean
+  /** Most voices heard at a time in one call. */
+  readonly maxVoices: number
+  readonly presence: CallPresence.PresenceLimits
+}
+
+export const defaultOptions: TalkCallOptions = {
+  screenShares: false,
+  maxVoices: 200,
+  presence: CallPresence.defaultLimits
+}
+
+/** How others see a call that runs. */
+export type ReadStatus = () => CallStatus
+
+type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | Decoder | Transcriber
+
+/**
+ * Prepares the program of a call. Running it joins the room; it returns when the call is over or nobody has needed it for the grace
+ * period. Intents it finds outdated are removed; the caller looks at the intents again before it forgets the room. When it ends or is
+ * interrupted, what was said is still transcribed and delivered (bounded by a few seconds), then the room is left with a bye.
+ */
+export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
+  const context = yield* Effect.context<Dependencies>()
+  return (intents: CallIntents, report: (read: ReadStatus) => void): Effect.Effect<void> =>
+    run(options, intents, report).pipe(
+      Effect.scoped,
+      Effect.annotateLogs({ room: intents.room }),
+      Effect.provideContext(context)
+    )
+})
+
+const run = Effect.fnUntraced(function* (
+  options: TalkCallOptions,
+  intents: CallIntents,
+  report: (read: ReadStatus) => void
+): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
+  const session = yield* (yield* Signaling).join(intents.room)
+  const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list })
+  const voices = yield* CallVoices.make({
+    room: intents.room,
+    sink,
+    roster: session.roster,
+    language: intents.language
+  })
+  const subscriptions = yield* Subscriptions.make({
+    session,
+    iceServers: yield* iceServersFor(intents),
+    screenShares: options.screenShares,
+    maxVoices: options.maxVoices,
+    onVoice: voices.start,
+    onVoiceEnd: voices.end
+  })
+  // The first finalizer to run: everything it needs is still open.
+  yield* Effect.addFinalizer(() => Effect.andThen(voices.finish, sink.drain))
+  report(statusOf({ session, intents, voices, subscriptions }))
+
+  const attendance = yield* makeAttendance({ options, session, intents, sink, voices, subscriptions })
+  yield* Stream.mergeAll(
+    [
+      Stream.map(session.events, (event): Input => ({ _tag: "Event", event })),
+      Stream.map(changesOf(intents), (): Input => ({ _tag: "Review" })),
+      Stream.map(Stream.tick("1 second"), (): Input => ({ _tag: "Review" }))
+    ],
+    { concurrency: "unbounded" }
+  ).pipe(Stream.runForEachWhile(attendance))
+})
+
+type Input = { readonly _tag: "Event"; readonly event: SignalingEvent } | { readonly _tag: "Review" }
+
+interface Parts {
+  readonly options: TalkCallOptions
+  readonly session: SignalingSession
+  readonly intents: CallIntents
+  readonly sink: CallSink
+  readonly voices: CallVoices.CallVoices
+  readonly subscriptions: Subscriptions.Subscriptions
+}
+
+/** Takes what happens, one thing at a time; `false` when the call is over for us. */
+const makeAttendance = Effect.fnUntraced(function* ({
+  intents,
+  options,
+  session,
+  sink,
+  subscriptions,
+  voices
+}: Parts): Effect.fn.Return<(input: Input) => Effect.Effect<boolean>> {
+  const now = yield* monotonicMs
+  const presence = CallPresence.make(options.presence)
+  let known: Roster = emptyRoster
+  let isHearing = false
+
+  const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
+    if (hearing === isHearing) return
+    isHearing = hearing
+    yield* subscriptions.setHearing(hearing)
+    if (!hearing) yield* voices.silence
+  })
+
+  const review = Effect.fnUntraced(function* () {
+    if (intents.isOver()) return false
+    // A dropped socket says nothing about people: peers go on until we know more.
+    if (session.state()._tag !== "Joined") return true
+    const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
+    for (const viewer of decision.forget) intents.remove(viewer)
+    yield* setHearing(decision.hearing)
+    return !decision.leave
+  })
+
+  const take = Effect.fnUntraced(function* (event: SignalingEvent) {
+    if (event._tag === "RosterChanged") {
+      for (const speaker of leftBetween(known, event.roster)) sink.speakerLeft(speaker)
+      known = event.roster
+    }
+    yield* subscriptions.handle(event)
+    if (event._tag === "Joined" && event.again) {
+      presence.rejoined()
+      sink.rejoined()
+    }
+    if (event._tag === "CallEnded") {
+      yield* Effect.logInfo("call ended", { reason: event.reason })
+      intents.clear()
+    }
+  })
+
+  return (input) => (input._tag === "Event" ? Effect.andThen(take(input.event), review()) : review())
+})
+
+/** Who was in the call and is not any more. */
+const leftBetween = (before: Roster, after: Roster): Array<SessionId> =>
+  [...before.participants.values()]
+    .filter((one) => (one.inCall & InCall.IN_CALL) !== 0)
+    .filter((one) => ((after.participants.get(one.session)?.inCall ?? 0) & InCall.IN_CALL) === 0)
+    .map((one) => one.session)
+
+/** A value each time the intents change; one that is not taken yet stands for those that follow. */
+const changesOf = (intents: CallIntents): Stream.Stream<void> =>
+  Stream.callback<void>(
+    (queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          intents.onChange(() => Queue.offerUnsafe(queue, undefined))
+          // What changed before we listened.
+          Queue.offerUnsafe(queue, undefined)
+        }),
+        () => Effect.sync(() => intents.onChange(undefined))
+      ),
+    { bufferSize: 1, strategy: "dropping" }
+  )
+
+/** Those of the request, else Nextcloud's; a call without any is still worth trying: Janus often has a public address. */
+const iceServersFor = Effect.fnUntraced(function* (intents: CallIntents) {
+  const nextcloud = yield* Nextcloud
+  return Effect.suspend(() => {
+    const given = intents.iceServers()
+    if (given !== undefined) return Effect.succeed(given)
+    return nextcloud
+      .iceServers(intents.room)
+      .pipe(
+        Effect.catchTag("NextcloudError", (error) =>
+          error.reason === "NotConfigured"
+            ? Effect.succeed<ReadonlyArray<IceServer>>([])
+            : Effect.logWarning("no ICE servers from Nextcloud, going on without", { reason: error.message }).pipe(
+                Effect.as<ReadonlyArray<IceServer>>([])
+              )
+        )
+      )
+  })
+})
+
+const statusOf =
+  ({
+    intents,
+    session,
+    subscriptions,
+    voices
+  }: Pick<Parts, "session" | "intents" | "voices" | "subscriptions">): ReadStatus =>
+  () => {
+    const state = session.state()
+    const advice = state._tag === "Refused" ? state.advice : voices.advice()
+    return {
+      room: intents.room,
+      state: callState(state._tag, intents.list().length > 0),
+      ...(advice === undefined ? {} : { advice }),
+      viewers: intents.list().length,
+      speakers: subscriptions.connected(),
+      language: intents.language()
+    }
+  }
+
+const callState = (state: ReturnType<SignalingSession["state"]>["_tag"], isWanted: boolean): CallStatus["state"] => {
+  if (state === "Joined") return isWanted ? "Captioning" : "Leaving"
+  return state === "Dropped" ? "Reconnecting" : state
+}
