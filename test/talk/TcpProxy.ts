@@ -1,0 +1,65 @@
+/**
+ * A door in front of the HPB that the proof can slam: it cuts what is connected, and can refuse newcomers.
+ */
+import { connect, createServer, type Socket } from "node:net"
+import { Effect, type Scope } from "effect"
+import { because, type ProofError } from "./ProofError.ts"
+
+export interface TcpProxy {
+  /** Connections that stand now. */
+  readonly open: () => number
+  /** Resets every connection. */
+  readonly cut: () => void
+  /** While refused, newcomers are reset at once. */
+  readonly refuse: (refused: boolean) => void
+}
+
+export const make = (port: number, target: number): Effect.Effect<TcpProxy, ProofError, Scope.Scope> => {
+  const pairs = new Set<readonly [Socket, Socket]>()
+  let refused = false
+  const server = createServer((near) => {
+    if (refused) {
+      near.resetAndDestroy()
+      return
+    }
+    const far = connect(target, "127.0.0.1")
+    const pair = [near, far] as const
+    pairs.add(pair)
+    near.pipe(far)
+    far.pipe(near)
+    for (const one of pair) {
+      one.on("error", () => undefined)
+      one.on("close", () => {
+        near.destroy()
+        far.destroy()
+        pairs.delete(pair)
+      })
+    }
+  })
+  const cut = () => {
+    for (const [near, far] of pairs) {
+      near.resetAndDestroy()
+      far.destroy()
+    }
+  }
+  const listening = Effect.callback<TcpProxy, ProofError>((resume) => {
+    server.on("error", (error) => resume(Effect.fail(because("proxy")(error))))
+    server.listen(port, "0.0.0.0", () =>
+      resume(
+        Effect.succeed({
+          open: () => pairs.size,
+          cut,
+          refuse: (on) => {
+            refused = on
+          }
+        })
+      )
+    )
+  })
+  return Effect.acquireRelease(listening, () =>
+    Effect.sync(() => {
+      server.close()
+      cut()
+    })
+  )
+}
