@@ -58,4 +58,12 @@ export const tokenToHpb = latency(
   "token_to_hpb",
   "Arrival of an engine's token until the first message carrying it is sent to the HPB, turn-taking and pacing included"
 )
+export const captionPacing = latency(
+  "caption_pacing",
+  "Part of token_to_hpb: a token waited because its caption was sent less than 200 ms ago"
+)
+export const captionTurnWait = latency(
+  "caption_turn_wait",
+  "Part of token_to_hpb: a token waited for the turn of its speaker in cross-talk"
+)
 export const firstCaption = latency("first_caption", "Start of speech until its first caption is sent")

@@ -19,6 +19,8 @@ export interface CallSink {
   readonly publish: (caption: Caption) => void
   /** A speaker left the call: what was shown of it is finished before anything else is said. */
   readonly speakerLeft: (speaker: SessionId) => void
+  /** The session's socket is back with the same session ids: what was not confirmed is sent again. */
+  readonly resumed: () => void
   /** The session was joined anew: former session ids are void, what was not confirmed is sent again to whoever is still there. */
   readonly rejoined: () => void
   /** Everything published so far has been handed on as far as readers can be reached; waits at most 2 s. */
@@ -41,6 +43,9 @@ export const all = (sinks: ReadonlyArray<TranscriptSink["Service"]>): Transcript
         },
         speakerLeft: (speaker) => {
           for (const one of opened) one.speakerLeft(speaker)
+        },
+        resumed: () => {
+          for (const one of opened) one.resumed()
         },
         rejoined: () => {
           for (const one of opened) one.rejoined()
