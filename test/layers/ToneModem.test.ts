@@ -82,7 +82,7 @@ describe.each([ToneModem.normal, ToneModem.fast])("ToneModem $name", (format) =>
     const say = (index: number, firstSequence: number) =>
       ToneModem.speak([index], { speaker: 7, sampleRate: 24_000, firstSequence, format }).pcm
     const pause = new Float32Array(6_000)
-    const other = say(900, 4)
+    const other = ToneModem.speak([900], { speaker: 400, sampleRate: 24_000, firstSequence: 4, format }).pcm
     const destroyed = say(5, 4).map((sample, i) => (i < other.length / 2 ? sample : (other[i] ?? 0)))
     const events = hear(concat([say(1, 0), pause, say(2, 3), pause, destroyed, pause, say(3, 3), pause]), {
       sampleRate: 24_000,
