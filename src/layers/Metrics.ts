@@ -1,7 +1,7 @@
 /**
  * Every metric: name, unit, meaning. Counters of the packet path are plain numbers elsewhere; each call adds them up here once a second.
  */
-import { Metric } from "effect"
+import { Effect, Metric } from "effect"
 
 const counter = (name: string, description: string) =>
   Metric.counter(`transcription_${name}`, { description, incremental: true })
@@ -67,3 +67,13 @@ export const captionTurnWait = latency(
   "Part of token_to_hpb: a token waited for the turn of its speaker in cross-talk"
 )
 export const firstCaption = latency("first_caption", "Start of speech until its first caption is sent")
+
+/** A counter with fixed attributes for code that is called synchronously. */
+export const countsOf = (
+  metric: Metric.Counter<number>,
+  attributes: Record<string, string>
+): Effect.Effect<(amount?: number) => void> =>
+  Effect.contextWith((context) => {
+    const counted = Metric.withAttributes(metric, attributes)
+    return Effect.succeed((amount = 1) => counted.updateUnsafe(amount, context))
+  })
