@@ -7,8 +7,9 @@ import type { RtpPacket } from "./PeerConnection.ts"
 /** Plain numbers, read when somebody asks. */
 export interface DecoderCounters {
   packets: number
-  /** Never came; concealed or silent. */
+  /** Never came in time; concealed or silent. */
   lost: number
+  /** Came out of order, but in time. */
   reordered: number
   /** Came after its place was played, or twice. */
   late: number
@@ -16,6 +17,19 @@ export interface DecoderCounters {
   /** Not decodable as Opus (for example end-to-end encrypted). */
   undecodable: number
 }
+
+/** Where a piece of decoded audio came from. The object is reused: valid only during the call it is given to. */
+export interface AudioOrigin {
+  /** When its packet arrived: milliseconds of the monotonic clock. */
+  readonly atMs: number
+  /** RFC 6464 level in −dBov, where the packet carried one that agrees with what is heard. */
+  readonly audioLevel: number | undefined
+  /** The bytes that give this audio when a `Codec` decodes them after their predecessors; one byte where a loss was concealed. */
+  readonly packet: Uint8Array
+}
+
+/** Takes decoded audio: `pcm` is valid only during the call. */
+export type OnAudio = (position: number, pcm: Float32Array, origin: AudioOrigin) => void
 
 export interface PacketDecoder {
   /** Takes a packet that arrived at `atMs` (monotonic). An in-order packet is decoded at once; one behind a gap waits at most 40 ms. */
@@ -26,23 +40,26 @@ export interface PacketDecoder {
   readonly close: () => void
 }
 
+/** Opus alone: no order, no clock, no concealment of its own. */
+export interface Codec {
+  /** 24 kHz mono of one packet, valid until the next call; `undefined` when it is not Opus. Never throws. */
+  readonly decode: (packet: Uint8Array) => Float32Array | undefined
+  readonly close: () => void
+}
+
 /**
- * Makes decoders: 24 kHz mono float32 whatever the sender uses (10–60 ms packets, code 0–3, mono or stereo).
+ * Makes decoders: 24 kHz mono float32 whatever the sender uses (2.5–120 ms packets, code 0–3, mono or stereo).
  *
  * `onAudio` is called synchronously with samples and their position: position = RTP time since the first packet, exact across DTX,
  * loss, SSRC change and wrap-around; positions never decrease and never overlap. Short losses are concealed; longer gaps are left out
- * (the next position jumps). `pcm` is valid only during the call.
+ * (the next position jumps). Nothing a sender can put into a packet throws.
  */
 export class Decoder extends Context.Service<
   Decoder,
   {
-    readonly make: (
-      onAudio: (
-        position: number,
-        pcm: Float32Array,
-        info: { readonly atMs: number; readonly audioLevel?: number }
-      ) => void
-    ) => PacketDecoder
+    readonly make: (onAudio: OnAudio) => PacketDecoder
+    /** A fresh codec, for audio that is decoded again; its first 100 ms differ from what was heard. */
+    readonly makeCodec: () => Codec
     /** Which library decodes, for the log and the status page. */
     readonly library: string
   }

@@ -1,0 +1,112 @@
+/**
+ * Opus packets in one preallocated piece of memory: the newest stay, the oldest are overwritten. No object per packet.
+ */
+
+/** One packet, read in place: valid until the next `append` or `next`. */
+export interface RingRecord {
+  position: number
+  packet: Uint8Array
+}
+
+export interface ByteRing {
+  /** Keeps a packet whose audio begins at `position` (samples); positions grow. One larger than an eighth of the ring is not kept. */
+  readonly append: (position: number, packet: Uint8Array) => void
+  /** Reads from the newest packet that begins at or before `position`, or from the oldest there is; goes on with what is appended meanwhile. */
+  readonly from: (position: number) => RingReader
+  /** Where the audio of the oldest packet begins; `undefined` when there is none. */
+  readonly oldest: () => number | undefined
+  readonly clear: () => void
+  readonly counters: Readonly<RingCounters>
+}
+
+export interface RingReader {
+  /** The next packet, always in the same object. Packets that were overwritten meanwhile are skipped. */
+  readonly next: () => RingRecord | undefined
+}
+
+export interface RingCounters {
+  /** Held now, with what belongs to a packet. */
+  bytes: number
+  /** Packets that were overwritten. */
+  overwritten: number
+}
+
+/** Length (16 bit) and position (64 bit float) before each packet. */
+const HEADER = 10
+/** In place of a length: empty up to the end of the memory. */
+const SKIP = 0xffff
+
+/** Makes a ring of `size` bytes; the memory is allocated with the first packet. */
+export const make = (size: number): ByteRing => {
+  const counters: RingCounters = { bytes: 0, overwritten: 0 }
+  let bytes = new Uint8Array(0)
+  let view = new DataView(bytes.buffer)
+  // Both are counted on for ever; the place in memory is the remainder by `size`. Packets lie from tail to head, none across the end.
+  let head = 0
+  let tail = 0
+
+  const lengthAt = (at: number): number => view.getUint16(at % size)
+  const positionAt = (at: number): number => view.getFloat64((at % size) + 2)
+  /** `at`, or the start of the memory when nothing but its empty end is there. */
+  const settle = (at: number): number => {
+    const rest = size - (at % size)
+    return at < head && (rest < HEADER || lengthAt(at) === SKIP) ? at + rest : at
+  }
+  const after = (at: number): number => settle(at + HEADER + lengthAt(at))
+
+  /** Makes the memory from head to `end` free. */
+  const claim = (end: number) => {
+    while (tail < head && tail < end - size) {
+      tail = after(tail)
+      counters.overwritten++
+    }
+  }
+  const skipEnd = (rest: number) => {
+    claim(head + rest)
+    if (rest >= HEADER) view.setUint16(head % size, SKIP)
+    head += rest
+    if (tail + rest === head) tail = head
+  }
+
+  return {
+    append: (position, packet) => {
+      const needed = HEADER + packet.length
+      if (needed > size / 8) return
+      if (bytes.length === 0) {
+        bytes = new Uint8Array(size)
+        view = new DataView(bytes.buffer)
+      }
+      const rest = size - (head % size)
+      if (rest < needed) skipEnd(rest)
+      claim(head + needed)
+      const place = head % size
+      view.setUint16(place, packet.length)
+      view.setFloat64(place + 2, position)
+      bytes.set(packet, place + HEADER)
+      head += needed
+      counters.bytes = head - tail
+    },
+    from: (position) => {
+      let cursor = tail
+      for (let at = tail; at < head && positionAt(at) <= position; at = after(at)) cursor = at
+      const record: RingRecord = { position: 0, packet: bytes }
+      return {
+        next: () => {
+          cursor = Math.max(settle(cursor), tail)
+          if (cursor >= head) return undefined
+          const start = (cursor % size) + HEADER
+          record.position = positionAt(cursor)
+          record.packet = bytes.subarray(start, start + lengthAt(cursor))
+          cursor = after(cursor)
+          return record
+        }
+      }
+    },
+    oldest: () => (tail < head ? positionAt(tail) : undefined),
+    clear: () => {
+      tail = head
+      counters.bytes = 0
+    },
+    counters
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Speech or silence: decides from the energy of decoded audio, and from the sender's own level where there is one.
+ *
+ * Energy is judged in blocks of 20 ms against the noise floor of the last seconds. The gate opens when two of three blocks are loud, so
+ * a click does not open it; who keeps the 300 ms before misses no soft onset by that. It closes when nothing was loud for the hang-over.
+ */
+import { SAMPLE_RATE, samplesOfMs } from "../domain/Audio.ts"
+
+export interface Gate {
+  /** The next samples of the voice; `level` as in RFC 6464. */
+  readonly hear: (pcm: Float32Array, level: number | undefined) => void
+  /** The next samples are missing and count as silence. */
+  readonly skip: (samples: number) => void
+  readonly isOpen: () => boolean
+  /** Packets have stopped: silence at once. What is known about the noise stays. */
+  readonly close: () => void
+}
+
+const BLOCK = SAMPLE_RATE / 50
+/**
+ * ms. Stops and breaths within a phrase stay below 350 ms; a longer hang-over would only delay the end of the segment. Whoever closes at
+ * the end of an 80 ms frame waits 400 ms on average.
+ */
+export const HANG_OVER_MS = 360
+/** A sender that says −70 dBov or less sends nothing that could be understood. */
+const SILENT_LEVEL = 70
+
+const power = (db: number): number => 10 ** (db / 10)
+/** Below −55 dBFS nobody speaks: quiet speakers come with about −45. Above −38 dBFS it is sent to the engine however steady it is. */
+const LOWEST_THRESHOLD = power(-55)
+const HIGHEST_THRESHOLD = power(-38)
+/** Speech exceeds the quietest moment of a noise by this; a fan or hiss does not (its blocks scatter by about 3 dB). */
+const ABOVE_FLOOR = power(9)
+/** Soft endings count as speech when speech has begun. */
+const ENDING = power(-3)
+
+/** Makes the gate of one voice. It takes nobody's word for long: what a sender labels as silent must also be silent. */
+export const make = (hangOverMs = HANG_OVER_MS): Gate => {
+  const hangOver = samplesOfMs(hangOverMs)
+  const floor = makeFloor()
+  let open = false
+  let quiet = 0
+  /** The last three blocks as bits. */
+  let loud = 0
+  // The block in progress.
+  let sum = 0
+  let squares = 0
+  let filled = 0
+
+  const judge = () => {
+    // The variance, so that a constant offset is no sound.
+    const energy = squares / BLOCK - (sum / BLOCK) ** 2
+    sum = squares = filled = 0
+    const threshold = Math.min(Math.max(floor.update(energy) * ABOVE_FLOOR, LOWEST_THRESHOLD), HIGHEST_THRESHOLD)
+    loud = ((loud << 1) | (energy > (open ? threshold * ENDING : threshold) ? 1 : 0)) & 7
+    if (twoOfThree[loud] === true) {
+      open = true
+      quiet = 0
+    } else if (open) {
+      quiet += BLOCK
+      if (quiet >= hangOver) open = false
+    }
+  }
+
+  const skip = (samples: number) => {
+    let left = samples
+    while (left > 0) {
+      const taken = Math.min(left, BLOCK - filled)
+      filled += taken
+      left -= taken
+      if (filled === BLOCK) judge()
+    }
+  }
+
+  return {
+    hear: (pcm, level) => {
+      if (level !== undefined && level >= SILENT_LEVEL) return skip(pcm.length)
+      for (let n = 0; n < pcm.length; n++) {
+        const sample = pcm[n] ?? 0
+        sum += sample
+        squares += sample * sample
+        if (++filled === BLOCK) judge()
+      }
+    },
+    skip,
+    isOpen: () => open,
+    close: () => {
+      open = false
+      loud = 0
+      sum = squares = filled = 0
+    }
+  }
+}
+
+const twoOfThree = [false, false, false, true, false, true, true, true]
+
+/** Blocks below −80 dBFS are a muted microphone and say nothing about the room. */
+const DIGITAL_SILENCE = power(-80)
+const FIRST_FLOOR = power(-60)
+/** The quietest block of the last 3 s, in six parts; speech reaches down to the noise more often than that. */
+const PART_BLOCKS = 25
+const PARTS = 6
+/** 1.5 dB/s: somebody who speaks quietly and without a pause does not become noise, a fan that starts is ignored after some seconds. */
+const RISE = power(1.5 / 50)
+
+/** Follows the noise floor: down at once, up slowly. */
+const makeFloor = () => {
+  const parts = new Float64Array(PARTS).fill(FIRST_FLOOR)
+  let current = Number.POSITIVE_INFINITY
+  let blocks = 0
+  let part = 0
+  let floor = FIRST_FLOOR
+  const update = (energy: number): number => {
+    if (energy < DIGITAL_SILENCE) return floor
+    current = Math.min(current, energy)
+    if (++blocks === PART_BLOCKS) {
+      parts[part] = current
+      part = (part + 1) % PARTS
+      current = Number.POSITIVE_INFINITY
+      blocks = 0
+    }
+    let quietest = current
+    for (const one of parts) if (one < quietest) quietest = one
+    floor = Math.min(quietest, floor * RISE)
+    return floor
+  }
+  return { update }
+}

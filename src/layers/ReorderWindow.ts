@@ -1,0 +1,147 @@
+/**
+ * Puts RTP packets back into the order they were sent in. Packets in order pass through untouched and uncopied; behind a gap at most 16
+ * are held, for at most 40 ms.
+ */
+import type { RtpPacket } from "../services/PeerConnection.ts"
+
+/** `lost` packets before this one never came. */
+export type Deliver = (packet: RtpPacket, atMs: number, lost: number) => void
+
+export interface WindowCounters {
+  packets: number
+  lost: number
+  reordered: number
+  late: number
+}
+
+export interface ReorderWindow {
+  readonly push: (packet: RtpPacket, atMs: number) => void
+  /** Gives up on gaps somebody has waited behind for `WAIT_MS`. */
+  readonly tick: (atMs: number) => void
+}
+
+/** A network that reorders does so within a few packets; more waiting would only delay what comes after a real loss. */
+export const WAIT_MS = 40
+/** 320 ms of 20 ms packets: more than can arrive in order within `WAIT_MS`. */
+const CAPACITY = 16
+/** Sequence numbers further off than this are a sender that started anew, once a second packet agrees (RFC 3550 appendix A.1). */
+const MAX_MISORDER = 100
+const MAX_DROPOUT = 3000
+/** Stragglers of the stream before the last SSRC change are not a change back. */
+const OLD_SOURCE_MS = 1000
+
+interface Held {
+  readonly packet: RtpPacket
+  readonly atMs: number
+}
+
+/** Makes the window of one voice. `counters` belong to the caller, who shows them. */
+export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow => {
+  const held: Array<Held | undefined> = new Array(CAPACITY).fill(undefined)
+  let holding = 0
+  /** Sequence number that comes next, and the same counted on beyond 16 bit. */
+  let next = 0
+  let source: number | undefined
+  let oldSource: number | undefined
+  let changedAtMs = 0
+  /** Where a sender that started anew would go on. */
+  let suspect = -1
+
+  /** Everything held that follows without a gap. */
+  const drain = () => {
+    let one = held[next % CAPACITY]
+    while (one !== undefined) {
+      held[next % CAPACITY] = undefined
+      holding--
+      next++
+      deliver(one.packet, one.atMs, 0)
+      one = held[next % CAPACITY]
+    }
+  }
+
+  /** Skips the gap before the oldest packet held. */
+  const giveUp = () => {
+    let lost = 0
+    while (held[next % CAPACITY] === undefined) {
+      next++
+      lost++
+    }
+    const one = held[next % CAPACITY]
+    held[next % CAPACITY] = undefined
+    holding--
+    next++
+    counters.lost += lost
+    if (one !== undefined) deliver(one.packet, one.atMs, lost)
+    drain()
+  }
+
+  const restart = (packet: RtpPacket, atMs: number) => {
+    while (holding > 0) giveUp()
+    source = packet.ssrc
+    next = packet.sequenceNumber + 1
+    suspect = -1
+    deliver(packet, atMs, 0)
+  }
+
+  const waitedBehindGap = (atMs: number): boolean => {
+    for (const one of held) if (one !== undefined && atMs - one.atMs >= WAIT_MS) return true
+    return false
+  }
+
+  const tick = (atMs: number) => {
+    while (holding > 0 && waitedBehindGap(atMs)) giveUp()
+  }
+
+  const changeSource = (packet: RtpPacket, atMs: number) => {
+    if (packet.ssrc === oldSource && atMs - changedAtMs < OLD_SOURCE_MS) {
+      counters.late++
+      return
+    }
+    oldSource = source
+    changedAtMs = atMs
+    restart(packet, atMs)
+  }
+
+  /** `ahead` packets are missing before this one. */
+  const hold = (packet: RtpPacket, atMs: number, ahead: number) => {
+    const place = next + ahead
+    if (ahead >= CAPACITY) {
+      while (holding > 0) giveUp()
+      const lost = place - next
+      counters.lost += lost
+      next = place + 1
+      deliver(packet, atMs, lost)
+      return
+    }
+    const slot = place % CAPACITY
+    if (held[slot] !== undefined) {
+      counters.late++
+      return
+    }
+    // The payload is only lent to us; `slice` of a Buffer would not copy.
+    held[slot] = { packet: { ...packet, payload: new Uint8Array(packet.payload) }, atMs }
+    holding++
+  }
+
+  return {
+    push: (packet, atMs) => {
+      counters.packets++
+      if (packet.ssrc !== source) return changeSource(packet, atMs)
+      const ahead = ((packet.sequenceNumber - next) << 16) >> 16
+      if (ahead === 0) {
+        if (holding > 0) counters.reordered++
+        next++
+        suspect = -1
+        deliver(packet, atMs, 0)
+        if (holding > 0) drain()
+      } else if (ahead < -MAX_MISORDER || ahead > MAX_DROPOUT) {
+        if (packet.sequenceNumber === suspect) return restart(packet, atMs)
+        suspect = (packet.sequenceNumber + 1) & 0xffff
+        counters.late++
+      } else if (ahead < 0) counters.late++
+      else hold(packet, atMs, ahead)
+      if (holding > 0) tick(atMs)
+    },
+    tick
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What was heard of speech, as Opus packets in a ring: can be decoded again, into the same frames at the same positions.
+ */
+import { type AudioFrame, FRAME_SAMPLES, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
+import type { Codec } from "../services/Decoder.ts"
+import * as ByteRing from "./ByteRing.ts"
+import * as SpeechFrames from "./SpeechFrames.ts"
+
+export interface SpeechMemory {
+  /** Takes every packet that was decoded, with the position of its audio. In silence only the last ones are kept. */
+  readonly hear: (position: number, packet: Uint8Array) => void
+  /** Speech begins at `start`, which lies in a packet heard before or in the next one, and was heard at `atMs`. */
+  readonly begin: (start: number, atMs: number) => void
+  /** Speech ended: sound up to `heard`, zeros up to `end`, the end of its last frame. */
+  readonly end: (heard: number, end: number) => void
+  /**
+   * The frames from the one with `position` in it on, decoded anew while they are asked for, up to the last full one there is. Where the
+   * ring was overwritten it begins later.
+   */
+  readonly replay: (position: number) => Iterable<AudioFrame>
+  readonly counters: Readonly<ByteRing.RingCounters>
+}
+
+interface Stretch {
+  readonly start: number
+  readonly atMs: number
+  /** Not yet known while it lasts. */
+  heard: number
+  end: number
+}
+
+/** A fresh decoder sounds like the one that heard everything after 100 ms; it gets a packet more. */
+const LEAD_IN = samplesOfMs(120)
+/** Holds the lead-in and the pre-roll before speech: 450 ms even of 256 kbit/s music. */
+const LOBBY_BYTES = 16_384
+
+/** Makes the memory of one voice, at most `size` bytes (allocated with the first speech). */
+export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
+  const ring = ByteRing.make(size)
+  const lobby = ByteRing.make(LOBBY_BYTES)
+  const stretches: Array<Stretch> = []
+  let current: Stretch | undefined
+
+  const forgetOverwritten = () => {
+    const oldest = ring.oldest() ?? 0
+    while ((stretches[0]?.end ?? oldest) < oldest) stretches.shift()
+  }
+
+  /** First frame of a stretch that can be decoded cleanly, at or behind `position`. */
+  const firstFrame = ({ start }: Stretch, position: number): number => {
+    const grid = (samples: number) => Math.max(0, samples) * FRAME_SAMPLES + start
+    const asked = grid(Math.floor((position - start) / FRAME_SAMPLES))
+    const oldest = ring.oldest() ?? 0
+    if (ring.counters.overwritten === 0 || oldest + LEAD_IN <= asked) return asked
+    return grid(Math.ceil((oldest + LEAD_IN - start) / FRAME_SAMPLES))
+  }
+
+  function* replayStretch(stretch: Stretch, position: number, codec: Codec): Generator<AudioFrame> {
+    const full: Array<AudioFrame> = []
+    const frames = SpeechFrames.make(
+      (frame) => full.push(frame),
+      (reached) => reached >= stretch.end
+    )
+    const first = firstFrame(stretch, position)
+    if (first >= stretch.end) return
+    const heardAt = (sample: number) => stretch.atMs + msOfSamples(sample - stretch.start)
+    const reader = ring.from(first - LEAD_IN)
+    frames.begin(first)
+    for (let record = reader.next(); record !== undefined && frames.isRunning(); record = reader.next()) {
+      if (record.position >= stretch.heard) break
+      const missing = record.position - frames.position()
+      // Overwritten while we were reading: what follows is another replay.
+      if (missing >= SpeechFrames.LONGEST_GAP) return yield* replayStretch(stretch, record.position, codec)
+      if (missing > 0) frames.skip(missing, heardAt(record.position))
+      const pcm = codec.decode(record.packet)
+      if (pcm !== undefined) {
+        const from = Math.max(0, frames.position() - record.position)
+        frames.write(pcm, from, heardAt(record.position + pcm.length))
+      }
+      yield* full.splice(0)
+    }
+    if (stretch.heard < Number.POSITIVE_INFINITY) {
+      frames.skip(stretch.heard - frames.position(), heardAt(stretch.heard))
+      frames.end()
+      yield* full.splice(0)
+    }
+  }
+
+  return {
+    hear: (position, packet) => (current === undefined ? lobby : ring).append(position, packet),
+    begin: (start, atMs) => {
+      forgetOverwritten()
+      current = { start, atMs, heard: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY }
+      stretches.push(current)
+      const reader = lobby.from(start - LEAD_IN)
+      for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        ring.append(record.position, record.packet)
+      }
+      lobby.clear()
+    },
+    end: (heard, end) => {
+      if (current === undefined) return
+      current.heard = heard
+      current.end = end
+      current = undefined
+    },
+    replay: function* (position) {
+      const codec = makeCodec()
+      try {
+        let reached = position
+        for (let next = nextStretch(stretches, reached); next !== undefined; next = nextStretch(stretches, reached)) {
+          yield* replayStretch(next, reached, codec)
+          reached = next.end
+        }
+      } finally {
+        codec.close()
+      }
+    },
+    counters: ring.counters
+  }
+}
+
+const nextStretch = (stretches: ReadonlyArray<Stretch>, position: number): Stretch | undefined =>
+  position === Number.POSITIVE_INFINITY ? undefined : stretches.find(({ end }) => end > position)
