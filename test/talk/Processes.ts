@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { closeSync, openSync, readFileSync } from "node:fs"
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import { failure, type ProofError, until } from "./ProofError.ts"
 
 export interface Daemon {
@@ -91,6 +91,40 @@ export const says = (one: Daemon, text: string | RegExp, millis = 10_000): Effec
         : Effect.fail(failure(`${one.name} ended with ${one.exitCode()}:\n${one.log().slice(-1500)}`))
     )
   )
+
+/** A daemon that a drill may end and start again under the same name. */
+export interface Restartable {
+  readonly current: () => Daemon
+  readonly stop: (signal?: NodeJS.Signals) => Effect.Effect<void>
+  readonly start: Effect.Effect<void, ProofError>
+}
+
+/** Started now and waited for with `ready`; whatever runs last is ended with the scope. */
+export const restartable = (
+  options: DaemonOptions,
+  ready: (one: Daemon) => Effect.Effect<void, ProofError>
+): Effect.Effect<Restartable, ProofError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const open = Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const one = yield* daemon(options).pipe(Scope.provide(scope))
+      return { one, scope }
+    })
+    let running = yield* open
+    yield* Effect.addFinalizer(() => Scope.close(running.scope, Exit.void))
+    yield* ready(running.one)
+    return {
+      current: () => running.one,
+      stop: (signal = "SIGTERM") =>
+        Effect.suspend(() => running.one.end(signal)).pipe(
+          Effect.andThen(Effect.suspend(() => Scope.close(running.scope, Exit.void)))
+        ),
+      start: Effect.gen(function* () {
+        running = yield* open
+        yield* ready(running.one)
+      })
+    }
+  })
 
 /** Runs a program to its end and gives what it printed. */
 export const run = (

@@ -1,0 +1,100 @@
+/**
+ * What a speaker of the proof says: words of its own as tones, encoded to Opus, with a note of when each word's last sound left.
+ */
+import opus from "@discordjs/opus"
+import * as ToneModem from "../../src/layers/ToneModem.ts"
+import * as ToneWords from "../../src/layers/ToneWords.ts"
+
+export const SPEECH_RATE = 48_000
+const FRAME_SAMPLES = 960
+/** Every speaker has words nobody else says, so a wrong speaker shows in the words themselves. */
+const WORDS_EACH = 160
+export const MAX_SPEAKERS = Math.floor(ToneWords.vocabularySize / WORDS_EACH)
+
+/** An Opus packet of 20 ms, with the words whose last sound is in it. */
+export interface SpeechFrame {
+  readonly packet: Uint8Array
+  /** The word's end, ms before the end of this frame. */
+  readonly ends: ReadonlyArray<{ readonly word: string; readonly beforeEndMs: number }>
+}
+
+/** What one speaker can say: each of its words once, in an order of its own. */
+export const vocabularyOf = (speaker: number): ReadonlyArray<number> =>
+  // 97 is prime to the size: the order wanders through the speaker's words without repeating.
+  Array.from({ length: WORDS_EACH }, (_, i) => speaker * WORDS_EACH + ((i * 97) % WORDS_EACH))
+
+export const textOf = (word: number): string => ToneWords.wordText(word)
+
+/** Samples of an utterance with `paddingMs` of silence behind it. */
+export const utterance = (
+  words: ReadonlyArray<number>,
+  options: {
+    readonly speaker: number
+    readonly firstSequence: number
+    readonly fast?: boolean
+    readonly paddingMs: number
+  }
+): { readonly pcm: Float32Array; readonly words: ReadonlyArray<ToneModem.SpokenWord> } => {
+  const spoken = ToneModem.speak(words, {
+    speaker: options.speaker,
+    sampleRate: SPEECH_RATE,
+    firstSequence: options.firstSequence,
+    format: options.fast === true ? ToneModem.fast : ToneModem.normal
+  })
+  const pcm = new Float32Array(spoken.pcm.length + Math.round((options.paddingMs * SPEECH_RATE) / 1000))
+  pcm.set(spoken.pcm)
+  return { pcm, words: spoken.words }
+}
+
+const pcm16 = (pcm: Float32Array): Buffer => {
+  const bytes = Buffer.alloc(pcm.length * 2)
+  for (const [i, sample] of pcm.entries()) bytes.writeInt16LE(Math.round(sample * 32_767), i * 2)
+  return bytes
+}
+
+export interface Encoder {
+  readonly encode: (pcm: Float32Array, words: ReadonlyArray<ToneModem.SpokenWord>) => Array<SpeechFrame>
+  /** 20 ms of silence, as a browser with an open microphone sends it. */
+  readonly silence: () => SpeechFrame
+}
+
+/** One encoder per voice, since Opus has memory. */
+export const encoder = (bitrate = 48_000): Encoder => {
+  const opusEncoder = new opus.OpusEncoder(SPEECH_RATE, 1)
+  // OPUS_SET_APPLICATION to OPUS_APPLICATION_VOIP: what a browser uses for speech.
+  opusEncoder.applyEncoderCTL(4000, 2048)
+  opusEncoder.setBitrate(bitrate)
+  const quiet = Buffer.alloc(FRAME_SAMPLES * 2)
+  return {
+    encode: (pcm, words) => {
+      const count = Math.ceil(pcm.length / FRAME_SAMPLES)
+      const bytes = Buffer.concat([pcm16(pcm), Buffer.alloc((count * FRAME_SAMPLES - pcm.length) * 2)])
+      return Array.from({ length: count }, (_, i) => ({
+        packet: opusEncoder.encode(bytes.subarray(i * FRAME_SAMPLES * 2, (i + 1) * FRAME_SAMPLES * 2)),
+        ends: words
+          .filter((word) => word.endMs > i * 20 && word.endMs <= (i + 1) * 20)
+          .map((word) => ({ word: textOf(word.word), beforeEndMs: (i + 1) * 20 - word.endMs }))
+      }))
+    },
+    silence: () => ({ packet: opusEncoder.encode(quiet), ends: [] })
+  }
+}
+
+/** A WAV file, 48 kHz mono 16 bit, for Chromium's fake microphone. */
+export const wav = (pcm: Float32Array): Buffer => {
+  const data = pcm16(pcm)
+  const head = Buffer.alloc(44)
+  head.write("RIFF", 0, "latin1")
+  head.writeUInt32LE(36 + data.length, 4)
+  head.write("WAVEfmt ", 8, "latin1")
+  head.writeUInt32LE(16, 16)
+  head.writeUInt16LE(1, 20)
+  head.writeUInt16LE(1, 22)
+  head.writeUInt32LE(SPEECH_RATE, 24)
+  head.writeUInt32LE(SPEECH_RATE * 2, 28)
+  head.writeUInt16LE(2, 32)
+  head.writeUInt16LE(16, 34)
+  head.write("data", 36, "latin1")
+  head.writeUInt32LE(data.length, 40)
+  return Buffer.concat([head, data])
+}

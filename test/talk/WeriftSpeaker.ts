@@ -1,0 +1,203 @@
+/**
+ * A participant with a microphone: publishes Opus through Janus with werift and says words when told to, silence otherwise.
+ */
+import { randomInt } from "node:crypto"
+import { Effect, Schema, type Scope } from "effect"
+import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
+import * as HpbClient from "./HpbClient.ts"
+import type { Ledger } from "./Ledger.ts"
+import type { NextcloudFake } from "./NextcloudFake.ts"
+import { attempt, type ProofError, until } from "./ProofError.ts"
+import * as Speech from "./Speech.ts"
+
+export interface SpeakerOptions {
+  readonly nextcloud: Pick<NextcloudFake, "backend" | "setInCall">
+  readonly ledger: Ledger
+  readonly room: string
+  readonly name: string
+  /** Which words are its own. */
+  readonly number: number
+  readonly roomType?: "video" | "screen"
+}
+
+export interface Speaker {
+  readonly name: string
+  readonly sessionId: () => string
+  readonly client: HpbClient.HpbClient
+  readonly ncSession: string
+  /** Says the next `count` of its words; done when the last sound has left. */
+  readonly say: (count: number, options?: { readonly fast?: boolean }) => Effect.Effect<void, ProofError>
+  readonly publish: Effect.Effect<void, ProofError>
+  readonly unpublish: Effect.Effect<void>
+  readonly leaveCall: Effect.Effect<void, ProofError>
+  /** A new session on the HPB, in the call again, published again. */
+  readonly comeBack: Effect.Effect<void, ProofError>
+}
+
+/** IN_CALL and WITH_AUDIO. */
+export const TALKING = 3
+const FRAME_MS = 20
+
+const FromMcu = Schema.Struct({
+  type: Schema.Literals(["answer", "candidate"]),
+  payload: Schema.Struct({
+    sdp: Schema.optionalKey(Schema.String),
+    candidate: Schema.optionalKey(
+      Schema.Struct({
+        candidate: Schema.String,
+        sdpMid: Schema.optionalKey(Schema.NullOr(Schema.String)),
+        sdpMLineIndex: Schema.optionalKey(Schema.NullOr(Schema.Finite))
+      })
+    )
+  })
+})
+const isFromMcu = Schema.is(FromMcu)
+type CandidateInit = NonNullable<(typeof FromMcu.Type)["payload"]["candidate"]>
+
+const tickers = new Set<() => void>()
+let nextTickMs = performance.now()
+const clock = setInterval(() => {
+  const now = performance.now()
+  if (now - nextTickMs > 1000) nextTickMs = now
+  while (nextTickMs <= now) {
+    for (const tick of tickers) tick()
+    nextTickMs += FRAME_MS
+  }
+}, 5)
+clock.unref()
+
+/** The peer connection towards Janus, and the HPB's messages which belong to it. */
+const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen") => {
+  let peer: RTCPeerConnection | undefined
+  let track: MediaStreamTrack | undefined
+  let sid = ""
+  let answered = false
+  const early: Array<CandidateInit> = []
+  const toMcu = (data: object) => client.tell(client.sessionId(), { to: client.sessionId(), sid, roomType, ...data })
+  const add = async ({ candidate, sdpMLineIndex }: CandidateInit) => {
+    if (candidate !== "")
+      await peer?.addIceCandidate({ candidate, sdpMLineIndex: sdpMLineIndex ?? 0 }).catch(() => undefined)
+  }
+  client.onMessage(({ message }) => {
+    if (message?.sender.sessionid !== client.sessionId() || !isFromMcu(message.data)) return
+    const { payload, type } = message.data
+    const { candidate, sdp } = payload
+    if (type === "answer" && sdp !== undefined) {
+      void peer?.setRemoteDescription({ type: "answer", sdp }).then(async () => {
+        answered = true
+        // werift throws when a candidate it cannot place waits for the answer: they wait here.
+        for (const one of early.splice(0)) await add(one)
+      })
+    }
+    if (type === "candidate" && candidate !== undefined) {
+      if (answered) void add(candidate)
+      else early.push(candidate)
+    }
+  })
+  const open = async () => {
+    early.length = 0
+    answered = false
+    sid = String(randomInt(1e12))
+    const connection = new RTCPeerConnection({
+      iceServers: [],
+      codecs: {
+        audio: [
+          new RTCRtpCodecParameters({ mimeType: "audio/opus", clockRate: 48_000, channels: 2, payloadType: 111 })
+        ],
+        video: []
+      }
+    })
+    peer = connection
+    track = new MediaStreamTrack({ kind: "audio" })
+    connection.addTransceiver(track, { direction: "sendonly" })
+    await connection.setLocalDescription(await connection.createOffer())
+    toMcu({ type: "offer", payload: { nick: "speaker", type: "offer", sdp: connection.localDescription?.sdp } })
+  }
+  return {
+    open,
+    connected: () => peer?.connectionState === "connected",
+    close: async () => {
+      await peer?.close()
+      peer = undefined
+    },
+    write: (packet: RtpPacket) => track?.writeRtp(packet)
+  }
+}
+
+/** Frames to say, sent one per 20 ms; silence when there is nothing to say. */
+const makeMouth = (options: SpeakerOptions, write: (packet: RtpPacket) => void) => {
+  const encoder = Speech.encoder()
+  const vocabulary = Speech.vocabularyOf(options.number)
+  const frames: Array<Speech.SpeechFrame> = []
+  let spoken = 0
+  let sequenceNumber = randomInt(0xffff)
+  let timestamp = randomInt(0xffffffff)
+  const ssrc = randomInt(0xffffffff)
+  const tick = () => {
+    const frame = frames.shift() ?? encoder.silence()
+    sequenceNumber = (sequenceNumber + 1) & 0xffff
+    timestamp = (timestamp + 960) >>> 0
+    const header = new RtpHeader({ payloadType: 111, sequenceNumber, timestamp, ssrc, marker: false })
+    const now = HpbClient.machineMs()
+    write(new RtpPacket(header, Buffer.from(frame.packet)))
+    // A microphone would deliver the frame at its end: the sound is as old as what follows it in the frame.
+    for (const { beforeEndMs, word } of frame.ends) {
+      options.ledger.note({ word, speaker: options.name, atMs: now - beforeEndMs })
+    }
+  }
+  return {
+    tick,
+    queue: (count: number, fast: boolean) => {
+      const words = vocabulary.slice(spoken, spoken + count)
+      const said = Speech.utterance(words, { speaker: options.number, firstSequence: spoken % 16, fast, paddingMs: 0 })
+      spoken += count
+      frames.push(...encoder.encode(said.pcm, said.words))
+    },
+    left: () => frames.length,
+    wordsLeft: () => vocabulary.length - spoken
+  }
+}
+
+/** In the call and publishing, for as long as the scope. */
+export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { ledger, name, nextcloud, room } = options
+    const ncSession = `nc-${name}-${randomInt(1e9)}`
+    const client = yield* HpbClient.join({ userId: name, room, ncSession, backend: nextcloud.backend })
+    const publisher = makePublisher(client, options.roomType ?? "video")
+    const mouth = makeMouth(options, publisher.write)
+    const enterCall = Effect.suspend(() => {
+      ledger.name(client.sessionId(), name)
+      return nextcloud.setInCall(room, ncSession, TALKING)
+    })
+    const publish = attempt(`${name} publishes`, publisher.open).pipe(
+      Effect.andThen(until(`${name} to publish`, publisher.connected)),
+      Effect.andThen(Effect.sync(() => tickers.add(mouth.tick)))
+    )
+    const unpublish = Effect.promise(async () => {
+      tickers.delete(mouth.tick)
+      await publisher.close()
+    })
+    yield* Effect.addFinalizer(() => unpublish)
+    yield* enterCall
+    yield* publish
+    return {
+      name,
+      sessionId: client.sessionId,
+      client,
+      ncSession,
+      say: (count, { fast = false } = {}) =>
+        Effect.sync(() => mouth.queue(count, fast)).pipe(
+          Effect.andThen(until(`${name} to finish`, () => mouth.left() === 0, 120_000))
+        ),
+      publish: Effect.asVoid(publish),
+      unpublish,
+      leaveCall: unpublish.pipe(Effect.andThen(nextcloud.setInCall(room, ncSession, 0))),
+      comeBack: unpublish.pipe(
+        Effect.andThen(client.rejoin),
+        Effect.andThen(enterCall),
+        Effect.andThen(publish),
+        Effect.asVoid
+      )
+    }
+  })
