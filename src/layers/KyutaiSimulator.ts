@@ -1,0 +1,203 @@
+/**
+ * Kyutai on Modal, simulated: a real websocket server with its protocol and habits, which understands synthetic speech (`ToneModem`).
+ *
+ * What is real: the wire (binary float32 at 24 kHz in, one `token` message per word without spaces out), steps of 80 ms, the model's delay
+ * of half a second of *audio*, cold starts, the close with 1000 after 30 s without audio, after a text frame and after a message that is
+ * not whole samples. What is not: the ears.
+ *
+ * For other processes the server also answers `GET /log` (every word it told), `GET /counters` and `POST /control`.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import { Effect, Fiber, FiberSet, Result, Schema, type Scope } from "effect"
+import { type WebSocket, WebSocketServer } from "ws"
+import * as LocalServer from "./LocalServer.ts"
+import * as SimulatedRecogniser from "./SimulatedRecogniser.ts"
+import * as ToneModem from "./ToneModem.ts"
+
+/**
+ * How the server treats whoever connects: serve, 401, 503, an upgrade that is never answered, close 1000 at once (a full moshi-server),
+ * an error message and then close 1000, or silence (also for those who are connected).
+ */
+export const Behaviour = Schema.Literals(["serve", "refuse", "unavailable", "neverOpen", "close", "error", "silent"])
+export type Behaviour = typeof Behaviour.Type
+
+/** What a test may do to the server while it runs. `Kill` ends all sessions, as a crash or politely with 1000; `Cool` makes the next start cold. */
+export const Control = Schema.Union([
+  Schema.TaggedStruct("Behave", { as: Behaviour }),
+  Schema.TaggedStruct("Kill", { how: Schema.Literals(["crash", "close"]) }),
+  Schema.TaggedStruct("Cool", {})
+])
+export type Control = typeof Control.Type
+
+export interface KyutaiSimulatorOptions {
+  /** 0, the default, takes any free port. */
+  readonly port?: number
+  /** Audio that must follow a word, ms; 500 as the 1B model. */
+  readonly delayMs?: number
+  /** How long the first upgrade waits for the container, ms. */
+  readonly coldStartMs?: number
+  readonly idleCloseMs?: number
+  readonly maxSessionMs?: number
+  readonly format?: ToneModem.ToneFormat
+  readonly punctuation?: boolean
+}
+
+/** A word that was sent. Times are ms since 1970, fractional, so that other processes on the machine can subtract. */
+export interface ToldWord extends SimulatedRecogniser.RecognisedWord {
+  readonly session: number
+  readonly tokenSentAtMs: number
+}
+
+export interface KyutaiCounters {
+  readonly opened: number
+  readonly active: number
+  readonly refused: number
+  /** Seconds of audio that came in. */
+  readonly audioSeconds: number
+  readonly corrupt: number
+  readonly gaps: number
+}
+
+export interface KyutaiSimulator {
+  /** What `STT_STREAM_URL` takes. */
+  readonly url: string
+  /** Base of the HTTP side. */
+  readonly httpUrl: string
+  readonly log: () => ReadonlyArray<ToldWord>
+  readonly counters: () => KyutaiCounters
+  readonly control: (control: Control) => void
+}
+
+const decodeControl = Schema.decodeUnknownResult(Schema.fromJsonString(Control))
+
+/** Starts the server on loopback; sessions and server end with the scope. */
+export const make = Effect.fn("KyutaiSimulator.make")(function* (
+  options: KyutaiSimulatorOptions = {}
+): Effect.fn.Return<KyutaiSimulator, LocalServer.LocalServerError, Scope.Scope> {
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
+  const told: Array<ToldWord> = []
+  const counters = { opened: 0, active: 0, refused: 0, audioSeconds: 0, corrupt: 0, gaps: 0 }
+  let behaviour: Behaviour = "serve"
+  let warm: Fiber.Fiber<void> | undefined
+
+  const container = () => {
+    warm ??= fork(Effect.sleep(options.coldStartMs ?? 0))
+    return Fiber.await(warm)
+  }
+
+  const serve = (socket: WebSocket) => {
+    const session = ++counters.opened
+    let heardAtMs = epochMs()
+    const recogniser = SimulatedRecogniser.make({
+      delayMs: options.delayMs ?? 500,
+      format: options.format ?? ToneModem.normal,
+      punctuation: options.punctuation ?? false,
+      onFault: (fault) => {
+        counters[fault === "gap" ? "gaps" : "corrupt"]++
+      },
+      onWord: (word) => {
+        if (behaviour === "silent" || socket.readyState !== socket.OPEN) return
+        socket.send(JSON.stringify({ type: "token", text: word.text }))
+        told.push({ ...word, session, tokenSentAtMs: epochMs() })
+      }
+    })
+    socket.on("message", (data, isBinary) => {
+      heardAtMs = epochMs()
+      const pcm = isBinary && Buffer.isBuffer(data) ? samplesOf(data) : undefined
+      if (pcm === undefined) return socket.close(1000)
+      counters.audioSeconds += pcm.length / 24_000
+      recogniser.push(pcm, heardAtMs)
+    })
+    const limits = fork(closeWhenDue(socket, options, () => heardAtMs))
+    counters.active++
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      counters.active--
+      limits.interruptUnsafe()
+    })
+  }
+
+  const greet = (socket: WebSocket) => {
+    if (behaviour === "close") return socket.close(1000)
+    if (behaviour !== "error") return serve(socket)
+    socket.send(JSON.stringify({ type: "error", message: "no free channels" }))
+    socket.close(1000)
+  }
+
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (behaviour === "neverOpen") return
+    const refusal = request.url === "/v1/stream" ? refusals[behaviour] : "404 Not Found"
+    if (refusal === undefined) {
+      const open = Effect.sync(() => sockets.handleUpgrade(request, socket, head, greet))
+      fork(Effect.andThen(container(), open))
+      return
+    }
+    counters.refused++
+    LocalServer.refuseUpgrade(socket, refusal)
+  }
+
+  const control = (change: Control) => {
+    if (change._tag === "Behave") behaviour = change.as
+    else if (change._tag === "Cool") warm = undefined
+    else for (const socket of sockets.clients) change.how === "crash" ? socket.terminate() : socket.close(1000)
+  }
+
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (request.url === "/log") return LocalServer.respond(response, 200, told)
+    if (request.url === "/counters") return LocalServer.respond(response, 200, counters)
+    if (request.url === "/health") {
+      fork(
+        Effect.andThen(
+          container(),
+          Effect.sync(() => LocalServer.respond(response, 200, { status: "healthy" }))
+        )
+      )
+      return
+    }
+    if (request.method !== "POST" || request.url !== "/control") return LocalServer.respond(response, 404, {})
+    LocalServer.readBody(request, (text) => {
+      const change = decodeControl(text)
+      if (Result.isSuccess(change)) control(change.success)
+      LocalServer.respond(response, Result.isSuccess(change) ? 200 : 400, {})
+    })
+  }
+
+  const port = yield* LocalServer.listen(options.port ?? 0, { onRequest, onUpgrade })
+  return {
+    url: `ws://127.0.0.1:${port}/v1/stream`,
+    httpUrl: `http://127.0.0.1:${port}`,
+    log: () => told,
+    counters: () => ({ ...counters }),
+    control
+  }
+})
+
+const refusals: Partial<Record<Behaviour, string>> = {
+  refuse: "401 Unauthorized",
+  unavailable: "503 Service Unavailable"
+}
+
+/** 30 s without a binary message, and half an hour at most: both end with 1000, as the real one. */
+const closeWhenDue = Effect.fnUntraced(function* (
+  socket: WebSocket,
+  { idleCloseMs = 30_000, maxSessionMs = 1_800_000 }: KyutaiSimulatorOptions,
+  heardAtMs: () => number
+) {
+  const startedAtMs = epochMs()
+  for (;;) {
+    const dueAtMs = Math.min(heardAtMs() + idleCloseMs, startedAtMs + maxSessionMs)
+    const leftMs = dueAtMs - epochMs()
+    if (leftMs <= 0) return socket.close(1000)
+    yield* Effect.sleep(leftMs)
+  }
+})
+
+/** `undefined` when the message is not whole samples. */
+const samplesOf = (message: Buffer): Float32Array | undefined =>
+  message.length % 4 === 0
+    ? new Float32Array(message.buffer.slice(message.byteOffset, message.byteOffset + message.length))
+    : undefined
+
+const epochMs = () => performance.timeOrigin + performance.now()
