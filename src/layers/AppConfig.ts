@@ -1,0 +1,259 @@
+/**
+ * Every environment variable this service reads, in the order the README lists them. Nothing else reads the environment.
+ */
+import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
+import { defaultLanguage, known, kyutaiLanguages, type LanguageId } from "../domain/Language.ts"
+
+/** A variable as an admin sees it; `README.md` and `appinfo/info.xml` are checked against these. */
+export interface Variable {
+  readonly name: string
+  readonly description: string
+  /** As written in the environment; absent where leaving it out means something that is not a value. */
+  readonly default?: string
+  readonly unit?: string
+  readonly example?: string
+  /** `AppAPI` sets it when it starts the container, then it is not an admin's business and not in `info.xml`. */
+  readonly setBy: "admin" | "AppAPI"
+}
+
+/** How a variable is read, and what it means. */
+export type Setting<A> = Config.Config<A> & { readonly variable: Variable }
+
+/** This version, where AppAPI does not say it; `package.json` and `info.xml` say the same. */
+export const VERSION = "0.1.0"
+
+/** Reads a text; `undefined` when it is not what the variable takes. */
+type Parse<A> = (text: string) => A | undefined
+
+interface Kind<A> {
+  /** Completes "NAME must be …". */
+  readonly expected: string
+  readonly parse: Parse<A>
+}
+
+const text: Kind<string> = { expected: "a text that is not empty", parse: (given) => given || undefined }
+const flag: Kind<boolean> = {
+  expected: "true or false",
+  // Python's str(True) is in use in existing deployments.
+  parse: (given) =>
+    ["true", "1", "yes", "on"].includes(given.toLowerCase())
+      ? true
+      : ["false", "0", "no", "off"].includes(given.toLowerCase())
+        ? false
+        : undefined
+}
+const integer = (minimum: number, maximum: number): Kind<number> => ({
+  expected: `a whole number from ${minimum} to ${maximum}`,
+  parse: (given) => {
+    const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN
+    return value >= minimum && value <= maximum ? value : undefined
+  }
+})
+const port: Kind<number> = { ...integer(1, 65_535), expected: "a port number from 1 to 65535" }
+const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
+  expected: `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+  parse: (given) => (protocols.includes(URL.parse(given)?.protocol ?? "") ? given : undefined)
+})
+const language: Kind<LanguageId> = {
+  expected: `one of ${Object.keys(kyutaiLanguages).join(", ")}`,
+  parse: (given) => known(kyutaiLanguages, given)
+}
+const levels = { debug: "Debug", info: "Info", warn: "Warn", warning: "Warn", error: "Error" } as const
+const level: Kind<(typeof levels)[keyof typeof levels]> = {
+  expected: "debug, info, warn or error",
+  parse: (given) => Object.entries(levels).find(([name]) => name === given.toLowerCase())?.[1]
+}
+
+/** A refused value is never repeated: it may be a secret in the wrong place. */
+const invalid = (message: string) =>
+  new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
+
+type Described = Omit<Variable, "name" | "setBy"> & { readonly setBy?: Variable["setBy"] }
+
+const read = <A>(name: string, kind: Kind<A>): Config.Config<A> =>
+  Config.mapEffect(Config.String(name), (given) => {
+    const value = kind.parse(given.trim())
+    return value === undefined ? Effect.fail(invalid(`${name} must be ${kind.expected}`)) : Effect.succeed(value)
+  })
+
+const documented = <A>(config: Config.Config<A>, name: string, described: Described): Setting<A> =>
+  Object.assign(config, { variable: { name, setBy: "admin" as const, ...described } })
+
+const optional = <A>(name: string, kind: Kind<A>, described: Described) =>
+  documented(Config.withDefault(read(name, kind), undefined), name, described)
+
+const withDefault = <A>(name: string, kind: Kind<A>, value: A, described: Described) =>
+  documented(Config.withDefault(read(name, kind), value), name, { default: String(value), ...described })
+
+/** A line break at the end comes with many ways of setting a secret and belongs to none. */
+const trimmed = (given: Redacted.Redacted) => Redacted.make(Redacted.value(given).trim())
+
+const secret = (name: string, described: Described): Setting<Redacted.Redacted | undefined> =>
+  documented(Config.withDefault(Config.map(Config.Redacted(name), trimmed), undefined), name, described)
+
+/** The one list. Its order is the README's. */
+export const settings = {
+  hpbUrl: optional("LT_HPB_URL", url("wss:", "ws:", "https:", "http:"), {
+    description: "Address of the High-Performance Backend, as in Talk's admin settings. Needed for captions in calls.",
+    example: "wss://cloud.example.com/standalone-signaling/spreed"
+  }),
+  internalSecret: secret("LT_INTERNAL_SECRET", {
+    description:
+      "The internal secret of the HPB (internalsecret under [clients] in its server.conf, INTERNAL_SECRET in AIO). Not the shared secret of Talk's admin settings. Needed for captions in calls.",
+    example: "the-hpb-internal-secret"
+  }),
+  modalWorkspace: optional("MODAL_WORKSPACE", text, {
+    description: "Modal workspace in which Kyutai is deployed. Modal or STT_STREAM_URL is needed for captions.",
+    example: "my-workspace"
+  }),
+  modalKey: secret("MODAL_KEY", { description: "Key of a Modal proxy auth token.", example: "wk-…" }),
+  modalSecret: secret("MODAL_SECRET", { description: "Secret of the same Modal proxy auth token.", example: "ws-…" }),
+  modalHostSuffix: optional("MODAL_STT_HOST_SUFFIX", text, {
+    description:
+      "What follows the workspace and two dashes in the host name on Modal, if the app was deployed under another name.",
+    default: "kyutai-stt-rust-kyutaisttrustservice-serve.modal.run",
+    example: "my-stt-kyutaisttrustservice-serve.modal.run"
+  }),
+  sttStreamUrl: optional("STT_STREAM_URL", url("wss:", "ws:"), {
+    description:
+      "A server of your own that speaks the protocol of Kyutai on Modal. Comes before Modal, whose credentials it never gets.",
+    example: "ws://gpu.example.com:8000/v1/stream"
+  }),
+  backendUrl: optional("LT_BACKEND_URL", url("https:", "http:"), {
+    description:
+      "Nextcloud's address as the HPB's configuration has it, if the addresses that are tried by themselves are refused.",
+    example: "https://cloud.example.com"
+  }),
+  skipCertVerify: withDefault("SKIP_CERT_VERIFY", flag, false, {
+    description: "Accepts any TLS certificate of the HPB, the engine and Nextcloud. For test setups only.",
+    example: "true"
+  }),
+  defaultLanguage: withDefault("LT_DEFAULT_LANGUAGE", language, defaultLanguage, {
+    description: "Language of calls whose room has none, or one that is not known here.",
+    example: "fr"
+  }),
+  screenAudio: withDefault("LT_SCREEN_AUDIO", flag, false, {
+    description: "Captions the system audio of shared screens too.",
+    example: "true"
+  }),
+  maxSpeakers: withDefault("LT_MAX_SPEAKERS", integer(1, 10_000), 200, {
+    description: "Most voices heard at a time in one call; who comes later is not captioned until somebody leaves.",
+    unit: "voices",
+    example: "50"
+  }),
+  graceSeconds: withDefault("LT_GRACE_SECONDS", integer(0, 3600), 60, {
+    description: "How long the room is kept after its last reader switched captions off; nothing is heard meanwhile.",
+    unit: "seconds",
+    example: "10"
+  }),
+  servicePort: optional("PORT", port, {
+    description: "Port of the service API, its documentation and the metrics. As an ExApp it is closed unless set.",
+    default: "8080",
+    example: "8080"
+  }),
+  serviceHost: optional("LT_LISTEN_HOST", text, {
+    description:
+      "Address the service API listens on. Without LT_API_TOKEN only a loopback address is accepted. Left out: 0.0.0.0 with a token, 127.0.0.1 without.",
+    example: "0.0.0.0"
+  }),
+  apiToken: secret("LT_API_TOKEN", {
+    description: "Bearer token that the service API asks for (in a browser: any user name, the token as password).",
+    example: "a long random text"
+  }),
+  logLevel: withDefault("LOG_LEVEL", level, "Info", {
+    default: "info",
+    description:
+      "Least level of the logs: debug, info, warn or error. They are JSON lines on the standard output; no secrets, nothing that was said.",
+    example: "debug"
+  }),
+  shutdownSeconds: withDefault("LT_SHUTDOWN_SECONDS", integer(1, 600), 25, {
+    description:
+      "After a signal to stop: time to deliver the last words and say goodbye, then the process ends by force.",
+    unit: "seconds",
+    example: "10"
+  }),
+  nextcloudUrl: optional("NEXTCLOUD_URL", url("https:", "http:"), {
+    description: "Address of Nextcloud.",
+    example: "https://cloud.example.com",
+    setBy: "AppAPI"
+  }),
+  appId: withDefault("APP_ID", text, "live_transcription", {
+    description: "Id of the ExApp. Talk only asks the app of the default name.",
+    setBy: "AppAPI"
+  }),
+  appVersion: withDefault("APP_VERSION", text, VERSION, { description: "Version of the ExApp.", setBy: "AppAPI" }),
+  appSecret: secret("APP_SECRET", {
+    description: "Secret shared with Nextcloud. Its presence makes this process an ExApp.",
+    setBy: "AppAPI"
+  }),
+  aaVersion: withDefault("AA_VERSION", text, "4.0.0", {
+    description: "Version of AppAPI.",
+    setBy: "AppAPI"
+  }),
+  appHost: withDefault("APP_HOST", text, "127.0.0.1", {
+    description: "Address on which Nextcloud reaches the ExApp.",
+    example: "0.0.0.0",
+    setBy: "AppAPI"
+  }),
+  appPort: optional("APP_PORT", port, {
+    description: "Port on which Nextcloud reaches the ExApp.",
+    default: "23000",
+    setBy: "AppAPI"
+  }),
+  harpKey: secret("HP_SHARED_KEY", {
+    description:
+      "Set by HaRP deployments: the ExApp listens on a unix socket instead of a port, and frpc carries it to HaRP.",
+    setBy: "AppAPI"
+  }),
+  harpSocket: withDefault("HP_EXAPP_SOCK", text, "/tmp/exapp.sock", {
+    description: "That socket.",
+    setBy: "AppAPI"
+  })
+}
+
+/** What `settings` say, read and checked. */
+export type AppConfig = { readonly [K in keyof typeof settings]: Config.Success<(typeof settings)[K]> }
+
+/** For documentation and tests. */
+export const variables: ReadonlyArray<Variable> = Object.values(settings).map(({ variable }) => variable)
+
+/** A variable that cannot be used; the message names it and says what is expected, in one line. */
+export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Reads the environment (or whatever `ConfigProvider` is provided) once. */
+export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(function* () {
+  const config: AppConfig = yield* Config.all(settings)
+  if (config.apiToken === undefined && !isLoopback(config.serviceHost ?? "127.0.0.1")) {
+    return yield* new ConfigurationError({
+      detail: "LT_LISTEN_HOST must be a loopback address unless LT_API_TOKEN is set"
+    })
+  }
+  return config
+}).pipe(Effect.catchTag("ConfigError", ({ cause }) => Effect.fail(new ConfigurationError({ detail: cause.message }))))
+
+/** What calls cannot do without and is not set, each with what it is for. Empty when captions can be given. */
+export const missing = (config: AppConfig): ReadonlyArray<Variable> => {
+  const needed: Array<Setting<unknown>> = []
+  if (isExApp(config) && config.appSecret === undefined) needed.push(settings.appSecret)
+  if (config.hpbUrl === undefined) needed.push(settings.hpbUrl)
+  if (config.internalSecret === undefined) needed.push(settings.internalSecret)
+  if (config.sttStreamUrl === undefined) {
+    if (config.modalWorkspace === undefined) needed.push(settings.modalWorkspace)
+    if (config.modalKey === undefined) needed.push(settings.modalKey)
+    if (config.modalSecret === undefined) needed.push(settings.modalSecret)
+  }
+  return needed.map(({ variable }) => variable)
+}
+
+/** Whether Nextcloud is to reach us: AppAPI always sets the secret; the rest is for whoever forgot it. */
+export const isExApp = (config: AppConfig): boolean =>
+  config.appSecret !== undefined || config.appPort !== undefined || config.harpKey !== undefined
+
+/** Whether only this machine can reach it. */
+export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host)

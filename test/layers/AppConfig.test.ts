@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Redacted } from "effect"
+import * as AppConfig from "../../src/layers/AppConfig.ts"
+
+const load = (environment: Record<string, string>) =>
+  AppConfig.load.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment))))
+
+const whole = {
+  LT_HPB_URL: "wss://hpb.example.com/spreed",
+  LT_INTERNAL_SECRET: "hpb-secret",
+  STT_STREAM_URL: "ws://127.0.0.1:8000/v1/stream"
+}
+
+describe("AppConfig", () => {
+  it.effect("needs nothing to be read and has the documented defaults", () =>
+    Effect.gen(function* () {
+      const config = yield* load({})
+      assert.strictEqual(config.appId, "live_transcription")
+      assert.strictEqual(config.appVersion, AppConfig.VERSION)
+      assert.strictEqual(config.defaultLanguage, "en")
+      assert.strictEqual(config.shutdownSeconds, 25)
+      assert.strictEqual(config.logLevel, "Info")
+      assert.isFalse(config.skipCertVerify)
+      assert.isUndefined(config.servicePort)
+    })
+  )
+
+  it.effect("takes values as existing deployments write them", () =>
+    Effect.gen(function* () {
+      const config = yield* load({
+        LOG_LEVEL: "WARNING",
+        SKIP_CERT_VERIFY: "True",
+        PORT: " 9000 ",
+        LT_INTERNAL_SECRET: "secret\n",
+        LT_HPB_URL: "https://hpb.example.com/",
+        LT_DEFAULT_LANGUAGE: "",
+        APP_PORT: "23000"
+      })
+      assert.strictEqual(config.logLevel, "Warn")
+      assert.isTrue(config.skipCertVerify)
+      assert.strictEqual(config.servicePort, 9000)
+      assert.strictEqual(Redacted.value(config.internalSecret ?? Redacted.make("")), "secret")
+      assert.strictEqual(config.defaultLanguage, "en")
+    })
+  )
+
+  for (const [name, value] of [
+    ["PORT", "abc"],
+    ["PORT", "70000"],
+    ["APP_PORT", "-1"],
+    ["LT_HPB_URL", "hpb.example.com"],
+    ["STT_STREAM_URL", "https://example.com"],
+    ["NEXTCLOUD_URL", "ftp://example.com"],
+    ["SKIP_CERT_VERIFY", "perhaps"],
+    ["LT_MAX_SPEAKERS", "many"],
+    ["LT_SHUTDOWN_SECONDS", "1e9"],
+    ["LT_DEFAULT_LANGUAGE", "tlh"],
+    ["LOG_LEVEL", "loud"]
+  ] as const) {
+    it.effect(`says in one line that ${name}=${value} cannot be, without repeating the value`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(load({ ...whole, [name]: value }))
+        assert.match(error.message, new RegExp(`^${name} must be `))
+        assert.notInclude(error.message, "\n")
+        assert.notInclude(error.message, value)
+      })
+    )
+  }
+
+  it.effect("does not open the service API to others without a token", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(load({ LT_LISTEN_HOST: "0.0.0.0" }))
+      assert.include(error.message, "LT_API_TOKEN")
+      for (const host of ["127.0.0.1", "localhost", "::1"]) yield* load({ LT_LISTEN_HOST: host })
+      yield* load({ LT_LISTEN_HOST: "0.0.0.0", LT_API_TOKEN: "token" })
+    })
+  )
+
+  it.effect("knows what is missing for captions", () =>
+    Effect.gen(function* () {
+      const names = (environment: Record<string, string>) =>
+        Effect.map(load(environment), (config) => AppConfig.missing(config).map(({ name }) => name))
+      assert.deepStrictEqual(yield* names(whole), [])
+      assert.deepStrictEqual(yield* names({}), [
+        "LT_HPB_URL",
+        "LT_INTERNAL_SECRET",
+        "MODAL_WORKSPACE",
+        "MODAL_KEY",
+        "MODAL_SECRET"
+      ])
+      assert.deepStrictEqual(yield* names({ ...whole, STT_STREAM_URL: "", MODAL_WORKSPACE: "me", MODAL_KEY: "wk-1" }), [
+        "MODAL_SECRET"
+      ])
+      assert.deepStrictEqual(yield* names({ ...whole, APP_PORT: "23000" }), ["APP_SECRET"])
+    })
+  )
+
+  it.effect("keeps secrets out of whatever is printed", () =>
+    Effect.gen(function* () {
+      const config = yield* load({
+        LT_INTERNAL_SECRET: "s3cret-1",
+        MODAL_KEY: "s3cret-2",
+        MODAL_SECRET: "s3cret-3",
+        LT_API_TOKEN: "s3cret-4",
+        APP_SECRET: "s3cret-5",
+        HP_SHARED_KEY: "s3cret-6"
+      })
+      assert.notInclude(JSON.stringify(config) + String(Object.values(config)), "s3cret")
+    })
+  )
+
+  it("describes every variable once", () => {
+    const names = AppConfig.variables.map(({ name }) => name)
+    assert.strictEqual(new Set(names).size, names.length)
+    for (const { description, name } of AppConfig.variables) {
+      assert.match(description, /^[A-Z].*\.$/s, name)
+      assert.notInclude(description, "|", name)
+    }
+  })
+
+  it("has the version of the package", () => {
+    const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+    assert.include(manifest, `"version": "${AppConfig.VERSION}"`)
+  })
+})
