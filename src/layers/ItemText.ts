@@ -1,0 +1,109 @@
+/**
+ * ItemText: what one utterance of an engine reads, and how much of it went into finished segments already.
+ */
+import { joinText } from "../domain/Segment.ts"
+import type { EndCause, Word } from "../domain/Speech.ts"
+
+export interface ItemText {
+  readonly id: string
+  /** Set once: the engine says no more about it. */
+  done: EndCause | undefined
+  /** The utterance it follows, as far as the engine said: `null` for none. */
+  previous: string | null | undefined
+  /** When the newest event about it came. */
+  atMs: number
+  readonly append: (word: Word) => void
+  readonly replace: (text: string, stableLength: number, words: ReadonlyArray<Word>) => void
+  /** All of it is certain now. */
+  readonly settle: () => void
+  /** Its unfinished part, given what of it was promised: committed text begins with `promised`, whatever the engine says now. */
+  readonly since: (promised: string) => { readonly committed: string; readonly open: string }
+  /** First and last known time of the unfinished part, or of its first `length` characters. */
+  readonly times: (length?: number) => { readonly startMs?: number; readonly endMs?: number }
+  /** `text`, the beginning of the unfinished part, is in a finished segment. */
+  readonly finish: (text: string) => void
+}
+
+/** An utterance of which nothing is known yet. */
+export const make = (id: string): ItemText => {
+  /** In finished segments, as the engine reads it, with the space behind. */
+  let cut = ""
+  let tail = ""
+  /** Length of the part of `tail` that will not change. */
+  let stable = 0
+  /** Words of `tail` with times; `end` is an offset in it. */
+  let timed: Array<{ readonly end: number; readonly word: Word }> = []
+
+  const read = (words: ReadonlyArray<Word>): void => {
+    let end = -cut.length
+    timed = []
+    for (const [index, word] of words.entries()) {
+      end += word.text.length + (index > 0 && word.joiner === "space" ? 1 : 0)
+      if (end > 0) timed.push({ end, word })
+    }
+  }
+
+  return {
+    id,
+    done: undefined,
+    previous: undefined,
+    atMs: 0,
+    append: (word) => {
+      const space = word.joiner === "space" ? " " : ""
+      if (tail !== "") tail += space
+      else if (cut !== "" && !/\s$/.test(cut)) cut += space
+      tail += word.text
+      stable = tail.length
+      if (word.startMs !== undefined || word.endMs !== undefined) timed.push({ end: tail.length, word })
+    },
+    replace: (text, stableLength, words) => {
+      tail = behind(text, cut).trim()
+      const gone = text.trimEnd().length - tail.length
+      stable = wordBoundary(tail, Math.min(tail.length, Math.max(0, stableLength - gone)))
+      read(words)
+    },
+    settle: () => {
+      stable = tail.length
+    },
+    since: (promised) => {
+      const sure = tail.slice(0, stable).trimEnd()
+      const committed = agreed(promised, sure)
+      return { committed, open: behind(tail, committed).trim() }
+    },
+    times: (length = tail.length) => {
+      const within = timed.filter(({ end }) => end <= length)
+      const startMs = within[0]?.word.startMs
+      const endMs = within.findLast(({ word }) => word.endMs !== undefined)?.word.endMs
+      return { ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) }
+    },
+    finish: (text) => {
+      const rest = behind(tail, text).trimStart()
+      const gone = tail.length - rest.length
+      cut += tail.slice(0, gone)
+      tail = rest
+      stable = Math.max(0, stable - gone)
+      timed = timed.flatMap(({ end, word }) => (end > gone ? [{ end: end - gone, word }] : []))
+    }
+  }
+}
+
+/** `promised` and what is certain beyond it. */
+const agreed = (promised: string, sure: string): string => {
+  if (sure.startsWith(promised)) return sure
+  return promised.startsWith(sure) ? promised : joinText(promised, behind(sure, promised).trim())
+}
+
+/** `text` without what `said` says: exactly where it still begins so, else as many words. */
+const behind = (text: string, said: string): string => {
+  if (text.startsWith(said)) return text.slice(said.length)
+  const words = said.match(/\S+/g)?.length ?? 0
+  let rest = text.trimStart()
+  for (let word = 0; word < words; word++) rest = rest.replace(/^\S+\s*/, "")
+  return rest
+}
+
+/** The last place at or before `length` where a reader may put a space between two parts. */
+const wordBoundary = (text: string, length: number): number => {
+  if (length === text.length || /^[\s,.;:!?…%)\]}»”’]/.test(text.slice(length))) return length
+  return text.slice(0, length).search(/\s\S*$/) + 1
+}

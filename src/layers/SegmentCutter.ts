@@ -1,0 +1,173 @@
+/**
+ * SegmentCutter: speech events of one voice become states of segments. Pure: time is an argument, states are returned.
+ */
+import type { Segment } from "../domain/Segment.ts"
+import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
+import * as ItemText from "./ItemText.ts"
+
+/** A sentence shorter than this stays with the next one: captions would jump, and "Dr." is no sentence. */
+const SENTENCE_CHARS = 12
+const MAX_CHARS = 200
+/** Utterances that wait for an earlier one to complete; with more the earlier one is given up. */
+const MAX_ITEMS = 16
+/** Finished utterances of which late news are recognised as such. */
+const MAX_FINISHED = 64
+
+const SENTENCE_END = /[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*/gu
+
+export interface SegmentCutter {
+  /** What an event that came at `atMs` changes in the segments. */
+  readonly take: (event: SpeechEvent, atMs: number) => ReadonlyArray<Segment>
+  /** Whatever is open becomes final as it was shown. Words that follow make a new segment. */
+  readonly end: (cause: EndCause) => ReadonlyArray<Segment>
+  /** As `end`; and utterances of the engine's next session are others. */
+  readonly endSession: (cause: EndCause) => ReadonlyArray<Segment>
+}
+
+/**
+ * Makes the cutter of one voice.
+ *
+ * Committed text never changes, whatever an engine says later; of a text that contradicts it, only the words beyond as many as were
+ * promised are taken. Utterances that complete out of order are put in order; one segment is open at a time; every segment that was
+ * shown gets exactly one final. A segment ends with its utterance, at the end of a sentence, and at 200 characters.
+ */
+export const make = (voice: string): SegmentCutter => {
+  let ordinal = 0
+  let open: Segment | undefined
+  /** In speaking order; only the first is shown. */
+  let items: Array<ItemText.ItemText> = []
+  let finished: Array<string> = []
+
+  const close = (segment: Segment, committed: string, cause: EndCause): Segment => {
+    open = undefined
+    return { ...segment, revision: segment.revision + 1, committed, open: "", final: cause }
+  }
+
+  /** The unfinished part of the first utterance: states of the open segment, and of those that are cut from it. */
+  const show = (item: ItemText.ItemText): Array<Segment> => {
+    const states: Array<Segment> = []
+    for (;;) {
+      const part = item.since(open?.committed ?? "")
+      if (part.committed === "" && part.open === "" && open === undefined) return states
+      const before = open ?? { id: `${voice}:${ordinal++}`, revision: -1, committed: "", open: "", tokenAtMs: 0 }
+      const cut = cutOf(part.committed, part.open)
+      const current = { ...before, ...item.times(cut?.at), tokenAtMs: item.atMs }
+      if (cut === undefined) {
+        if (part.committed === open?.committed && part.open === open.open) return states
+        open = { ...current, ...part, revision: before.revision + 1 }
+        return [...states, open]
+      }
+      const text = part.committed.slice(0, cut.at)
+      states.push(close(current, text, cut.cause))
+      item.finish(text)
+    }
+  }
+
+  const finish = (item: ItemText.ItemText, cause: EndCause): Array<Segment> => {
+    item.settle()
+    const states = show(item)
+    if (open === undefined) return states
+    item.finish(open.committed)
+    return [...states, close(open, open.committed, cause)]
+  }
+
+  const remove = (item: ItemText.ItemText): void => {
+    items = items.filter((one) => one !== item)
+    finished = [...finished, item.id].slice(-MAX_FINISHED)
+  }
+
+  /** An utterance that is complete while the one before it is still to come. */
+  const waits = (item: ItemText.ItemText): boolean =>
+    open === undefined && item.previous !== undefined && item.previous !== null && !finished.includes(item.previous)
+
+  /** Shows the first utterance, and finishes as many as are complete. */
+  const advance = (): Array<Segment> => {
+    const states: Array<Segment> = []
+    for (let [first] = items; first !== undefined; [first] = items) {
+      const crowded = items.length > MAX_ITEMS
+      if (first.done === undefined && !crowded) return [...states, ...show(first)]
+      if (waits(first) && !crowded) return states
+      states.push(...finish(first, first.done ?? "EngineLost"))
+      remove(first)
+    }
+    return states
+  }
+
+  /** Puts an utterance behind the one it follows, and those that follow it behind it; the one on show stays first. */
+  const place = (item: ItemText.ItemText, moved: ReadonlyArray<ItemText.ItemText> = []): void => {
+    const shown = open === undefined ? undefined : items[0]
+    // engines may name utterances in a circle
+    if (item === shown || moved.includes(item)) return
+    const others = items.filter((one) => one !== item)
+    const before = others.findIndex((one) => one.id === item.previous)
+    if (before >= 0 || item.previous === null)
+      items = others.toSpliced(Math.max(before + 1, shown === undefined ? 0 : 1), 0, item)
+    for (const one of items) if (one.previous === item.id) place(one, [...moved, item])
+  }
+
+  const itemOf = (id: string, atMs: number): ItemText.ItemText => {
+    const known = items.find((item) => item.id === id)
+    const item = known ?? ItemText.make(id)
+    item.atMs = atMs
+    if (known === undefined) {
+      items.push(item)
+      for (const one of items) if (one.previous === id) place(one)
+    }
+    return item
+  }
+
+  const end = (cause: EndCause): Array<Segment> => {
+    const states = items.flatMap((item) => finish(item, item.done ?? cause))
+    for (const item of items) if (item.done !== undefined) remove(item)
+    return states
+  }
+
+  return {
+    take: (event, atMs) => {
+      if (!("item" in event) || finished.includes(event.item)) return []
+      const item = itemOf(event.item, atMs)
+      switch (event._tag) {
+        case "Appended":
+          return event.words.flatMap((word) => {
+            item.append(word)
+            // word by word, as each may end a sentence
+            return items[0] === item ? show(item) : advance()
+          })
+        case "Replaced":
+          item.replace(event.text, event.stableLength, event.words)
+          return advance()
+        case "Completed":
+          if (event.text !== undefined) item.replace(event.text, event.text.length, event.words ?? [])
+          item.previous = event.previous
+          item.done = event.cause
+          place(item)
+          return advance()
+        case "Failed":
+          item.done = "EngineLost"
+          return advance()
+      }
+    },
+    end,
+    endSession: (cause) => {
+      const states = end(cause)
+      items = []
+      finished = []
+      return states
+    }
+  }
+}
+
+/** Where committed text ends a segment. */
+const cutOf = (committed: string, open: string): { readonly at: number; readonly cause: EndCause } | undefined => {
+  for (const found of committed.matchAll(SENTENCE_END)) {
+    const at = found.index + found[0].length
+    // a quotation mark that is still open text belongs to the sentence
+    const mayGrow = at === committed.length && /^["'”’»)\].!?…]/.test(open)
+    if (at >= SENTENCE_CHARS && at <= MAX_CHARS && !mayGrow) return { at, cause: "SentenceEnd" }
+  }
+  if (committed.length <= MAX_CHARS) return undefined
+  const space = committed.slice(0, MAX_CHARS + 1).search(/\s\S*$/)
+  const at = space > 0 ? space : MAX_CHARS
+  // never between the halves of a character
+  return { at: /[\uD800-\uDBFF]/.test(committed.charAt(at - 1)) ? at - 1 : at, cause: "MaxLength" }
+}
