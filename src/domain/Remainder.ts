@@ -34,7 +34,7 @@ export const offsetBehind = (said: string, text: string): number => {
   const before = tokens(said)
   // Nobody's revision doubles the number of words.
   const now = tokens(text).slice(0, before.length * 2 + 8)
-  let row = now.reduce<Array<number>>((costs) => [...costs, costs.length], [0])
+  let row = Array.from({ length: now.length + 1 }, (_, words) => words)
   for (const [i, token] of before.entries()) {
     const next = [i + 1]
     for (const [k, other] of now.entries()) {

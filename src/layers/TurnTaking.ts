@@ -2,7 +2,7 @@
  * Turn-taking: Talk's page only continues the last block, so speakers whose captions meet on somebody's screen take turns.
  *
  * Whoever has a block open keeps the turn until its clause ends; somebody who waits does so for at most `turnWaitMs`, counted from
- * the moment it asked. Plain and synchronous; time is an argument. It knows nothing of text: it says who is to be interrupted, the caller
+ * its first word. Plain and synchronous; time is an argument. It knows nothing of text: it says who is to be interrupted, the caller
  * finishes that block and asks again.
  */
 
@@ -10,20 +10,23 @@
 export const turnWaitMs = 1_500
 
 export type Turn =
-  | { readonly _tag: "Speak"; readonly waitedMs: number }
+  | { readonly _tag: "Speak" }
   | { readonly _tag: "Wait" }
   | { readonly _tag: "Interrupt"; readonly whom: ReadonlyArray<string> }
 
 /** Whether the captions of two would meet on a screen. */
 export type AreRivals = (one: string, other: string) => boolean
 
+export interface Wish {
+  readonly sinceMs: number
+  /** It cannot wait, for example because the speaker has left. */
+  readonly isUrgent: boolean
+  readonly areRivals: AreRivals
+}
+
 export interface TurnTaking {
-  /** `who` wants to open a block. `urgent`: it cannot wait, for example because it has left. */
-  readonly ask: (
-    who: string,
-    nowMs: number,
-    options: { readonly areRivals: AreRivals; readonly urgent: boolean }
-  ) => Turn
+  /** `who` wants to open a block with words it has had since `sinceMs`. */
+  readonly ask: (who: string, nowMs: number, wish: Wish) => Turn
   /** The block of `who` is on the screen. */
   readonly opened: (who: string) => void
   /** The block of `who` was finished. */
@@ -34,10 +37,9 @@ export interface TurnTaking {
   readonly openRivals: (who: string, areRivals: AreRivals) => ReadonlyArray<string>
   /** Somebody waits for `who` to end. */
   readonly isContested: (who: string, areRivals: AreRivals) => boolean
-  /** Since when `who` waits; `undefined` when it does not. */
-  readonly waitingSince: (who: string) => number | undefined
-  /** When somebody will have waited long enough. */
-  readonly deadline: () => number
+  readonly isWaiting: (who: string) => boolean
+  /** When somebody will have waited long enough; who already has is not counted: only another event can help. */
+  readonly deadline: (nowMs: number) => number
 }
 
 export const make = (): TurnTaking => {
@@ -48,12 +50,12 @@ export const make = (): TurnTaking => {
     [...open].filter((other) => other !== who && areRivals(who, other))
 
   return {
-    ask: (who, nowMs, { areRivals, urgent }) => {
-      const since = waiting.get(who) ?? nowMs
+    ask: (who, nowMs, { areRivals, isUrgent, sinceMs }) => {
+      const since = waiting.get(who) ?? sinceMs
       const whom = openRivals(who, areRivals)
-      if (whom.length === 0) return { _tag: "Speak", waitedMs: nowMs - since }
+      if (whom.length === 0) return { _tag: "Speak" }
       waiting.set(who, since)
-      return urgent || nowMs - since >= turnWaitMs ? { _tag: "Interrupt", whom } : { _tag: "Wait" }
+      return isUrgent || nowMs - since >= turnWaitMs ? { _tag: "Interrupt", whom } : { _tag: "Wait" }
     },
     opened: (who) => {
       open.add(who)
@@ -68,10 +70,12 @@ export const make = (): TurnTaking => {
     },
     openRivals,
     isContested: (who, areRivals) => [...waiting.keys()].some((other) => other !== who && areRivals(who, other)),
-    waitingSince: (who) => waiting.get(who),
-    deadline: () => {
+    isWaiting: (who) => waiting.has(who),
+    deadline: (nowMs) => {
       let earliest = Number.POSITIVE_INFINITY
-      for (const since of waiting.values()) earliest = Math.min(earliest, since + turnWaitMs)
+      for (const since of waiting.values()) {
+        if (since + turnWaitMs > nowMs) earliest = Math.min(earliest, since + turnWaitMs)
+      }
       return earliest
     }
   }

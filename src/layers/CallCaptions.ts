@@ -1,0 +1,311 @@
+/**
+ * The captions of one call by Talk's rules: lines (what each voice has to say), turn-taking (whose block is open) and the outbox (who gets
+ * it) brought together. Plain and synchronous: `publish` does at once what can be done at once, `attend` does what has become due.
+ */
+import type { Intent, SessionId } from "../domain/Call.ts"
+import type { Caption } from "../domain/Caption.ts"
+import type { SignalingSession } from "../services/Signaling.ts"
+import { type Audience, audienceOf, isInCall, keyOf, readersBeside } from "./CaptionAudience.ts"
+import * as CaptionLine from "./CaptionLine.ts"
+import * as CaptionOutbox from "./CaptionOutbox.ts"
+import * as TurnTaking from "./TurnTaking.ts"
+
+/** How long a token was under way in here until a message carried it, and why. */
+export interface CaptionDelay {
+  readonly totalMs: number
+  /** Part of it: the speaker waited for its turn. */
+  readonly turnMs: number
+  /** Part of it: the last caption of the segment was too fresh. */
+  readonly pacingMs: number
+}
+
+/** What is worth counting. Never any text. */
+export interface CaptionObserver {
+  readonly onSent: (kind: "partial" | "final") => void
+  readonly onResent: () => void
+  readonly onDropped: (reason: string, count: number) => void
+  readonly onDelay: (delay: CaptionDelay) => void
+}
+
+export interface CallCaptionsOptions {
+  readonly session: SignalingSession
+  readonly intents: () => ReadonlyArray<Intent>
+  readonly now: () => number
+  readonly observer: CaptionObserver
+}
+
+export interface CallCaptions {
+  readonly publish: (caption: Caption) => void
+  readonly speakerLeft: (speaker: SessionId) => void
+  readonly resumed: () => void
+  readonly rejoined: () => void
+  /** Everything known is said as final, as far as it can be. */
+  readonly finish: () => void
+  /** Does what is due. */
+  readonly attend: () => void
+  /** When something will be due; infinite when only an event can change anything. */
+  readonly dueMs: () => number
+  readonly needsProof: () => boolean
+  readonly prove: () => (isProven: boolean) => void
+  /** Everything is said and proven. */
+  readonly isSettled: () => boolean
+}
+
+/** A speaker who is not in the call (yet) is waited for so long; a rejoined speaker takes a few seconds. */
+const absentMs = 30_000
+/** How often is looked for somebody whose arrival no event announces to us. */
+const lookMs = 200
+/** Speakers who left, remembered so that late words of theirs are known for what they are. */
+const maxLeft = 1_000
+
+interface Voice {
+  readonly key: string
+  readonly line: CaptionLine.CaptionLine
+  readonly speaker: SessionId
+  /** The speaker as Nextcloud knows it: survives a new session id. */
+  speakerKey: string
+  block: CaptionOutbox.Block | undefined
+  /** The speaker has left: what is known is said without regard to turns. */
+  isLeaving: boolean
+  absentSinceMs: number | undefined
+  /** When it began to wait for its turn, until it has spoken. */
+  askedMs: number | undefined
+}
+
+export const make = ({ intents, now, observer, session }: CallCaptionsOptions): CallCaptions => {
+  const voices = new Map<string, Voice>()
+  const left = new Set<SessionId>()
+  const turns = TurnTaking.make()
+  let waitsForPeople = false
+  let paceMs = Number.POSITIVE_INFINITY
+  let patientUntilMs = 0
+
+  const whereIs = (speaker: SessionId, speakerKey: string): SessionId | undefined => {
+    const { participants } = session.roster()
+    const same = participants.get(speaker)
+    if (same !== undefined && isInCall(same)) return speaker
+    for (const other of participants.values()) if (keyOf(other) === speakerKey && isInCall(other)) return other.session
+    return undefined
+  }
+  const outbox = CaptionOutbox.make({
+    session,
+    whereIs,
+    openBlocks: () => [...voices.values()].flatMap((voice) => voice.block ?? []),
+    onSent: observer.onSent,
+    onResent: observer.onResent,
+    onDropped: (reason) => observer.onDropped(reason, 1)
+  })
+
+  const begin = (key: string, speaker: SessionId): Voice => {
+    const known = session.roster().participants.get(speaker)
+    const speakerKey = known === undefined ? `session:${speaker}` : keyOf(known)
+    const voice: Voice = {
+      key,
+      line: CaptionLine.make(),
+      speaker,
+      speakerKey,
+      block: undefined,
+      isLeaving: false,
+      absentSinceMs: undefined,
+      askedMs: undefined
+    }
+    voices.set(key, voice)
+    return voice
+  }
+
+  const rivalsIn =
+    (audience: Audience): TurnTaking.AreRivals =>
+    (one, other) => {
+      const [a, b] = [voices.get(one), voices.get(other)]
+      if (a === undefined || b === undefined) return false
+      const speakers = [a, b].map((voice) => whereIs(voice.speaker, voice.speakerKey) ?? voice.speaker)
+      return audience.hasEveryone || readersBeside(audience, speakers).length > 0
+    }
+
+  /** Ends what stands open of a voice, exactly as it was shown. */
+  const close = (voice: Voice, audience: Audience, nowMs: number) => {
+    const { block, line } = voice
+    const shown = line.shown()
+    voice.block = undefined
+    turns.ended(voice.key)
+    if (block === undefined || shown === undefined) return
+    const isGone = whereIs(voice.speaker, voice.speakerKey) !== block.speaker && !voice.isLeaving
+    // Pages have dropped a speaker whose id is void, and its open text stays as it is: a final for it would be ignored.
+    if (!isGone) outbox.final(block, shown, audience, nowMs)
+    line.cut(isGone ? block.proven : shown)
+  }
+
+  const note = (voice: Voice, tokens: ReadonlyArray<CaptionLine.Token>, nowMs: number) => {
+    const turnWaitMs = voice.askedMs === undefined ? 0 : nowMs - voice.askedMs
+    voice.askedMs = undefined
+    for (const { atMs, publishedMs } of tokens) {
+      const turnMs = Math.min(turnWaitMs, nowMs - publishedMs)
+      const pacingMs = Math.min(nowMs - publishedMs - turnMs, CaptionLine.partialEveryMs)
+      observer.onDelay({ totalMs: nowMs - atMs, turnMs, pacingMs })
+    }
+  }
+
+  /** Whether it is the voice's turn to begin; interrupts who has to be interrupted. */
+  const mayBegin = (voice: Voice, audience: Audience, nowMs: number): boolean => {
+    const wish = {
+      sinceMs: voice.line.unsaidSinceMs() ?? nowMs,
+      isUrgent: voice.isLeaving,
+      areRivals: rivalsIn(audience)
+    }
+    let turn = turns.ask(voice.key, nowMs, wish)
+    if (turn._tag === "Interrupt") {
+      for (const key of turn.whom) {
+        const other = voices.get(key)
+        if (other !== undefined) close(other, audience, nowMs)
+      }
+      turn = turns.ask(voice.key, nowMs, wish)
+    }
+    if (turn._tag !== "Speak") voice.askedMs ??= nowMs
+    return turn._tag === "Speak"
+  }
+
+  /** The speaker is not in the call (yet): pages would drop what it says. */
+  const miss = (voice: Voice, nowMs: number) => {
+    turns.withdrew(voice.key)
+    waitsForPeople = true
+    voice.absentSinceMs ??= nowMs
+    if (nowMs - voice.absentSinceMs < absentMs) return
+    observer.onDropped("caption_speaker_unknown", voice.line.giveUp())
+    turns.ended(voice.key)
+    voices.delete(voice.key)
+  }
+
+  /** Sends at most one caption of a voice. `true`: something changed. */
+  const advance = (voice: Voice, audience: Audience, nowMs: number): boolean => {
+    const { key, line } = voice
+    if (!line.hasUnsaid()) {
+      turns.withdrew(key)
+      voice.isLeaving = false
+      return false
+    }
+    const where = whereIs(voice.speaker, voice.speakerKey) ?? (voice.isLeaving ? voice.speaker : undefined)
+    if (where === undefined) {
+      miss(voice, nowMs)
+      return false
+    }
+    voice.absentSinceMs = undefined
+    if (voice.block !== undefined) {
+      const areRivals = rivalsIn(audience)
+      const others = turns.openRivals(key, areRivals).flatMap((other) => voices.get(other) ?? [])
+      for (const other of others) close(other, audience, nowMs)
+      if (voice.block.speaker !== where || !outbox.isValid(voice.block, audience)) {
+        close(voice, audience, nowMs)
+        return true
+      }
+    } else if (!mayBegin(voice, audience, nowMs)) return false
+
+    const step = line.next(nowMs, turns.isContested(key, rivalsIn(audience)))
+    if (step._tag === "Idle") {
+      paceMs = Math.min(paceMs, step.untilMs)
+      return false
+    }
+    const block = voice.block ?? outbox.begin(where, voice.speakerKey, audience)
+    if (block === undefined) return false
+    if (step._tag === "Partial") {
+      if (!outbox.partial(block, step.text, audience)) return false
+      voice.block = block
+      turns.opened(key)
+    } else {
+      outbox.final(block, step.text, audience, nowMs)
+      voice.block = undefined
+      turns.ended(key)
+    }
+    note(voice, line.did(step, nowMs), nowMs)
+    return true
+  }
+
+  /** Those who have left, those who wait for their turn, the others; each by the age of what they have to say. */
+  const inOrder = (): Array<Voice> => {
+    const rank = (voice: Voice) => (voice.isLeaving ? 0 : turns.isWaiting(voice.key) ? 1 : 2)
+    const since = (voice: Voice) => voice.line.unsaidSinceMs() ?? 0
+    return [...voices.values()].sort((one, other) => rank(one) - rank(other) || since(one) - since(other))
+  }
+
+  const attend = () => {
+    const nowMs = now()
+    const audience = audienceOf(intents(), session.roster(), session.canReachCall())
+    outbox.attend(audience, nowMs)
+    waitsForPeople = false
+    paceMs = Number.POSITIVE_INFINITY
+    let moved = true
+    while (moved && outbox.canSend()) moved = inOrder().some((voice) => advance(voice, audience, nowMs))
+  }
+
+  const back = () => {
+    for (const voice of voices.values()) voice.line.repeat()
+    attend()
+  }
+
+  return {
+    publish: ({ segment, speaker }) => {
+      const key = `${speaker} ${segment.id.slice(0, segment.id.lastIndexOf(":"))}`
+      const isBack = whereIs(speaker, voices.get(key)?.speakerKey ?? `session:${speaker}`) !== undefined
+      if (isBack) left.delete(speaker)
+      if (left.has(speaker)) {
+        if (segment.final === undefined) return
+        observer.onDropped("caption_speaker_left", 1)
+        voices.delete(key)
+        return
+      }
+      const voice = voices.get(key) ?? begin(key, speaker)
+      if (isBack) voice.isLeaving = false
+      const known = session.roster().participants.get(speaker)
+      if (known !== undefined) voice.speakerKey = keyOf(known)
+      const gone = voice.line.take(segment, now())
+      if (gone > 0) observer.onDropped("caption_backlog", gone)
+      attend()
+    },
+    speakerLeft: (speaker) => {
+      // After a rejoin everybody comes back one by one, under a new id: they have not left.
+      if (now() < patientUntilMs) return
+      left.add(speaker)
+      for (const oldest of left) {
+        if (left.size <= maxLeft) break
+        left.delete(oldest)
+      }
+      for (const voice of voices.values()) {
+        if (voice.speaker !== speaker) continue
+        voice.isLeaving = true
+        voice.line.hurry()
+      }
+      attend()
+    },
+    resumed: () => {
+      outbox.resumed(now())
+      back()
+    },
+    rejoined: () => {
+      left.clear()
+      patientUntilMs = now() + absentMs
+      outbox.rejoined(now())
+      back()
+    },
+    finish: () => {
+      for (const voice of voices.values()) voice.line.hurry()
+      attend()
+    },
+    attend,
+    dueMs: () => {
+      const look = waitsForPeople || outbox.isWaiting() ? now() + lookMs : Number.POSITIVE_INFINITY
+      return outbox.canSend() ? Math.min(look, paceMs, turns.deadline(now())) : look
+    },
+    needsProof: outbox.needsProof,
+    prove: () => {
+      const verdict = outbox.prove()
+      return (isProven) => {
+        verdict(isProven, now())
+        attend()
+      }
+    },
+    isSettled: () =>
+      outbox.isSettled() &&
+      [...voices.values()].every(
+        (voice) => !voice.line.hasUnsaid() || whereIs(voice.speaker, voice.speakerKey) === undefined
+      )
+  }
+}

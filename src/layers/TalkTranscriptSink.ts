@@ -1,0 +1,108 @@
+/**
+ * TranscriptSink for Nextcloud Talk: captions go back into the call through the HPB, so that they read well on Talk's page.
+ *
+ * - A partial carries the whole open text and replaces the one before: the first at once, then at most one every 200 ms per segment.
+ * - Finals are clause-sized, each shown caption gets exactly one, words that were finalised are never revised.
+ * - In cross-talk speakers take turns (`TurnTaking`), because the page continues only its last block.
+ * - One message serves the whole call where all have asked in one language, else each viewer gets its own (`CaptionOutbox`).
+ * - What is not proven to have reached the HPB is sent again after the socket is back, to those who still read.
+ *
+ * Nothing here waits for a reader: messages are handed to the socket and forgotten. A call has two fibers, one for what becomes due
+ * and one for confirmations.
+ */
+import { Effect, Latch, Layer, Metric } from "effect"
+import { type CallSink, type SinkCall, TranscriptSink } from "../services/TranscriptSink.ts"
+import * as CallCaptions from "./CallCaptions.ts"
+import * as Metrics from "./Metrics.ts"
+import { monotonicMs } from "./Monotonic.ts"
+
+export interface TalkTranscriptSinkOptions {
+  /** Told for each token how long it was under way here and why; synchronous. For benchmarks. */
+  readonly onDelay?: (delay: CallCaptions.CaptionDelay) => void
+}
+
+/** Longest wait for the HPB when the call ends: the process has to end in time. */
+const drainWait = "2 seconds"
+
+const sent = {
+  partial: Metric.withAttributes(Metrics.captions, { kind: "partial" }),
+  final: Metric.withAttributes(Metrics.captions, { kind: "final" })
+}
+
+export const layer = (options: TalkTranscriptSinkOptions = {}): Layer.Layer<TranscriptSink> =>
+  Layer.succeed(TranscriptSink, { open: (call) => open(call, options) })
+
+const makeObserver = Effect.fnUntraced(function* (options: TalkTranscriptSinkOptions) {
+  const context = yield* Effect.context()
+  const observer: CallCaptions.CaptionObserver = {
+    onSent: (kind) => sent[kind].updateUnsafe(1, context),
+    onResent: () => Metrics.captionsResent.updateUnsafe(1, context),
+    onDropped: (reason, count) => Metric.withAttributes(Metrics.drops, { reason }).updateUnsafe(count, context),
+    onDelay: (delay) => {
+      Metrics.tokenToHpb.updateUnsafe(delay.totalMs / 1000, context)
+      Metrics.captionTurnWait.updateUnsafe(delay.turnMs / 1000, context)
+      Metrics.captionPacing.updateUnsafe(delay.pacingMs / 1000, context)
+      options.onDelay?.(delay)
+    }
+  }
+  return observer
+})
+
+const open = Effect.fnUntraced(function* ({ intents, session }: SinkCall, options: TalkTranscriptSinkOptions) {
+  const now = yield* monotonicMs
+  const captions = CallCaptions.make({ session, intents, now, observer: yield* makeObserver(options) })
+  const earlier = yield* Latch.make(false)
+  const unproven = yield* Latch.make(false)
+  const settled = yield* Latch.make(true)
+  let sleepsUntilMs = Number.POSITIVE_INFINITY
+
+  /** After every change: wakes whom it concerns. */
+  const look = () => {
+    if (captions.dueMs() < sleepsUntilMs) earlier.openUnsafe()
+    if (captions.needsProof()) unproven.openUnsafe()
+    if (captions.isSettled()) settled.openUnsafe()
+    else settled.closeUnsafe()
+  }
+  const changing =
+    <A extends ReadonlyArray<unknown>>(change: (...args: A) => void) =>
+    (...args: A) => {
+      change(...args)
+      look()
+    }
+  const attend = changing(captions.attend)
+
+  const clock = Effect.gen(function* () {
+    earlier.closeUnsafe()
+    sleepsUntilMs = captions.dueMs()
+    if (sleepsUntilMs === Number.POSITIVE_INFINITY) return yield* earlier.await
+    const sleep = Effect.as(Effect.sleep(Math.max(1, Math.ceil(sleepsUntilMs - now()))), true)
+    if (yield* Effect.raceFirst(sleep, Effect.as(earlier.await, false))) attend()
+  })
+  const confirmation = Effect.gen(function* () {
+    yield* unproven.await
+    unproven.closeUnsafe()
+    if (!captions.needsProof()) return
+    const verdict = captions.prove()
+    const isProven = yield* session.confirm
+    verdict(isProven)
+    look()
+  })
+  yield* Effect.forkScoped(Effect.forever(clock))
+  yield* Effect.forkScoped(Effect.forever(confirmation))
+
+  const drain = Effect.suspend(() => {
+    captions.finish()
+    look()
+    return Effect.asVoid(Effect.timeoutOption(settled.await, drainWait))
+  })
+  // Runs before the fibers are interrupted: finalizers run newest first.
+  yield* Effect.addFinalizer(() => drain)
+  const sink: CallSink = {
+    publish: changing(captions.publish),
+    speakerLeft: changing(captions.speakerLeft),
+    resumed: changing(captions.resumed),
+    rejoined: changing(captions.rejoined),
+    drain
+  }
+  return sink
+})

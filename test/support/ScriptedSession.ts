@@ -1,0 +1,139 @@
+/**
+ * A SignalingSession under a test's control, with the pages of its readers behind it: who is in the room, what the socket does, and what
+ * the HPB has read of what was sent.
+ */
+import { Deferred, Effect, Stream } from "effect"
+import { NextcloudSessionId, RoomToken, SessionId } from "../../src/domain/Call.ts"
+import { InCall, type Participant, type Roster } from "../../src/domain/Roster.ts"
+import type { Recipient, SignalingSession, SignalingState, Transcript } from "../../src/services/Signaling.ts"
+import * as TalkPage from "./TalkPage.ts"
+
+export const id = (name: string): SessionId => SessionId.make(name)
+export const nextcloudId = (name: string): NextcloudSessionId => NextcloudSessionId.make(`nc-${name}`)
+
+export const person = (name: string, change: Partial<Participant> = {}): Participant => ({
+  session: id(name),
+  nextcloudSession: nextcloudId(name),
+  inCall: InCall.IN_CALL | InCall.WITH_AUDIO,
+  internal: false,
+  virtual: false,
+  ...change
+})
+
+export interface Sent {
+  readonly to: Recipient
+  readonly transcript: Transcript
+  readonly atMs: number
+}
+
+export interface ScriptedSession {
+  readonly session: SignalingSession
+  readonly join: (...people: ReadonlyArray<Participant>) => void
+  readonly leave: (name: string) => void
+  readonly page: (name: string) => TalkPage.TalkPage
+  /** Everything the socket took. */
+  readonly sent: () => ReadonlyArray<Sent>
+  /** From now on what is sent is lost on its way, and nobody notices. */
+  readonly vanish: () => void
+  /** The socket is gone: sending says so, confirmations fail. `returns`: what the HPB had not confirmed was lost. */
+  readonly drop: () => void
+  /** The socket is back, with the same session ids. */
+  readonly comeBack: () => void
+  readonly setCanReachCall: (can: boolean) => void
+  readonly confirmations: () => number
+}
+
+export interface ScriptedOptions {
+  readonly now: () => number
+  readonly canReachCall?: boolean
+  /** How long a confirmation takes, ms. */
+  readonly confirmMs?: number
+}
+
+export const make = (options: ScriptedOptions): ScriptedSession => {
+  const room = RoomToken.make("room1")
+  const self = id("parlance")
+  const participants = new Map<SessionId, Participant>()
+  const pages = new Map<SessionId, TalkPage.TalkPage>()
+  const sent: Array<Sent> = []
+  let roster: Roster = { self, participants: new Map() }
+  let state: SignalingState = { _tag: "Joined" }
+  let isVanished = false
+  let canReachCall = options.canReachCall ?? false
+  let confirmations = 0
+  let dropped = Deferred.makeUnsafe<void>()
+
+  const publishRoster = () => {
+    roster = { self, participants: new Map(participants) }
+  }
+  const inCall = (): ReadonlySet<SessionId> =>
+    new Set([...participants.values()].filter((one) => one.inCall !== 0).map((one) => one.session))
+  const pageOf = (session: SessionId): TalkPage.TalkPage => {
+    const page = pages.get(session) ?? TalkPage.make({ self: session, participants: inCall })
+    pages.set(session, page)
+    return page
+  }
+  const deliver = (to: Recipient, transcript: Transcript) => {
+    const atMs = options.now()
+    if (to._tag === "Session") {
+      if (participants.has(to.session)) pageOf(to.session).receive(transcript, atMs)
+      return
+    }
+    for (const session of inCall()) pageOf(session).receive(transcript, atMs)
+  }
+
+  const isUp = () => state._tag === "Joined"
+  const session: SignalingSession = {
+    room,
+    events: Stream.never,
+    roster: () => roster,
+    state: () => state,
+    canReachCall: () => canReachCall,
+    requestOffer: () => {},
+    answer: () => {},
+    sendCandidate: () => {},
+    sendTranscript: (to, transcript) => {
+      if (!isUp()) return false
+      sent.push({ to, transcript, atMs: options.now() })
+      if (!isVanished) deliver(to, transcript)
+      return true
+    },
+    confirm: Effect.suspend(() => {
+      confirmations++
+      const lost = Effect.as(Deferred.await(dropped), false)
+      if (!isUp()) return Effect.succeed(false)
+      return isVanished
+        ? lost
+        : Effect.timeoutOrElse(lost, { duration: options.confirmMs ?? 5, orElse: () => Effect.succeed(true) })
+    })
+  }
+  return {
+    session,
+    join: (...people) => {
+      for (const one of people) participants.set(one.session, one)
+      publishRoster()
+    },
+    leave: (name) => {
+      participants.delete(id(name))
+      publishRoster()
+    },
+    page: (name) => pageOf(id(name)),
+    sent: () => sent,
+    vanish: () => {
+      isVanished = true
+    },
+    drop: () => {
+      state = { _tag: "Dropped" }
+      Deferred.doneUnsafe(dropped, Effect.void)
+    },
+    comeBack: () => {
+      state = { _tag: "Joined" }
+      isVanished = false
+      dropped = Deferred.makeUnsafe<void>()
+    },
+    setCanReachCall: (can) => {
+      canReachCall = can
+    },
+    confirmations: () => confirmations
+  }
+}
