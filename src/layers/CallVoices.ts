@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function* (
 
   const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
     const voice = yield* Voice.make({ id, language: options.language, decoder, now })
-    heard.set(id, { key, voice, reported: { ...voice.counters } })
+    heard.set(id, { key, voice, reported: reportOf(voice) })
     ticking.openUnsafe()
     const speakerOfSegment = attribution(key, options.roster)
     yield* transcriber.transcribe(voice.voice).pipe(
@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function* (
   const forget = (id: string) => {
     const one = heard.get(id)
     heard.delete(id)
-    return one === undefined ? Effect.void : account(one)
+    return one === undefined ? Effect.void : account(one, true)
   }
 
   const tick = Effect.sync(() => {
@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function* (
     if (heard.size === 0) ticking.closeUnsafe()
   })
   yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
-  yield* Effect.suspend(() => Effect.forEach(heard.values(), account, { discard: true })).pipe(
+  yield* Effect.suspend(() => Effect.forEach(heard.values(), (one) => account(one), { discard: true })).pipe(
     Effect.repeat(Schedule.spaced("1 second")),
     Effect.forkScoped
   )
@@ -111,8 +111,13 @@ interface HeardVoice {
   readonly key: VoiceKey
   readonly voice: Voice.HeardVoice
   /** Counters as they were last added to the metrics. */
-  reported: Voice.VoiceCounters
+  reported: Report
 }
+
+type Report = Voice.VoiceCounters & { readonly queued: number }
+
+const reportOf = (voice: Voice.HeardVoice): Report => ({ ...voice.counters, queued: voice.queued() })
+const nothingHeld = { queued: 0, ringBytes: 0 }
 
 /** Whoever is talking when a segment begins has said all of it: a phone caller's neighbour does not take it over. */
 const attribution = (key: VoiceKey, roster: () => Roster) => {
@@ -141,15 +146,17 @@ const publish = (options: CallVoicesOptions, speaker: SessionId, segment: Segmen
 const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
   counters.undecodable >= undecodableLimit && counters.undecodable > counters.packets / 2
 
-/** Adds to the metrics what a voice counted since the last time. */
-const account = Effect.fnUntraced(function* (one: HeardVoice) {
+/** Adds to the metrics what a voice counted since the last time; what a voice that is over held is given back. */
+const account = Effect.fnUntraced(function* (one: HeardVoice, isOver = false) {
   const { reported } = one
-  const counters = { ...one.voice.counters }
-  one.reported = counters
-  yield* Metric.update(Metrics.packets, counters.packets - reported.packets)
-  yield* Metric.update(Metrics.packetsLost, counters.lost - reported.lost)
+  const report = isOver ? { ...reportOf(one.voice), ...nothingHeld } : reportOf(one.voice)
+  one.reported = report
+  yield* Metric.update(Metrics.packets, report.packets - reported.packets)
+  yield* Metric.update(Metrics.packetsLost, report.lost - reported.lost)
+  yield* Metric.modify(Metrics.frameQueueDepth, report.queued - reported.queued)
+  yield* Metric.modify(Metrics.ringBytes, report.ringBytes - reported.ringBytes)
   for (const [reason, name] of droppedByReason) {
-    const dropped = counters[name] - reported[name]
+    const dropped = report[name] - reported[name]
     if (dropped > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason }), dropped)
   }
 })

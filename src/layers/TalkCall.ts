@@ -135,6 +135,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
       known = event.roster
     }
     yield* subscriptions.handle(event)
+    if (event._tag === "Resumed") sink.resumed()
     if (event._tag === "Joined" && event.again) {
       presence.rejoined()
       sink.rejoined()
