@@ -92,35 +92,36 @@ type WasmDecoder = OpusDecoder<24000>
 
 interface Spares {
   readonly prepare: () => Promise<void>
+  /** A decoder, while another one is prepared. */
   readonly take: () => WasmDecoder | undefined
   readonly giveBack: (decoder: WasmDecoder) => void
   readonly close: () => void
 }
 
 const makeSpares = (): Spares => {
-  const ready: Array<WasmDecoder> = []
+  const fresh: Array<WasmDecoder> = []
+  /** They sound of their last voice for a moment: only when there is no fresh one. */
+  const used: Array<WasmDecoder> = []
   let closed = false
   const prepare = async () => {
     const decoder = new OpusDecoder({ channels: 1, sampleRate: SAMPLE_RATE })
     await decoder.ready
     if (closed) decoder.free()
-    else ready.push(decoder)
+    else fresh.push(decoder)
   }
   return {
     prepare,
     take: () => {
-      if (ready.length <= SPARES) void prepare()
-      return ready.pop()
+      if (!closed) void prepare()
+      return fresh.pop() ?? used.pop()
     },
     giveBack: (decoder) => {
-      if (closed || ready.length >= SPARES) return decoder.free()
-      // The next voice must not begin with the echo of this one.
-      for (let n = 0; n < 5; n++) decoder.decodeFrame(silentPacket)
-      ready.push(decoder)
+      if (closed || used.length >= SPARES) decoder.free()
+      else used.push(decoder)
     },
     close: () => {
       closed = true
-      for (const decoder of ready.splice(0)) decoder.free()
+      for (const decoder of [...fresh.splice(0), ...used.splice(0)]) decoder.free()
     }
   }
 }

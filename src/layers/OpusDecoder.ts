@@ -26,14 +26,23 @@ export const layerNative = Layer.effect(Decoder, Effect.map(OpusCodec.native, de
 /** libopus as WebAssembly. */
 export const layerWasm = Layer.effect(Decoder, Effect.map(OpusCodec.wasm, decoderOf))
 
-/** Native libopus where it could be built, else WebAssembly; the log says so once. */
-export const layer: Layer.Layer<Decoder> = layerNative.pipe(
-  Layer.catch((missing) =>
-    layerWasm.pipe(
-      Layer.tap(() => Effect.logInfo("Opus is decoded by WebAssembly, a third slower than native", missing.message))
+/** The preferred library where it can be used, else WebAssembly; the log says so once. */
+export const layerPreferring = (preferred: Effect.Effect<OpusCodec.CodecLibrary, OpusCodec.CodecMissing>) =>
+  Layer.effect(
+    Decoder,
+    preferred.pipe(
+      Effect.catch((missing) =>
+        Effect.andThen(
+          Effect.logInfo("Opus is decoded by WebAssembly, a third slower than native", missing.message),
+          OpusCodec.wasm
+        )
+      ),
+      Effect.map(decoderOf)
     )
   )
-)
+
+/** Native libopus where it could be built, else WebAssembly. */
+export const layer = layerPreferring(OpusCodec.native)
 
 /** libopus fades concealment out within about 100 ms; later it has nothing to add to silence. */
 const MAX_CONCEALED = 5
@@ -95,7 +104,9 @@ const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
     concealment[0] = (payload[0] ?? 0) & 0xfc
     origin.packet = payload
     origin.audioLevel = silence.trusts() ? packet.audioLevel : undefined
-    onAudio(Math.floor(start / 2), pcm, origin)
+    const from = Math.max(0, Math.floor(end / 2) - Math.floor(start / 2))
+    if (from === 0) onAudio(Math.floor(start / 2), pcm, origin)
+    else if (from < pcm.length) onAudio(Math.floor(end / 2), pcm.subarray(from), origin)
   }
 
   const window = ReorderWindow.make(hear, counters)

@@ -27,8 +27,9 @@ const CAPACITY = 16
 /** Sequence numbers further off than this are a sender that started anew, once a second packet agrees (RFC 3550 appendix A.1). */
 const MAX_MISORDER = 100
 const MAX_DROPOUT = 3000
-/** Stragglers of the stream before the last SSRC change are not a change back. */
+/** Stragglers of the stream before the last SSRC change are not a change back, once a few packets have confirmed the change. */
 const OLD_SOURCE_MS = 1000
+const CONFIRMED = 3
 
 interface Held {
   readonly packet: RtpPacket
@@ -44,6 +45,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
   let source: number | undefined
   let oldSource: number | undefined
   let changedAtMs = 0
+  let sinceChange = 0
   /** Where a sender that started anew would go on. */
   let suspect = -1
 
@@ -93,12 +95,13 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
   }
 
   const changeSource = (packet: RtpPacket, atMs: number) => {
-    if (packet.ssrc === oldSource && atMs - changedAtMs < OLD_SOURCE_MS) {
+    if (packet.ssrc === oldSource && sinceChange >= CONFIRMED && atMs - changedAtMs < OLD_SOURCE_MS) {
       counters.late++
       return
     }
     oldSource = source
     changedAtMs = atMs
+    sinceChange = 0
     restart(packet, atMs)
   }
 
@@ -127,6 +130,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
     push: (packet, atMs) => {
       counters.packets++
       if (packet.ssrc !== source) return changeSource(packet, atMs)
+      sinceChange++
       const ahead = ((packet.sequenceNumber - next) << 16) >> 16
       if (ahead === 0) {
         if (holding > 0) counters.reordered++

@@ -2,13 +2,17 @@
  * The audio clock of one voice: RTP timestamps, as senders make them, become ticks since the voice began that never go back.
  */
 import { RTP_CLOCK_RATE } from "../domain/Audio.ts"
+import { MAX_TICKS } from "./OpusPacket.ts"
 
 export interface RtpTimeline {
-  /** Ticks (48 kHz) at which a packet begins: at or after `end`. Packets must come in the order they were sent in. */
+  /**
+   * Ticks (48 kHz) at which a packet begins. Packets must come in the order they were sent in. At or after `end`, except that a packet of
+   * a wrong length may reach into the next by up to 120 ms: time does not move for that.
+   */
   readonly place: (timestamp: number, ssrc: number, atMs: number) => number
   /** The packet just placed lasts this long. */
   readonly extend: (ticks: number) => void
-  /** Where the last packet ended. */
+  /** Where the audio placed so far ends. */
   readonly end: () => number
 }
 
@@ -21,35 +25,34 @@ const MAX_DEVIATION = 60_000 * TICKS_PER_MS
  * wrap-arounds; a new SSRC, a step back or a greater disagreement is a new time base, which goes on where its arrival puts it.
  */
 export const make = (): RtpTimeline => {
-  let source: number | undefined
   let end = 0
+  // The last packet placed.
+  let source: number | undefined
   let start = 0
-  /** Timestamp that belongs to `end`. */
-  let expected = 0
+  let lastTimestamp = 0
   let lastMs = 0
 
   const advance = (timestamp: number, ssrc: number, atMs: number): number => {
     if (source === undefined) return 0
     // Even, so that every tick count stays a whole number of 24 kHz samples.
-    const elapsed = Math.max(0, 2 * Math.round(((atMs - lastMs) * TICKS_PER_MS) / 2) - (end - start))
+    const elapsed = Math.max(0, 2 * Math.round(((atMs - lastMs) * TICKS_PER_MS) / 2))
     // What 32 bit can tell apart is the disagreement with the clock of arrival; pauses may last longer than the 24.8 h of a wrap.
-    const deviation = (timestamp - expected - elapsed) | 0
-    const ticks = deviation + elapsed
-    return ssrc !== source || ticks < 0 || Math.abs(deviation) > MAX_DEVIATION ? elapsed : ticks
+    const deviation = (timestamp - lastTimestamp - elapsed) | 0
+    const next = start + elapsed + deviation
+    const isNewBase = ssrc !== source || next < end - MAX_TICKS || Math.abs(deviation) > MAX_DEVIATION
+    return isNewBase ? Math.max(end, start + elapsed) : next
   }
 
   return {
     place: (timestamp, ssrc, atMs) => {
-      start = end + advance(timestamp, ssrc, atMs)
-      end = start
+      start = advance(timestamp, ssrc, atMs)
       source = ssrc
-      expected = timestamp
+      lastTimestamp = timestamp
       lastMs = atMs
       return start
     },
     extend: (ticks) => {
-      end = start + ticks
-      expected = (expected + ticks) >>> 0
+      end = Math.max(end, start + ticks)
     },
     end: () => end
   }
