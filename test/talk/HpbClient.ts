@@ -57,7 +57,7 @@ export interface HpbClient {
   readonly send: (message: object) => void
   /** To one session. */
   readonly tell: (session: string, data: object) => void
-  /** Everything that comes, with the time it came (milliseconds of the machine's monotonic clock). */
+  /** Everything that comes, with the time it came (`machineMs`). */
   readonly onMessage: (handler: (message: ServerMessage, atMs: number) => void) => void
   /** A new hello after the HPB lost us; same Nextcloud session, new session id. */
   readonly rejoin: Effect.Effect<void, ProofError>
@@ -74,8 +74,8 @@ export interface HpbClientOptions {
   readonly backend: string
 }
 
-/** Milliseconds of the machine's monotonic clock: the same in every process here. */
-export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6
+/** Milliseconds since 1970, fractional: processes of one machine can subtract them. */
+export const machineMs = (): number => performance.timeOrigin + performance.now()
 
 const merge = (people: Map<string, Person>, { event }: ServerMessage) => {
   for (const { sessionid } of event?.join ?? []) {

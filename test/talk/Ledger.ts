@@ -5,7 +5,7 @@ export interface SaidWord {
   readonly word: string
   /** Who said it, by the name of the participant. */
   readonly speaker: string
-  /** Milliseconds of the machine's monotonic clock; absent where only the order is known (Chromium's microphone). */
+  /** `machineMs`; absent where only the order is known (Chromium's microphone). */
   readonly atMs?: number
 }
 

@@ -10,7 +10,7 @@ import * as Ledger from "./Ledger.ts"
 import { FAR_IP, LINK_IP, MEDIA_IP } from "./Namespace.ts"
 import * as NextcloudFake from "./NextcloudFake.ts"
 import * as Processes from "./Processes.ts"
-import { attempt, type ProofError, until } from "./ProofError.ts"
+import { attempt, failure, type ProofError } from "./ProofError.ts"
 import type { Hpb } from "./Provision.ts"
 import * as TcpProxy from "./TcpProxy.ts"
 
@@ -102,18 +102,14 @@ const startHpb = (folder: string, hpb: Hpb, backend: string) => {
   return Processes.restartable(
     { name: "HPB", command: hpb.path, args: ["-config", conf], logFile: join(folder, "hpb.log") },
     (one) => {
-      let welcome = false
-      const ask = answers("http://127.0.0.1:8080/api/v1/welcome").pipe(
-        Effect.map((ok) => {
-          welcome = ok
-        }),
-        Effect.andThen(Effect.sleep("50 millis")),
-        Effect.repeat({ until: () => welcome || !one.alive() }),
-        Effect.forkChild
-      )
-      return Effect.andThen(
-        ask,
-        until("the HPB to answer", () => welcome)
+      const welcome = answers("http://127.0.0.1:8080/api/v1/welcome")
+      return Effect.repeat(Effect.delay(welcome, "50 millis"), { until: (ok) => ok || !one.alive() }).pipe(
+        Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.succeed(false) }),
+        Effect.filterOrFail(
+          (ok) => ok,
+          () => failure(`the HPB does not answer:\n${one.log().slice(-1500)}`)
+        ),
+        Effect.asVoid
       )
     }
   )

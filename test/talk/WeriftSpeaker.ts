@@ -27,8 +27,11 @@ export interface Speaker {
   readonly ncSession: string
   /** Says the next `count` of its words; done when the last sound has left. */
   readonly say: (count: number, options?: { readonly fast?: boolean }) => Effect.Effect<void, ProofError>
+  /** Nothing left to say. */
+  readonly quiet: () => boolean
   readonly publish: Effect.Effect<void, ProofError>
   readonly unpublish: Effect.Effect<void>
+  readonly enterCall: Effect.Effect<void, ProofError>
   readonly leaveCall: Effect.Effect<void, ProofError>
   /** A new session on the HPB, in the call again, published again. */
   readonly comeBack: Effect.Effect<void, ProofError>
@@ -153,8 +156,7 @@ const makeMouth = (options: SpeakerOptions, write: (packet: RtpPacket) => void) 
       spoken += count
       frames.push(...encoder.encode(said.pcm, said.words))
     },
-    left: () => frames.length,
-    wordsLeft: () => vocabulary.length - spoken
+    left: () => frames.length
   }
 }
 
@@ -190,8 +192,10 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
         Effect.sync(() => mouth.queue(count, fast)).pipe(
           Effect.andThen(until(`${name} to finish`, () => mouth.left() === 0, 120_000))
         ),
+      quiet: () => mouth.left() === 0,
       publish: Effect.asVoid(publish),
       unpublish,
+      enterCall,
       leaveCall: unpublish.pipe(Effect.andThen(nextcloud.setInCall(room, ncSession, 0))),
       comeBack: unpublish.pipe(
         Effect.andThen(client.rejoin),

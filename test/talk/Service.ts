@@ -1,0 +1,133 @@
+/**
+ * The service under test as a black box: `node src/main.ts` with its environment, asked over HTTP as AppAPI asks an ExApp, and watched
+ * from outside through /proc.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect, type Scope } from "effect"
+import type { Engine } from "./Engine.ts"
+import { APP } from "./NextcloudFake.ts"
+import * as Processes from "./Processes.ts"
+import { attempt, failure, type ProofError } from "./ProofError.ts"
+import { INTERNAL_SECRET, type Stack } from "./Stack.ts"
+
+const APP_PORT = 23_000
+
+export interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly text: string
+  readonly millis: number
+}
+
+export interface Service {
+  readonly process: Processes.Daemon
+  /** With AppAPI's proof of identity. */
+  readonly ask: (method: string, path: string, body?: object) => Effect.Effect<Answer, ProofError>
+  /** What Talk sends when a participant switches captions on or off; fails unless the answer is 200. */
+  readonly transcribe: (request: {
+    readonly roomToken: string
+    readonly ncSessionId: string
+    readonly enable: boolean
+    readonly langId?: string
+  }) => Effect.Effect<Answer, ProofError>
+  readonly setLanguage: (roomToken: string, langId: string) => Effect.Effect<Answer, ProofError>
+  /** CPU time used so far, ms. */
+  readonly cpuMs: () => number
+  readonly rssMb: () => number
+  /** Open sockets, and open descriptors of any kind. */
+  readonly descriptors: () => { readonly sockets: number; readonly all: number }
+}
+
+const observe = (pid: number) => ({
+  cpuMs: () => {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
+    // utime and stime, in ticks of 10 ms
+    return (Number(fields[11]) + Number(fields[12])) * 10
+  },
+  rssMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024,
+  descriptors: () => {
+    const targets = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/${pid}/fd/${fd}`)]
+      } catch {
+        // closed between listing and looking
+        return []
+      }
+    })
+    return { sockets: targets.filter((target) => target.startsWith("socket:")).length, all: targets.length }
+  }
+})
+
+const request = (url: string, method: string, body?: object) =>
+  attempt(`${method} ${url}`, async (): Promise<Answer> => {
+    const started = performance.now()
+    const response = await fetch(url, {
+      method,
+      headers: {
+        "AA-VERSION": "4.0.0",
+        "EX-APP-ID": APP.id,
+        "EX-APP-VERSION": APP.version,
+        "AUTHORIZATION-APP-API": Buffer.from(`:${APP.secret}`).toString("base64"),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" })
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    const text = await response.text()
+    const isJson = response.headers.get("content-type")?.includes("json") === true
+    const parsed: unknown = isJson ? JSON.parse(text) : undefined
+    return { status: response.status, body: parsed, text, millis: performance.now() - started }
+  })
+
+const expectOk = (answer: Answer) =>
+  answer.status === 200
+    ? Effect.succeed(answer)
+    : Effect.fail(failure(`the service answered ${answer.status}: ${answer.text}`))
+
+/** Up, initialised and enabled as AppAPI does it, for as long as the scope. */
+export const make = (
+  stack: Stack,
+  engine: Engine,
+  env: Readonly<Record<string, string>> = {}
+): Effect.Effect<Service, ProofError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, hpbUrl, namespace, nextcloudUrl, thisSide } = stack.service
+    const running = yield* Processes.daemon({
+      name: "service",
+      command: process.execPath,
+      args: [fileURLToPath(new URL("../../src/main.ts", import.meta.url))],
+      logFile: join(stack.folder, "service.log"),
+      ...(namespace === undefined ? {} : { namespace }),
+      env: {
+        LT_HPB_URL: hpbUrl,
+        LT_INTERNAL_SECRET: INTERNAL_SECRET,
+        STT_STREAM_URL: engine.url(thisSide),
+        NEXTCLOUD_URL: nextcloudUrl,
+        APP_ID: APP.id,
+        APP_SECRET: APP.secret,
+        APP_VERSION: APP.version,
+        APP_HOST: host,
+        APP_PORT: String(APP_PORT),
+        LOG_LEVEL: "debug",
+        ...env
+      }
+    })
+    const base = `http://${host}:${APP_PORT}`
+    const ask = (method: string, path: string, body?: object) => request(`${base}${path}`, method, body)
+    yield* ask("GET", "/heartbeat").pipe(
+      Effect.flatMap(expectOk),
+      Effect.retry({ times: 200, while: () => Effect.as(Effect.sleep("50 millis"), running.alive()) }),
+      Effect.mapError((error) => failure(`${error.message}\n${running.log().slice(-2000)}`))
+    )
+    yield* Effect.flatMap(ask("POST", "/init"), expectOk)
+    yield* Effect.flatMap(ask("PUT", "/enabled?enabled=1"), expectOk)
+    return {
+      process: running,
+      ask,
+      transcribe: (body) => Effect.flatMap(ask("POST", "/api/v1/call/transcribe", body), expectOk),
+      setLanguage: (roomToken, langId) =>
+        Effect.flatMap(ask("POST", "/api/v1/call/set-language", { roomToken, langId }), expectOk),
+      ...observe(running.pid)
+    }
+  })

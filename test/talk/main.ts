@@ -1,0 +1,92 @@
+/**
+ * `npm run test:talk`: proves the service against a real HPB, Janus, Chromium and coturn. Needs root on Debian 12.
+ *
+ * Without more: the main job and the drills. `--all`: also what waits long. `--measure`: only the figures. `--only=a,b`: scenarios by
+ * name. Logs and screenshots are kept under `artefacts/talk`.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdirSync, rmSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect, Schema } from "effect"
+import { drills } from "./Drills.ts"
+import * as Namespace from "./Namespace.ts"
+import { failure, type ProofError } from "./ProofError.ts"
+import * as Provision from "./Provision.ts"
+import * as Report from "./Report.ts"
+import { perform, type Scenario } from "./Scenario.ts"
+import { scenarios } from "./Scenarios.ts"
+
+const here = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const argument = (name: string) => process.argv.find((one) => one.startsWith(`--${name}=`))?.slice(name.length + 3)
+const flag = (name: string) => process.argv.includes(`--${name}`)
+
+const Bench = Schema.fromJsonString(
+  Schema.Struct({
+    artefacts: Schema.String,
+    far: Schema.String,
+    hpbs: Schema.Array(
+      Schema.Struct({ generation: Schema.Literals(Provision.generations), version: Schema.String, path: Schema.String })
+    )
+  })
+)
+
+const chosen = (): ReadonlyArray<Scenario> => {
+  const all = [...scenarios, ...drills]
+  const only = argument("only")?.split(",")
+  if (only !== undefined) return all.filter(({ name }) => only.includes(name))
+  if (flag("all")) return all
+  return all.filter(({ when }) => when === (flag("measure") ? "measure" : "always"))
+}
+
+/** Inside the namespace: runs the scenarios. */
+const inside = (bench: string) =>
+  Effect.gen(function* () {
+    const decoded = yield* Schema.decodeEffect(Bench)(bench)
+    const results = yield* Effect.forEach(chosen(), (scenario) => perform(decoded, scenario))
+    return Report.print(results)
+  })
+
+/** Waits for the end of a process; gives its exit code. */
+const ended = (child: ChildProcess) =>
+  Effect.callback<number>((resume) => {
+    const code = () => resume(Effect.succeed(child.exitCode ?? 128))
+    if (child.exitCode !== null || child.signalCode !== null) code()
+    else child.once("exit", code)
+  })
+
+/** Outside: provides what is needed, makes the namespaces, and runs this program once more in the first of them. */
+const outside = Effect.gen(function* () {
+  if (process.getuid?.() !== 0) return yield* failure("npm run test:talk needs root: it makes network namespaces")
+  yield* Provision.packages
+  const hpbs = yield* Provision.hpbs(here(".cache/talk"))
+  const { far, main } = yield* Namespace.make
+  const artefacts = here("artefacts/talk")
+  rmSync(artefacts, { recursive: true, force: true })
+  mkdirSync(artefacts, { recursive: true })
+  console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
+  const again = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+  const bench = JSON.stringify({ artefacts, far, hpbs })
+  const args = ["--pdeathsig", "TERM", "ip", "netns", "exec", main, process.execPath, ...again, `--inside=${bench}`]
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => spawn("setpriv", args, { stdio: "inherit" })),
+    (one) =>
+      Effect.andThen(
+        Effect.sync(() => one.kill("SIGTERM")),
+        Effect.timeout(ended(one), "20 seconds")
+      ).pipe(Effect.ignore)
+  )
+  return (yield* ended(child)) === 0
+}).pipe(Effect.scoped)
+
+const bench = argument("inside")
+const program: Effect.Effect<boolean, ProofError | Schema.SchemaError> = bench === undefined ? outside : inside(bench)
+let proven = false
+
+NodeRuntime.runMain(
+  Effect.map(program, (ok) => {
+    proven = ok
+  }),
+  { teardown: (exit, onExit) => onExit(exit._tag === "Success" && proven ? 0 : 1) }
+)
