@@ -44,8 +44,9 @@ export const publishers = (roster: Roster): Array<Participant> =>
 export const humansInCall = (roster: Roster): Array<Participant> =>
   others(roster).filter((one) => !one.internal && (one.inCall & InCall.IN_CALL) !== 0)
 
+/** Where a Nextcloud session is reached. Its former session on the HPB may still be listed for half a minute: the newest one counts. */
 export const sessionOf = (roster: Roster, nextcloudSession: NextcloudSessionId): Participant | undefined =>
-  others(roster).find((one) => one.nextcloudSession === nextcloudSession)
+  others(roster).findLast((one) => one.nextcloudSession === nextcloudSession)
 
 /**
  * Who is heard when `publisher` sends audio: itself, or, for a SIP bridge, the phone caller who is talking, else the only or first one
@@ -57,3 +58,43 @@ export const speakerOf = (roster: Roster, publisher: SessionId): Participant | u
   const callers = others(roster).filter((one) => one.virtual && one.inCall !== 0)
   return callers.find((one) => one.talking === true) ?? callers[0]
 }
+
+/** What was newly said about one participant; what is absent stays as it was. */
+export type News = { readonly session: SessionId } & Partial<Omit<Participant, "session">>
+
+/** More people than any call has; a roster cannot grow beyond it. */
+const maxParticipants = 10_000
+
+const stranger = { inCall: 0, internal: false, virtual: false } as const
+
+/** The roster with the news in it; the same roster when there is nothing new in them. */
+export const learn = (roster: Roster, news: ReadonlyArray<News>): Roster => {
+  const participants = new Map(roster.participants)
+  let isNew = false
+  for (const one of news) {
+    const before = participants.get(one.session)
+    const after: Participant = { ...(before ?? stranger), ...one }
+    if (before !== undefined && isSame(before, after)) continue
+    if (before === undefined && participants.size >= maxParticipants) continue
+    participants.set(one.session, after)
+    isNew = true
+  }
+  return isNew ? { ...roster, participants } : roster
+}
+
+/** The roster without these; the same roster when none of them was there. */
+export const forget = (roster: Roster, sessions: ReadonlyArray<SessionId>): Roster => {
+  const participants = new Map(roster.participants)
+  for (const session of sessions) participants.delete(session)
+  return participants.size === roster.participants.size ? roster : { ...roster, participants }
+}
+
+const isSame = (a: Participant, b: Participant): boolean =>
+  a.nextcloudSession === b.nextcloudSession &&
+  a.userId === b.userId &&
+  a.name === b.name &&
+  a.inCall === b.inCall &&
+  a.internal === b.internal &&
+  a.virtual === b.virtual &&
+  a.talking === b.talking &&
+  a.muted === b.muted

@@ -1,0 +1,61 @@
+/**
+ * Which publishers' media was asked for: one request per voice at a time, and which offers we want.
+ */
+import type { SessionId } from "../domain/Call.ts"
+import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
+
+export interface SpreedOffers {
+  /** A new request under this id. `undefined`: one is under way. `isFirst`: this voice was never asked for before. */
+  readonly request: (voice: VoiceKey, id: string) => { readonly isFirst: boolean } | undefined
+  /** The request ended without an offer; its voice, if it was still under way. */
+  readonly fail: (id: string) => VoiceKey | undefined
+  /**
+   * Whether an offer is wanted: its voice was asked for. Later offers of that voice are renegotiations, or answers to a request that had
+   * been given up (the HPB holds requests up to 20 s) and whose subscription has replaced the earlier one.
+   */
+  readonly offered: (voice: VoiceKey) => boolean
+  readonly wants: (voice: VoiceKey) => boolean
+  /** The publisher has left. */
+  readonly forget: (publisher: SessionId) => void
+  readonly clear: () => void
+}
+
+export const make = (): SpreedOffers => {
+  const asked = new Map<string, VoiceKey>()
+  const underWay = new Map<string, string>()
+  const end = (voice: string) => underWay.delete(voice)
+  return {
+    request: (voice, id) => {
+      const key = voiceId(voice)
+      if (underWay.has(key)) return undefined
+      const isFirst = !asked.has(key)
+      underWay.set(key, id)
+      asked.set(key, voice)
+      return { isFirst }
+    },
+    fail: (id) => {
+      for (const [key, request] of underWay) {
+        if (request !== id) continue
+        end(key)
+        return asked.get(key)
+      }
+      return undefined
+    },
+    offered: (voice) => {
+      end(voiceId(voice))
+      return asked.has(voiceId(voice))
+    },
+    wants: (voice) => asked.has(voiceId(voice)),
+    forget: (publisher) => {
+      for (const [key, voice] of asked) {
+        if (voice.publisher !== publisher) continue
+        asked.delete(key)
+        end(key)
+      }
+    },
+    clear: () => {
+      asked.clear()
+      underWay.clear()
+    }
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Our place in one room, whichever socket carries it: what the HPB's messages mean, and what is sent.
+ *
+ * Everything here is synchronous; `SpreedSignaling` opens sockets and hands over their messages one by one.
+ */
+import { type Cause, Effect, FiberMap, Queue, type Scope, Stream } from "effect"
+import type { RoomToken, SessionId } from "../domain/Call.ts"
+import { emptyRoster } from "../domain/Roster.ts"
+import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
+import type { Candidate, SignalingEvent, SignalingSession, SignalingState } from "../services/Signaling.ts"
+import * as Metrics from "./Metrics.ts"
+import type { HpbSession } from "./SpreedHello.ts"
+import * as SpreedOffers from "./SpreedOffers.ts"
+import type { ClientMessage, OwnMessage, PeerMessage, RoomEvent, ServerMessage } from "./SpreedProtocol.ts"
+import * as SpreedRoster from "./SpreedRoster.ts"
+import { SocketLost, type SpreedSocket } from "./SpreedSocket.ts"
+
+export interface SpreedRoom {
+  readonly session: SignalingSession
+  /** A new session of the HPB: asks to join. */
+  readonly enter: (socket: SpreedSocket, hpb: HpbSession) => void
+  /** The session goes on over a new socket. */
+  readonly resume: (socket: SpreedSocket) => void
+  /** What a message means; the reason when the socket is of no more use after it. */
+  readonly take: (message: ServerMessage) => SocketLost | undefined
+  readonly isJoined: () => boolean
+  /** The session of the HPB which is in the room, if there is one. */
+  readonly resumeId: () => string | undefined
+  /** That session is no longer there. */
+  readonly forget: () => void
+  /** The socket is gone. `true`: with it a joined session, of which others have been told. */
+  readonly drop: (lost: SocketLost) => boolean
+  readonly refuse: (refusal: { readonly code: string; readonly advice: string }) => void
+}
+
+/** Two phases of 10 s each may pass in the HPB, but a publisher who is there is offered at once; asking again is harmless. */
+const offerTimeout = "12 seconds"
+/** Nobody falls so far behind who still reads. */
+const maxUnread = 10_000
+/** These HPBs refuse captions without a `roomType`; unreadable versions are treated the same, it never hurts. */
+const needsRoomType = (version: string): boolean => !/^(0\.|1\.([3-9]|\d\d)|[2-9]|\d\d)/.test(version)
+
+export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<SpreedRoom, never, Scope.Scope> {
+  // Unbounded, since a lost event would leave its reader with a wrong picture for good; from `maxUnread` on the session starts afresh.
+  const events = yield* Effect.acquireRelease(Queue.unbounded<SignalingEvent, Cause.Done>(), (queue) =>
+    Queue.end(queue)
+  )
+  const timers = yield* FiberMap.make<string, void>()
+  const after = yield* FiberMap.runtime(timers)()
+  const unwanted = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "hpb" })
+  const unread = yield* Metrics.countsOf(Metrics.drops, { reason: "signaling_events_unread" })
+  const resumes = yield* Metrics.countsOf(Metrics.signalingReconnects, { kind: "resume" })
+  const rejoins = yield* Metrics.countsOf(Metrics.signalingReconnects, { kind: "rejoin" })
+  const firstRequests = yield* Metrics.countsOf(Metrics.offerRequests, { cause: "first" })
+  const repeatedRequests = yield* Metrics.countsOf(Metrics.offerRequests, { cause: "again" })
+
+  let socket: SpreedSocket | undefined
+  let state: SignalingState = { _tag: "Connecting" }
+  let people: SpreedRoster.RosterState | undefined
+  let features: ReadonlySet<string> = new Set()
+  let sendsRoomType = false
+  let wasJoined = false
+  let isOut = false
+  let hpbResumeId: string | undefined
+  /** `hpbResumeId` while that session is in the room. */
+  let resumeId: string | undefined
+  let joinId = ""
+  let sent = 0
+  const offers = SpreedOffers.make()
+
+  const nextId = (kind: string) => `${kind}-${++sent}`
+  const send = (message: ClientMessage): boolean => socket?.send(message) ?? false
+  const toPublisher = (id: string, { publisher }: VoiceKey, data: OwnMessage["data"]): boolean =>
+    send({ id, type: "message", message: { recipient: { type: "session", sessionid: publisher }, data } })
+  const emit = (event: SignalingEvent) => {
+    if (Queue.sizeUnsafe(events) >= maxUnread) unread()
+    else Queue.offerUnsafe(events, event)
+  }
+
+  const joined = () => {
+    if (people?.roster.self === undefined || state._tag === "Joined") return
+    state = { _tag: "Joined" }
+    resumeId = hpbResumeId
+    if (wasJoined) rejoins()
+    emit({ _tag: "Joined", self: people.roster.self, again: wasJoined })
+    wasJoined = true
+  }
+
+  const become = (next: SpreedRoster.RosterState) => {
+    const before = people
+    people = next
+    if (before === undefined) return
+    if (next.unreadable > before.unreadable) unwanted(next.unreadable - before.unreadable)
+    if (next.roster === before.roster) return
+    for (const session of before.roster.participants.keys()) {
+      if (!next.roster.participants.has(session)) offers.forget(session)
+    }
+    emit({ _tag: "RosterChanged", roster: next.roster })
+  }
+
+  const out = () => {
+    if (isOut || people === undefined) return
+    isOut = true
+    become(SpreedRoster.apply(people, { target: "room", type: "delete" }))
+    emit({ _tag: "CallEnded", reason: "RoomDeleted" })
+  }
+
+  const takeEvent = (event: RoomEvent) => {
+    if (people === undefined) return
+    if (event.target === "room" && event.type === "delete") return out()
+    become(SpreedRoster.apply(people, event))
+    if (event.target === "participants" && event.type === "update" && "all" in event.update) {
+      emit({ _tag: "CallEnded", reason: "EndedForAll" })
+    }
+  }
+
+  const takeMessage = ({ data, sender }: PeerMessage) => {
+    if (!("payload" in data)) return
+    if (!("roomType" in data)) return takeMute(sender.sessionid, data.payload.name, data.type === "mute")
+    // Only the HPB itself answers for a publisher: what a participant sends to a room or user says so in `sender.type`.
+    if (sender.type !== "session") return unwanted()
+    const voice: VoiceKey = { publisher: sender.sessionid, roomType: data.roomType }
+    const sid = data.sid === undefined ? {} : { sid: data.sid }
+    if (data.type === "offer") {
+      if (!offers.offered(voice)) return unwanted()
+      return emit({ _tag: "Offered", voice, ...sid, sdp: data.payload.sdp })
+    }
+    if (!offers.wants(voice)) return unwanted()
+    const candidate = candidateOf(data.payload.candidate)
+    if (candidate !== undefined) emit({ _tag: "CandidateFound", voice, ...sid, candidate })
+  }
+
+  const takeMute = (session: SessionId, device: string, muted: boolean) => {
+    if (people === undefined || device !== "audio") return
+    const next = SpreedRoster.mute(people, session, muted)
+    if (next.roster === people.roster) return
+    emit({ _tag: "MuteChanged", speaker: session, muted })
+    become(next)
+  }
+
+  const takeError = (id: string, code: string): SocketLost | undefined => {
+    if (id === joinId) {
+      if (code !== "already_joined") return new SocketLost({ reason: "Ended", detail: `join refused: ${code}` })
+      joined()
+      return undefined
+    }
+    if (id.startsWith("transcript-") && code === "invalid_format") sendsRoomType = true
+    failRequest(id, code)
+    return undefined
+  }
+
+  const failRequest = (id: string, code: string) => {
+    const voice = offers.fail(id)
+    if (voice !== undefined) emit({ _tag: "RequestFailed", voice, code })
+  }
+
+  const requestOffer = (voice: VoiceKey) => {
+    const id = nextId("offer")
+    const request = offers.request(voice, id)
+    if (request === undefined) return
+    if (!toPublisher(id, voice, { type: "requestoffer", roomType: voice.roomType })) {
+      return failRequest(id, "not_connected")
+    }
+    if (request.isFirst) firstRequests()
+    else repeatedRequests()
+    after(
+      voiceId(voice),
+      Effect.andThen(
+        Effect.sleep(offerTimeout),
+        Effect.sync(() => failRequest(id, "timeout"))
+      )
+    )
+  }
+
+  return {
+    session: {
+      room,
+      events: Stream.fromQueue(events),
+      roster: () => people?.roster ?? emptyRoster,
+      state: () => state,
+      canReachCall: () => features.has("recipient-call"),
+      requestOffer,
+      answer: (voice, sid, sdp) => {
+        const data = { type: "answer", ...addressed(voice, sid), payload: { type: "answer", sdp } } as const
+        toPublisher(nextId("answer"), voice, data)
+      },
+      sendCandidate: (voice, sid, candidate) => {
+        const data = { type: "candidate", ...addressed(voice, sid), payload: { candidate } } as const
+        toPublisher(nextId("candidate"), voice, data)
+      },
+      sendTranscript: (to, transcript) => {
+        if (state._tag !== "Joined" || isOut) return false
+        if (to._tag === "Call" && !features.has("recipient-call")) return false
+        const recipient =
+          to._tag === "Call" ? ({ type: "call" } as const) : ({ type: "session", sessionid: to.session } as const)
+        const roomType = sendsRoomType ? ({ roomType: "video" } as const) : {}
+        const data = { type: "transcript", ...transcript, ...roomType } as const
+        return send({ id: nextId("transcript"), type: "message", message: { recipient, data } })
+      },
+      confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false))
+    },
+    enter: (opened, hpb) => {
+      socket = opened
+      people = SpreedRoster.enter(hpb.self)
+      features = hpb.features
+      sendsRoomType = needsRoomType(hpb.version)
+      isOut = false
+      offers.clear()
+      resumeId = undefined
+      hpbResumeId = hpb.resumeId
+      joinId = nextId("join")
+      send({ id: joinId, type: "room", room: { roomid: room } })
+    },
+    resume: (opened) => {
+      socket = opened
+      resumes()
+      state = { _tag: "Joined" }
+      emit({ _tag: "Resumed" })
+    },
+    take: (message) => {
+      if (message.type === "event") takeEvent(message.event)
+      else if (message.type === "message") takeMessage(message.message)
+      else if (message.type === "error") {
+        const lost = takeError(message.id ?? "", message.error.code)
+        if (lost !== undefined) return lost
+      } else if (message.type === "room") {
+        if (message.room.roomid === "") out()
+        else if (message.id === joinId) joined()
+      } else if (message.type === "bye") {
+        return new SocketLost({ reason: "Ended", detail: message.bye?.reason ?? "bye" })
+      }
+      if (Queue.sizeUnsafe(events) < maxUnread) return undefined
+      while (Queue.sizeUnsafe(events) > 0) Queue.takeUnsafe(events)
+      unread(maxUnread)
+      return new SocketLost({ reason: "Unread", detail: `${maxUnread} events wait for their reader` })
+    },
+    isJoined: () => state._tag === "Joined",
+    resumeId: () => resumeId,
+    forget: () => {
+      resumeId = undefined
+    },
+    drop: (lost) => {
+      socket = undefined
+      if (!lost.resumable) resumeId = undefined
+      if (state._tag !== "Joined") return false
+      state = { _tag: "Dropped" }
+      emit({ _tag: "Dropped" })
+      return true
+    },
+    refuse: ({ advice, code }) => {
+      socket = undefined
+      resumeId = undefined
+      state = { _tag: "Refused", code, advice }
+    }
+  }
+})
+
+const addressed = ({ publisher, roomType }: VoiceKey, sid: string | undefined) => ({
+  to: publisher,
+  roomType,
+  ...(sid === undefined ? {} : { sid })
+})
+
+/** An end-of-candidates mark is nothing; an empty or null `sdpMid` is absent. */
+const candidateOf = (
+  read: {
+    readonly candidate: string
+    readonly sdpMid?: string | null
+    readonly sdpMLineIndex?: number | null
+  } | null
+): Candidate | undefined => {
+  if (read === null || read.candidate === "") return undefined
+  return {
+    candidate: read.candidate,
+    ...(read.sdpMid ? { sdpMid: read.sdpMid } : {}),
+    ...(typeof read.sdpMLineIndex === "number" ? { sdpMLineIndex: read.sdpMLineIndex } : {})
+  }
+}

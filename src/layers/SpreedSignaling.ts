@@ -1,0 +1,73 @@
+/**
+ * Signaling over the websocket of Talk's High-Performance Backend.
+ *
+ * Each room has a loop which opens one connection after the other (`SpreedConnection`) and waits between them; what the messages mean
+ * is `SpreedRoom`'s. `SpreedAdmission` is shared by all rooms.
+ */
+import { Effect, Layer, Random, type Scope } from "effect"
+import type { RoomToken } from "../domain/Call.ts"
+import { Signaling, type SignalingSession } from "../services/Signaling.ts"
+import { monotonicMs } from "./Monotonic.ts"
+import * as SpreedAdmission from "./SpreedAdmission.ts"
+import * as SpreedConnection from "./SpreedConnection.ts"
+import * as SpreedRoom from "./SpreedRoom.ts"
+
+export interface SpreedOptions extends SpreedConnection.ConnectionOptions {
+  /** Names under which the HPB may know Nextcloud, in order (`backendCandidates`); asked for again until one was accepted. */
+  readonly backendUrls: Effect.Effect<ReadonlyArray<string>>
+}
+
+/** The HPB keeps a session so long after its socket was lost. */
+const resumableForMs = 30_000
+const firstWaitMs = 250
+const lastWaitMs = 10_000
+/** So a restarted HPB is found after at most half the time it was away. */
+const waitGrowth = 1.5
+/** A connection that lived so long had no part in the trouble before it. */
+const healthyAfterMs = 60_000
+/** Rooms which wait for the same moment do not all dial in it. */
+const spreadMs = 5_000
+
+/** Joins rooms of one HPB. Nothing is dialled before the first `join`. */
+export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
+  Layer.effect(
+    Signaling,
+    Effect.gen(function* () {
+      const admission = yield* SpreedAdmission.make(options.backendUrls)
+      return {
+        join: Effect.fn("Signaling.join")((room: RoomToken) => join(options, admission, room)),
+        refusal: admission.refusal
+      }
+    })
+  )
+
+const join = Effect.fnUntraced(function* (
+  options: SpreedOptions,
+  admission: SpreedAdmission.Admission,
+  token: RoomToken
+): Effect.fn.Return<SignalingSession, never, Scope.Scope> {
+  const now = yield* monotonicMs
+  const room = yield* SpreedRoom.make(token)
+  let lostAtMs = 0
+  let failures = 0
+
+  /** One connection from dial to loss; the result is how long to wait for the next, ms. */
+  const connect = Effect.gen(function* () {
+    const dialledAtMs = now()
+    const resumeId = dialledAtMs - lostAtMs < resumableForMs ? room.resumeId() : undefined
+    const end = yield* Effect.flip(SpreedConnection.carry(options, admission, room, resumeId))
+    const endedAtMs = now()
+    if (end._tag === "Refused") {
+      room.refuse(end)
+      return end.untilMs - endedAtMs + (yield* Random.nextBetween(0, spreadMs))
+    }
+    if (room.drop(end)) lostAtMs = endedAtMs
+    yield* Effect.logInfo("signaling connection lost", { reason: end.message })
+    if (endedAtMs - dialledAtMs >= healthyAfterMs) failures = 0
+    const wait = Math.min(lastWaitMs, firstWaitMs * waitGrowth ** failures)
+    failures += 1
+    return wait * (yield* Random.nextBetween(0.8, 1))
+  })
+  yield* connect.pipe(Effect.flatMap(Effect.sleep), Effect.forever, Effect.forkScoped)
+  return room.session
+})
