@@ -1,10 +1,9 @@
 /**
- * The service under test as a black box: `node src/main.ts` with its environment, asked over HTTP as AppAPI asks an ExApp, and watched
+ * The service under test as a black box: `src/main.ts` (or what `--main` names) with its environment, asked over HTTP as AppAPI asks an ExApp, and watched
  * from outside through /proc.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
 import type { Engine } from "./Engine.ts"
 import { APP } from "./NextcloudFake.ts"
@@ -96,7 +95,7 @@ export const make = (
     const running = yield* Processes.daemon({
       name: "service",
       command: process.execPath,
-      args: [fileURLToPath(new URL("../../src/main.ts", import.meta.url))],
+      args: [stack.service.main],
       logFile: join(stack.folder, "service.log"),
       ...(namespace === undefined ? {} : { namespace }),
       env: {

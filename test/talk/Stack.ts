@@ -26,6 +26,8 @@ export interface Bench {
   readonly hpbs: ReadonlyArray<Hpb>
   /** The namespace from which Janus can only be reached through coturn. */
   readonly far: string
+  /** The program under test. */
+  readonly main: string
 }
 
 export interface StackOptions {
@@ -48,6 +50,7 @@ export interface Stack {
   readonly turn: Processes.Daemon | undefined
   /** As the service is told to reach things from where it runs. */
   readonly service: {
+    readonly main: string
     readonly namespace?: string
     readonly host: string
     readonly hpbUrl: string
@@ -183,6 +186,7 @@ export const make = (options: StackOptions): Effect.Effect<Stack, ProofError, Sc
       door,
       turn,
       service: {
+        main: options.bench.main,
         ...(isFar ? { namespace: options.bench.far } : {}),
         host: isFar ? FAR_IP : "127.0.0.1",
         hpbUrl: `http://${thisSide}:${DOOR_PORT}`,

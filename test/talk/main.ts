@@ -2,7 +2,7 @@
  * `npm run test:talk`: proves the service against a real HPB, Janus, Chromium and coturn. Needs root on Debian 12.
  *
  * Without more: the main job and the drills. `--all`: also what waits long. `--measure`: only the figures. `--only=a,b`: scenarios by
- * name. Logs and screenshots are kept under `artefacts/talk`.
+ * name. `--main=dist/main.js`: another program under test. Logs and screenshots are kept under `artefacts/talk`.
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
@@ -26,6 +26,7 @@ const Bench = Schema.fromJsonString(
   Schema.Struct({
     artefacts: Schema.String,
     far: Schema.String,
+    main: Schema.String,
     hpbs: Schema.Array(
       Schema.Struct({ generation: Schema.Literals(Provision.generations), version: Schema.String, path: Schema.String })
     )
@@ -67,7 +68,7 @@ const outside = Effect.gen(function* () {
   mkdirSync(artefacts, { recursive: true })
   console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
   const again = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  const bench = JSON.stringify({ artefacts, far, hpbs })
+  const bench = JSON.stringify({ artefacts, far, hpbs, main: here(argument("main") ?? "src/main.ts") })
   const args = ["--pdeathsig", "TERM", "ip", "netns", "exec", main, process.execPath, ...again, `--inside=${bench}`]
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => spawn("setpriv", args, { stdio: "inherit" })),
