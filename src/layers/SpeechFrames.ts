@@ -40,7 +40,7 @@ export const make = (push: (frame: AudioFrame) => void, isOver: (position: numbe
   }
   const advance = (samples: number, atMs: number) => {
     filled += samples
-    heardAtMs = atMs
+    heardAtMs = Math.max(heardAtMs, atMs)
     if (filled === FRAME_SAMPLES) finish(isOver(start + FRAME_SAMPLES))
   }
 

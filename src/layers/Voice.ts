@@ -129,18 +129,22 @@ const hearing = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Don
       return
     }
     gate.skip(missing)
+    const from = heardUntil
     heardUntil += missing
-    preRoll.skip(missing - frames.skip(missing, atMs))
+    frames.skip(missing, atMs)
+    preRoll.skip(missing - said(from, missing))
   }
+  /** How many of `length` samples at `position` lie in frames already. */
+  const said = (position: number, length: number) => Math.min(length, Math.max(0, frames.position() - position))
 
   const hear = (position: number, pcm: Float32Array, { atMs, audioLevel, packet }: AudioOrigin) => {
     if (position > heardUntil) skip(position - heardUntil, atMs)
     gate.hear(pcm, audioLevel)
     heardUntil = position + pcm.length
     dueAtMs = atMs + msOfSamples(pcm.length)
-    const cut = Math.min(pcm.length, Math.max(0, frames.position() - position))
+    const cut = said(position, pcm.length)
     cutSamples += cut
-    if (!frames.isRunning() && gate.isOpen()) begin(position + cut, atMs)
+    if (!frames.isRunning() && gate.isOpen() && cut < pcm.length) begin(position + cut, atMs)
     memory.hear(position, packet)
     preRoll.write(pcm, frames.write(pcm, cut, atMs))
   }
