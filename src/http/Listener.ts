@@ -1,0 +1,77 @@
+/**
+ * One HTTP listener: takes its address, and gives it back in time when the process is to end.
+ */
+import { createServer, type Server } from "node:http"
+import { NodeFileSystem, NodeHttpServer } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Schema } from "effect"
+import { HttpServer } from "effect/http"
+
+/** The address cannot be listened on. */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  address: Schema.String,
+  code: Schema.String
+}) {
+  override get message() {
+    return `cannot listen on ${this.address}: ${this.code}`
+  }
+}
+
+/** A port of an address (0: any that is free), or a unix socket. */
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** Requests are answered in milliseconds; what is still open after this is not waiting for us. */
+const CLOSE_GRACE = "2 seconds"
+/** Node's own limit is five minutes: long enough to collect half-sent requests. */
+const REQUEST_TIMEOUT_MS = 15_000
+
+/**
+ * Serves an app of `HttpRouter.serve`. A socket file that a killed process left behind is removed. When the scope closes, nothing new is
+ * accepted from the first moment on, answers under way are finished, and the rest is cut off after two seconds.
+ */
+export const listen = <A, E, R>(
+  app: Layer.Layer<A, E, R>,
+  options: { readonly name: string; readonly address: Address }
+) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { address, name } = options
+      const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
+      if ("path" in address) yield* removeStaleSocket(address.path)
+      const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
+        Layer.catchTag("ServeError", ({ cause }) =>
+          Layer.effect(
+            HttpServer.HttpServer,
+            Effect.fail(new ListenError({ address: textOf(address), code: codeOf(cause) }))
+          )
+        )
+      )
+      const announced = Layer.effectDiscard(
+        HttpServer.addressFormattedWith((url) => Effect.logInfo("listening", { for: name, url }))
+      )
+      // Built last, hence closed first: before whoever answers requests goes away.
+      const closing = Layer.effectDiscard(Effect.addFinalizer(() => close(server)))
+      return closing.pipe(Layer.provideMerge(Layer.merge(app, announced)), Layer.provide(listening))
+    })
+  ).pipe(Layer.provide(NodeFileSystem.layer))
+
+const close = (server: Server) =>
+  Effect.callback<void>((resume) => {
+    server.close(() => resume(Effect.void))
+  }).pipe(
+    Effect.timeoutOrElse({ duration: CLOSE_GRACE, orElse: () => Effect.sync(() => server.closeAllConnections()) })
+  )
+
+/** Only what is a socket: a mistyped path must not cost anybody a file. */
+const removeStaleSocket = Effect.fnUntraced(function* (path: string) {
+  const files = yield* FileSystem.FileSystem
+  yield* files.stat(path).pipe(
+    Effect.flatMap(({ type }) => (type === "Socket" ? files.remove(path) : Effect.void)),
+    // There is none, or listening will say what is wrong with it.
+    Effect.ignore
+  )
+})
+
+const textOf = (address: Address): string => ("path" in address ? address.path : `${address.host}:${address.port}`)
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown reason"

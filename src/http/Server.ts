@@ -1,0 +1,77 @@
+/**
+ * The two listeners: Nextcloud's on `APP_HOST:APP_PORT` or a unix socket, everybody else's on `PORT`.
+ */
+import { Effect, Layer, Metric } from "effect"
+import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
+import * as Metrics from "../layers/Metrics.ts"
+import { ExAppApi, ServiceApi } from "./Api.ts"
+import * as Auth from "./Auth.ts"
+import * as CallsHttp from "./CallsHttp.ts"
+import * as Enablement from "./Enablement.ts"
+import * as Errors from "./Errors.ts"
+import * as ExAppHttp from "./ExAppHttp.ts"
+import * as HealthHttp from "./HealthHttp.ts"
+import { type Address, listen } from "./Listener.ts"
+import * as TalkHttp from "./TalkHttp.ts"
+
+/** Asked every few seconds, and nothing to learn from. */
+const quiet = HttpMiddleware.layerTracerDisabledForUrls(["/heartbeat", "/health", "/healthz", "/metrics"])
+/** Paths are rooms: who calls when is nobody's business but the caller's. */
+const silent = { disableLogger: true, disableListenLog: true }
+
+/** Nextcloud's routes, without a listener. */
+export const exAppRoutes = HttpRouter.serve(
+  Layer.mergeAll(
+    HttpApiBuilder.layer(ExAppApi).pipe(
+      Layer.provide([HealthHttp.layerExApp, ExAppHttp.layer, TalkHttp.layer]),
+      Layer.provide([Auth.layerAppApi, Enablement.layer])
+    ),
+    Errors.methodNotAllowed(ExAppApi),
+    Errors.layer()
+  ),
+  silent
+).pipe(Layer.provide(quiet))
+
+const openApi = HttpRouter.add(
+  "GET",
+  "/openapi.json",
+  Effect.sync(() => HttpServerResponse.jsonUnsafe(OpenApi.fromApi(ServiceApi)))
+)
+
+/** Gauges that dashboards expect from the first scrape on, also before there was a call. */
+const zeroes = Layer.effectDiscard(
+  Effect.forEach(
+    [Metrics.roomsActive, Metrics.speakersActive, Metrics.viewersActive],
+    (gauge) => Metric.modify(gauge, 0),
+    { discard: true }
+  )
+)
+
+/** Everybody else's routes, without a listener: the service API, its documentation, the metrics. */
+export const serviceRoutes = HttpRouter.serve(
+  Layer.mergeAll(
+    HttpApiBuilder.layer(ServiceApi).pipe(
+      Layer.provide([HealthHttp.layerService, CallsHttp.layer]),
+      Layer.provide(Auth.layerToken)
+    ),
+    Layer.mergeAll(
+      openApi,
+      // Brings its script along: the page loads nothing from elsewhere.
+      HttpApiSwagger.layer(ServiceApi, { path: "/docs" }),
+      PrometheusMetrics.layerHttp({ path: "/metrics" })
+    ).pipe(Layer.provide(Auth.guardRoutes.layer)),
+    zeroes,
+    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics"]),
+    Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
+  ),
+  silent
+).pipe(Layer.provide(quiet))
+
+/** Listens for Nextcloud. */
+export const exApp = (address: Address) => listen(exAppRoutes, { name: "Nextcloud", address })
+
+/** Listens for everybody else. */
+export const service = (address: Address) =>
+  listen(serviceRoutes, { name: "service API, documentation, metrics", address })

@@ -1,0 +1,104 @@
+/**
+ * The HTTP interface on a real port, with calls that only remember and a Nextcloud that answers as told.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, Logger, Metric, Redacted } from "effect"
+import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
+import { Deployment } from "../../src/http/Deployment.ts"
+import * as Server from "../../src/http/Server.ts"
+import type { Calls } from "../../src/services/Calls.ts"
+import { Nextcloud, NextcloudError } from "../../src/services/Nextcloud.ts"
+
+export const appSecret = "s3cret:with:colons"
+export const apiToken = "t0ken"
+
+export type Given = Partial<Deployment["Service"]>
+
+export const deployment = (given: Given = {}) =>
+  Layer.succeed(Deployment, {
+    appId: "live_transcription",
+    version: "1.2.3",
+    appSecret: Redacted.make(appSecret),
+    apiToken: Redacted.make(apiToken),
+    languages: kyutaiLanguages,
+    defaultLanguage,
+    missing: [],
+    ...given
+  })
+
+const away = Effect.fail(new NextcloudError({ reason: "NotConfigured", detail: "no Nextcloud in this test" }))
+
+export const nextcloud = (given: Partial<Nextcloud["Service"]> = {}) =>
+  Layer.succeed(Nextcloud, {
+    reportInit: () => away,
+    enabled: away,
+    absoluteUrl: away,
+    iceServers: () => away,
+    ...given
+  })
+
+interface Setup {
+  readonly calls: Layer.Layer<Calls>
+  readonly given?: Given
+  readonly nextcloud?: Layer.Layer<Nextcloud>
+}
+
+const dependencies = (setup: Setup) =>
+  Layer.mergeAll(
+    setup.calls,
+    deployment(setup.given),
+    setup.nextcloud ?? nextcloud(),
+    Layer.succeed(Metric.MetricRegistry, new Map()),
+    Logger.layer([])
+  )
+
+/** Nextcloud's listener and a client that knows where it is. */
+export const exApp = (setup: Setup) =>
+  Layer.provide(Server.exAppRoutes, dependencies(setup)).pipe(Layer.provideMerge(NodeHttpServer.layerTest))
+
+/** Everybody else's. */
+export const service = (setup: Setup) =>
+  Layer.provide(Server.serviceRoutes, dependencies(setup)).pipe(Layer.provideMerge(NodeHttpServer.layerTest))
+
+export const appApiHeaders = (secret = appSecret, user = ""): Record<string, string> => ({
+  "EX-APP-ID": "live_transcription",
+  "EX-APP-VERSION": "1.0.0",
+  "AUTHORIZATION-APP-API": Buffer.from(`${user}:${secret}`).toString("base64")
+})
+
+export const bearer = { authorization: `Bearer ${apiToken}` }
+
+export interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "HEAD"
+
+/** Asks, and insists that what comes back is JSON as Talk needs it. */
+export const ask = Effect.fnUntraced(function* (
+  method: Method,
+  path: string,
+  options: { readonly body?: unknown; readonly raw?: string; readonly headers?: Record<string, string> } = {}
+) {
+  const request = HttpClientRequest.make(method)(path, { headers: options.headers ?? {} }).pipe((made) =>
+    options.body !== undefined
+      ? HttpClientRequest.bodyJsonUnsafe(made, options.body)
+      : options.raw !== undefined
+        ? HttpClientRequest.bodyText(made, options.raw, "application/json")
+        : made
+  )
+  const response = yield* HttpClient.execute(request)
+  return yield* answerOf(response)
+})
+
+const answerOf = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
+  if (response.headers["content-type"]?.startsWith("application/json") !== true) {
+    return yield* Effect.die(new Error(`not JSON: ${response.status} ${response.headers["content-type"]}`))
+  }
+  const body: unknown = yield* response.json
+  const answer: Answer = { status: response.status, body, headers: response.headers }
+  return answer
+})
