@@ -39,7 +39,8 @@ export const backendCandidates = (sources: BackendSources): ReadonlyArray<string
 export const hpbSocketUrl = (hpbUrl: string): string => {
   const trimmed = hpbUrl
     .trim()
-    .replace(/^http(s?):/i, "ws$1:")
+    .replace(/^http:/i, "ws:")
+    .replace(/^https:/i, "wss:")
     .replace(/\/+$/, "")
   const addressed = /^wss?:\/\//i.test(trimmed) ? trimmed : `wss://${trimmed}`
   return addressed.endsWith("/spreed") ? addressed : `${addressed}/spreed`
@@ -54,7 +55,7 @@ const baseUrl = (text: string | undefined): string | undefined => {
 }
 
 const originOf = (hpbUrl: string | undefined): string | undefined => {
-  const url = httpUrl(hpbUrl?.trim().replace(/^ws(s?):/i, "http$1:"))
+  const url = httpUrl(hpbUrl?.trim().replace(/^ws(?=s?:)/i, "http"))
   return url === undefined ? undefined : `${url.origin}/`
 }
 
