@@ -11,8 +11,11 @@ export interface RingRecord {
 export interface ByteRing {
   /** Keeps a packet whose audio begins at `position` (samples); positions grow. One larger than an eighth of the ring is not kept. */
   readonly append: (position: number, packet: Uint8Array) => void
-  /** Reads from the newest packet that begins at or before `position`, or from the oldest there is; goes on with what is appended meanwhile. */
-  readonly from: (position: number) => RingReader
+  /**
+   * Reads from so many packets before the newest one that begins at or before `position`, or from the oldest there is; goes on with what
+   * is appended meanwhile.
+   */
+  readonly from: (position: number, before: number) => RingReader
   /** Where the audio of the oldest packet begins; `undefined` when there is none. */
   readonly oldest: () => number | undefined
   readonly clear: () => void
@@ -86,9 +89,12 @@ export const make = (size: number): ByteRing => {
       head += needed
       counters.bytes = head - tail
     },
-    from: (position) => {
-      let cursor = tail
-      for (let at = tail; at < head && positionAt(at) <= position; at = after(at)) cursor = at
+    from: (position, before) => {
+      const last: Array<number> = []
+      for (let at = tail; at < head && positionAt(at) <= position; at = after(at)) {
+        if (last.push(at) > before + 1) last.shift()
+      }
+      let cursor = last[0] ?? tail
       const record: RingRecord = { position: 0, packet: bytes }
       return {
         next: () => {

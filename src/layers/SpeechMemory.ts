@@ -29,9 +29,13 @@ interface Stretch {
   end: number
 }
 
-/** A fresh decoder sounds like the one that heard everything after 100 ms; it gets a packet more. */
+/**
+ * A fresh decoder sounds like the one that heard everything after 100 ms. It gets more, also where there was a gap: what counts is sound,
+ * not time.
+ */
 const LEAD_IN = samplesOfMs(120)
-/** Holds the lead-in and the pre-roll before speech: 450 ms even of 256 kbit/s music. */
+const LEAD_IN_PACKETS = 5
+/** Holds the lead-in and the pre-roll before speech, up to 256 kbit/s. */
 const LOBBY_BYTES = 16_384
 
 /** Makes the memory of one voice, at most `size` bytes (allocated with the first speech). */
@@ -64,7 +68,7 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
     const first = firstFrame(stretch, position)
     if (first >= stretch.end) return
     const heardAt = (sample: number) => stretch.atMs + msOfSamples(sample - stretch.start)
-    const reader = ring.from(first - LEAD_IN)
+    const reader = ring.from(first - LEAD_IN, LEAD_IN_PACKETS)
     frames.begin(first)
     for (let record = reader.next(); record !== undefined && frames.isRunning(); record = reader.next()) {
       if (record.position >= stretch.heard) break
@@ -92,7 +96,7 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
       forgetOverwritten()
       current = { start, atMs, heard: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY }
       stretches.push(current)
-      const reader = lobby.from(start - LEAD_IN)
+      const reader = lobby.from(start - LEAD_IN, LEAD_IN_PACKETS)
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
         ring.append(record.position, record.packet)
       }

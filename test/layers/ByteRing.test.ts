@@ -2,8 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ByteRing from "../../src/layers/ByteRing.ts"
 
 const packet = (n: number, length: number) => new Uint8Array(length).fill(n & 255)
-const contents = (ring: ByteRing.ByteRing, position = 0): ReadonlyArray<readonly [number, number, number]> => {
-  const reader = ring.from(position)
+const contents = (
+  ring: ByteRing.ByteRing,
+  position = 0,
+  before = 0
+): ReadonlyArray<readonly [number, number, number]> => {
+  const reader = ring.from(position, before)
   const all: Array<readonly [number, number, number]> = []
   for (let one = reader.next(); one !== undefined; one = reader.next()) {
     assert.isTrue(one.packet.every((byte) => byte === one.packet[0]))
@@ -43,6 +47,8 @@ describe("ByteRing", () => {
     for (let n = 0; n < 100; n++) ring.append(n * 480, packet(n, 20))
     assert.strictEqual(contents(ring, 480 * 50 + 100)[0]?.[0], 480 * 50)
     assert.strictEqual(contents(ring, 480 * 50)[0]?.[0], 480 * 50)
+    assert.strictEqual(contents(ring, 480 * 50, 5)[0]?.[0], 480 * 45)
+    assert.strictEqual(contents(ring, 480 * 3, 5)[0]?.[0], 0)
     assert.strictEqual(contents(ring, -1)[0]?.[0], 0)
     assert.strictEqual(contents(ring, 1e9).length, 1)
   })
@@ -50,7 +56,7 @@ describe("ByteRing", () => {
   it("lets a reader go on while packets come, and skips what was overwritten meanwhile", () => {
     const ring = ByteRing.make(1000)
     for (let n = 0; n < 10; n++) ring.append(n, packet(n, 20))
-    const reader = ring.from(0)
+    const reader = ring.from(0, 0)
     assert.strictEqual(reader.next()?.position, 0)
     for (let n = 10; n < 200; n++) ring.append(n, packet(n, 20))
     const next = reader.next()
