@@ -65,9 +65,9 @@ export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameB
         replaying?.return?.()
         return undefined
       }
-      older -= 1
       const fresh = pass(value)
       if (fresh !== undefined) {
+        older -= 1
         replayedNew = true
         return fresh
       }

@@ -1,0 +1,104 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type AudioFrame, FRAME_SAMPLES } from "../../src/domain/Audio.ts"
+import * as FrameBacklog from "../../src/layers/FrameBacklog.ts"
+
+/** Each sample is its position in thousands of frames: what was sent can be told from what was heard. */
+const frameAt = (position: number, endsSpeech = false): AudioFrame => ({
+  position,
+  pcm: Float32Array.from({ length: FRAME_SAMPLES }, (_, index) => position + index),
+  heardAtMs: 0,
+  endsSpeech
+})
+const frames = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => frameAt((from + index) * FRAME_SAMPLES))
+const samples = (sent: ReadonlyArray<AudioFrame>) => sent.flatMap((frame) => [...frame.pcm])
+const drain = (backlog: FrameBacklog.FrameBacklog) => {
+  const all: Array<AudioFrame> = []
+  for (let some = backlog.take(4); some.length > 0; some = backlog.take(4)) all.push(...some)
+  return all
+}
+const positions = (sent: ReadonlyArray<AudioFrame>) => sent.map((frame) => frame.position / FRAME_SAMPLES)
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
+
+describe("FrameBacklog", () => {
+  it("gives the newest 25 frames as they came and never asks the ring for them", () => {
+    const backlog = FrameBacklog.make(() => assert.fail("the ring was read"))
+    for (const frame of frames(0, 25)) backlog.add(frame)
+    assert.deepStrictEqual(positions(drain(backlog)), upTo(25))
+    assert.isTrue(backlog.isEmpty())
+  })
+
+  it("gives at most what it is asked for", () => {
+    const backlog = FrameBacklog.make(() => [])
+    for (const frame of frames(0, 10)) backlog.add(frame)
+    assert.deepStrictEqual([backlog.take(4).length, backlog.take(4).length, backlog.take(4).length], [4, 4, 2])
+  })
+
+  it("reads what is older from the ring, from the first frame that was not sent", () => {
+    const asked: Array<number> = []
+    const backlog = FrameBacklog.make((from) => {
+      asked.push(from)
+      return frames(from / FRAME_SAMPLES, 100 - from / FRAME_SAMPLES)
+    })
+    backlog.pass(frameAt(0))
+    for (const frame of frames(1, 99)) backlog.add(frame)
+    assert.deepStrictEqual(positions(drain(backlog)), upTo(100).slice(1))
+    assert.deepStrictEqual(asked, [FRAME_SAMPLES])
+    assert.strictEqual(backlog.lost(), 0)
+  })
+
+  it("goes on where a ring's snapshot ended, when frames went by while it was read", () => {
+    let heard = 100
+    const backlog = FrameBacklog.make((from) => frames(from / FRAME_SAMPLES, heard - from / FRAME_SAMPLES))
+    for (const frame of frames(0, 100)) backlog.add(frame)
+    const sent = [...backlog.take(10)]
+    for (const frame of frames(100, 60)) backlog.add(frame)
+    heard = 160
+    sent.push(...drain(backlog))
+    assert.deepStrictEqual(positions(sent), upTo(160))
+  })
+
+  it("sends every sample once when a replay is cut into other frames than the live ones", () => {
+    const offset = 700
+    const backlog = FrameBacklog.make(() =>
+      Array.from({ length: 60 }, (_, index) => frameAt(index * FRAME_SAMPLES + offset))
+    )
+    for (const frame of frames(0, 40)) backlog.add(frame)
+    const sent = samples(drain(backlog))
+    assert.deepStrictEqual(
+      sent,
+      Array.from({ length: 40 * FRAME_SAMPLES - offset }, (_, index) => index + offset)
+    )
+  })
+
+  it("does not send live frames that a replay already contained", () => {
+    const backlog = FrameBacklog.make(() => frames(0, 42))
+    for (const frame of frames(0, 40)) backlog.add(frame)
+    drain(backlog)
+    // the ring was ahead of the queue
+    assert.strictEqual(backlog.pass(frameAt(39 * FRAME_SAMPLES)), undefined)
+    assert.strictEqual(backlog.pass(frameAt(40 * FRAME_SAMPLES))?.position, 40 * FRAME_SAMPLES)
+  })
+
+  it("leaves a frame whole that begins within the padding of the one before", () => {
+    const backlog = FrameBacklog.make(() => [])
+    backlog.pass(frameAt(0, true))
+    assert.strictEqual(backlog.pass(frameAt(500))?.pcm.length, FRAME_SAMPLES)
+  })
+
+  it("counts what the ring had lost", () => {
+    const backlog = FrameBacklog.make(() => frames(30, 70))
+    for (const frame of frames(0, 100)) backlog.add(frame)
+    assert.deepStrictEqual(positions(drain(backlog)), upTo(100).slice(30))
+    assert.deepStrictEqual([backlog.lost(), backlog.lost()], [30, 0])
+  })
+
+  it("does not hang on a ring that gives nothing, or always the same", () => {
+    for (const ring of [[], frames(0, 3)]) {
+      const backlog = FrameBacklog.make(() => ring)
+      for (const frame of frames(0, 100)) backlog.add(frame)
+      assert.strictEqual(positions(drain(backlog)).length, 25 + ring.length)
+      assert.strictEqual(backlog.lost(), 75 - ring.length)
+    }
+  })
+})

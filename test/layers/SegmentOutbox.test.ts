@@ -1,0 +1,66 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { Segment } from "../../src/domain/Segment.ts"
+import * as SegmentOutbox from "../../src/layers/SegmentOutbox.ts"
+
+const state = (id: string, revision: number, final = false): Segment => ({
+  id,
+  revision,
+  committed: "",
+  open: "",
+  tokenAtMs: 0,
+  ...(final ? { final: "Silence" as const } : {})
+})
+const names = (states: ReadonlyArray<Segment>) =>
+  states.map((one) => `${one.id}${one.revision}${one.final === undefined ? "" : "!"}`)
+
+describe("SegmentOutbox", () => {
+  it.effect("keeps the newest partial of a segment and every final for a reader who is late", () =>
+    Effect.gen(function* () {
+      const outbox = SegmentOutbox.make()
+      outbox.put([state("a", 0), state("a", 1)])
+      outbox.put([state("a", 2, true), state("b", 0)])
+      outbox.put([state("b", 1, true), state("c", 0), state("c", 1)])
+      outbox.end()
+      assert.deepStrictEqual(names(yield* Stream.runCollect(outbox.segments)), ["a2!", "b1!", "c1"])
+    })
+  )
+
+  it.effect("hands on at once, and ends when told", () =>
+    Effect.gen(function* () {
+      const outbox = SegmentOutbox.make()
+      const seen: Array<Segment> = []
+      const reading = yield* outbox.segments.pipe(
+        Stream.runForEach((one) => Effect.sync(() => seen.push(one))),
+        Effect.forkChild
+      )
+      for (let revision = 0; revision < 3; revision++) {
+        yield* TestClock.adjust(0)
+        outbox.put([state("a", revision)])
+      }
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(names(seen), ["a0", "a1", "a2"])
+      outbox.end()
+      yield* Fiber.join(reading)
+    })
+  )
+
+  it.effect("makes the engine's events wait for a reader who stopped, and loses no final", () =>
+    Effect.gen(function* () {
+      const outbox = SegmentOutbox.make()
+      const writing = yield* Effect.forEach(
+        Array.from({ length: 2000 }, (_, index) => state(`s${index}`, 0, true)),
+        (one) =>
+          Effect.andThen(
+            outbox.room,
+            Effect.sync(() => outbox.put([one]))
+          ),
+        { discard: true }
+      ).pipe(Effect.ensuring(Effect.sync(outbox.end)), Effect.forkChild)
+      yield* TestClock.adjust(0)
+      assert.isUndefined(writing.pollUnsafe())
+      assert.strictEqual((yield* Stream.runCollect(outbox.segments)).length, 2000)
+    })
+  )
+})
