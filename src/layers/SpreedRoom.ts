@@ -64,7 +64,8 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
   let hpbResumeId: string | undefined
   /** `hpbResumeId` while that session is in the room. */
   let resumeId: string | undefined
-  let joinId = ""
+  /** The join that is not answered yet. */
+  let joinId: string | undefined
   let sent = 0
   const offers = SpreedOffers.make()
 
@@ -80,6 +81,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
   const joined = () => {
     if (people?.roster.self === undefined || state._tag === "Joined") return
     state = { _tag: "Joined" }
+    joinId = undefined
     resumeId = hpbResumeId
     if (wasJoined) rejoins()
     emit({ _tag: "Joined", self: people.roster.self, again: wasJoined })
@@ -138,7 +140,8 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
     become(next)
   }
 
-  const takeError = (id: string, code: string): SocketLost | undefined => {
+  const takeError = (id: string | undefined, code: string): SocketLost | undefined => {
+    if (id === undefined) return undefined
     if (id === joinId) {
       if (code !== "already_joined") return new SocketLost({ reason: "Ended", detail: `join refused: ${code}` })
       joined()
@@ -221,11 +224,11 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       if (message.type === "event") takeEvent(message.event)
       else if (message.type === "message") takeMessage(message.message)
       else if (message.type === "error") {
-        const lost = takeError(message.id ?? "", message.error.code)
+        const lost = takeError(message.id, message.error.code)
         if (lost !== undefined) return lost
       } else if (message.type === "room") {
         if (message.room.roomid === "") out()
-        else if (message.id === joinId) joined()
+        else if (joinId !== undefined && message.id === joinId) joined()
       } else if (message.type === "bye") {
         return new SocketLost({ reason: "Ended", detail: message.bye?.reason ?? "bye" })
       }
