@@ -62,6 +62,8 @@ interface Utterance {
   isStale: boolean
   isHurried: boolean
   partialMs: number
+  /** The newest token noted. */
+  tokenMs: number
   tokens: Array<Token>
 }
 
@@ -103,6 +105,7 @@ export const make = (): CaptionLine => {
     isStale: false,
     isHurried: false,
     partialMs: Number.NEGATIVE_INFINITY,
+    tokenMs: Number.NEGATIVE_INFINITY,
     tokens: []
   })
 
@@ -113,9 +116,11 @@ export const make = (): CaptionLine => {
       one = begin(segment)
       utterances.push(one)
     } else if (segment.revision <= one.segment.revision || isFinal(one.segment)) return 0
-    const isNews = one.tokens.length === 0 || one.segment.tokenAtMs !== segment.tokenAtMs
     one.segment = segment
-    if (isNews) one.tokens.push({ atMs: segment.tokenAtMs, publishedMs: nowMs, end: textOf(segment).length })
+    if (segment.tokenAtMs > one.tokenMs) {
+      one.tokenMs = segment.tokenAtMs
+      one.tokens.push({ atMs: segment.tokenAtMs, publishedMs: nowMs, end: textOf(segment).length })
+    }
     const oldest = utterances.find((other) => isFinal(other.segment) && other.shown === undefined)
     if (utterances.length <= maxWaiting || oldest === undefined) return 0
     remove(oldest)

@@ -1,0 +1,496 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as CaptionScene from "../support/CaptionScene.ts"
+import { id, nextcloudId, person } from "../support/ScriptedSession.ts"
+
+const sceneWith = Effect.fnUntraced(function* (...names: ReadonlyArray<string>) {
+  const scene = yield* CaptionScene.make()
+  scene.join(...names.map((name) => person(name)))
+  return scene
+})
+
+describe("partials", () => {
+  it.effect("come at once, then at most every 200 ms with the newest text, and the last one is not forgotten", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("Good")
+      yield* scene.wait(50)
+      ada.says("morning")
+      yield* scene.wait(50)
+      ada.says("to")
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Good"])
+      yield* scene.wait(100)
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Good", "eve ada: Good morning to"])
+      yield* scene.wait(5_000)
+      assert.strictEqual(scene.sent().length, 2)
+    })
+  )
+
+  it.effect("carry six words a second without falling behind, and the wait is told apart as pacing", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      for (let word = 0; word < 60; word++) {
+        ada.says(`w${word}`)
+        yield* scene.wait(1000 / 6)
+      }
+      ada.ends()
+      const times = scene
+        .page("eve")
+        .received()
+        .filter(({ transcript }) => !transcript.final)
+        .map(({ atMs }) => atMs)
+      assert.isAtLeast(Math.min(...times.slice(1).map((at, i) => at - (times[i] ?? 0))), 200)
+      assert.strictEqual(scene.delays.length, 60)
+      assert.isAtMost(Math.max(...scene.delays.map(({ pacingMs, totalMs, turnMs }) => totalMs - pacingMs - turnMs)), 1)
+      assert.isAtMost(Math.max(...scene.delays.map(({ totalMs }) => totalMs)), 201)
+    })
+  )
+
+  it.effect("are never empty", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says(" ")
+      ada.says(".")
+      ada.ends()
+      yield* scene.wait(1000)
+      ada.says(" Hello ")
+      ada.ends()
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Hello", "eve ada: Hello*"])
+    })
+  )
+})
+
+describe("finals", () => {
+  it.effect("are clause-sized within a long segment", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      const text =
+        "When the rain had stopped, the children ran out into the garden and jumped into every puddle they saw, " +
+        "while their mother looked on from the kitchen window without saying a single word about it to anybody at all " +
+        "because she remembered well what it was like."
+      for (const word of text.split(" ")) {
+        ada.says(word)
+        yield* scene.wait(300)
+      }
+      ada.ends()
+      const finals = scene.sent().filter(({ transcript }) => transcript.final)
+      assert.deepStrictEqual(
+        finals.map(({ transcript }) => transcript.message),
+        [
+          "When the rain had stopped, the children ran out into the garden and jumped into every puddle they",
+          "saw, while their mother looked on from the kitchen window without saying a single word about it to",
+          "anybody at all because she remembered well what it was like."
+        ]
+      )
+      assert.strictEqual(scene.page("eve").text(), text)
+      assert.deepStrictEqual(scene.page("eve").rewritings(), [])
+    })
+  )
+
+  it.effect("contain only committed text, and the open words come back at the same moment", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      const words = Array.from({ length: 60 }, (_, i) => `word${i}`)
+      for (const [i, word] of words.entries()) {
+        ada.says(word, words.slice(i + 1, i + 4).join(" "))
+        yield* scene.wait(300)
+      }
+      ada.ends()
+      assert.strictEqual(scene.page("eve").text(), words.join(" "))
+      assert.deepStrictEqual(scene.page("eve").rewritings(), [])
+      assert.isAtLeast(scene.sent().filter(({ transcript }) => transcript.final).length, 3)
+    })
+  )
+})
+
+describe("cross-talk", () => {
+  it.effect("waits for the end of the other's clause", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      const bob = scene.voice("bob")
+      ada.says("I think")
+      bob.says("No")
+      yield* scene.wait(400)
+      ada.says("so,")
+      ada.says("because")
+      yield* scene.wait(2000)
+      assert.deepStrictEqual(scene.messages(), [
+        "eve ada: I think",
+        "eve ada: I think so,*",
+        "eve bob: No",
+        "eve bob: No*",
+        "eve ada: because"
+      ])
+    })
+  )
+
+  it.effect("waits 1.5 s at most, and later sends only what was not shown", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      const bob = scene.voice("bob")
+      ada.says("one")
+      ada.guesses("to free")
+      bob.says("Hello")
+      bob.ends()
+      yield* scene.wait(1499)
+      assert.deepStrictEqual(scene.messages(), ["eve ada: one", "eve ada: one to free"])
+      yield* scene.wait(1)
+      ada.says("two three four")
+      assert.deepStrictEqual(scene.messages().slice(2), ["eve ada: one to free*", "eve bob: Hello*", "eve ada: four"])
+      assert.deepStrictEqual(scene.page("eve").abandoned(), [])
+      assert.deepStrictEqual(
+        scene.delays.map(({ turnMs }) => turnMs),
+        [0, 0, 1500, 0]
+      )
+    })
+  )
+
+  it.effect("does not wait where no screen shows both", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob")
+      scene.asks("ada")
+      scene.asks("bob")
+      scene.voice("ada").says("I think")
+      scene.voice("bob").says("No")
+      assert.deepStrictEqual(scene.messages(), ["bob ada: I think", "ada bob: No"])
+    })
+  )
+
+  it.effect("four at once: nobody waits longer than 1.5 s, every word is read once", () =>
+    Effect.gen(function* () {
+      const names = ["ada", "bob", "cyd", "dan"]
+      const scene = yield* sceneWith(...names, "eve")
+      scene.asks("eve")
+      const voices = names.map((name) => scene.voice(name))
+      for (let word = 0; word < 40; word++) {
+        for (const [i, voice] of voices.entries()) voice.says(`${names[i]}${word}`)
+        yield* scene.wait(250)
+      }
+      for (const voice of voices) voice.ends()
+      yield* scene.wait(2000)
+      for (const name of names) {
+        const expected = Array.from({ length: 40 }, (_, word) => `${name}${word}`).join(" ")
+        assert.strictEqual(scene.page("eve").textOf(id(name)), expected)
+      }
+      assert.deepStrictEqual(scene.page("eve").abandoned(), [])
+      assert.deepStrictEqual(scene.page("eve").rewritings(), [])
+      assert.isAtMost(Math.max(...scene.delays.map(({ totalMs }) => totalMs)), 1701)
+    })
+  )
+})
+
+describe("speakers", () => {
+  it.effect("are captioned only once they are in the call", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("Hello")
+      ada.ends()
+      yield* scene.wait(3000)
+      assert.deepStrictEqual(scene.messages(), [])
+      scene.join(person("ada"))
+      yield* scene.wait(200)
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Hello*"])
+    })
+  )
+
+  it.effect("who never appear are given up after 30 s", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("Hello")
+      ada.ends()
+      yield* scene.wait(31_000)
+      scene.join(person("ada"))
+      yield* scene.wait(1000)
+      assert.deepStrictEqual(scene.messages(), [])
+    })
+  )
+
+  it.effect("who leave have their last words finished first", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      const bob = scene.voice("bob")
+      bob.says("Well")
+      ada.says("I must")
+      ada.says("go")
+      ada.guesses("now")
+      scene.sink.speakerLeft(id("ada"))
+      ada.ends()
+      scene.leave("ada")
+      ada.says("late")
+      ada.ends()
+      assert.deepStrictEqual(scene.messages(), ["eve bob: Well", "eve bob: Well*", "eve ada: I must go now*"])
+    })
+  )
+
+  it.effect("who come back are captioned again", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      scene.leave("ada")
+      scene.sink.speakerLeft(id("ada"))
+      scene.join(person("ada"))
+      scene.voice("ada").says("Back")
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Back"])
+    })
+  )
+
+  it.effect("do not get their own words", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("ada")
+      scene.voice("ada").says("Hello")
+      yield* scene.wait(1000)
+      assert.deepStrictEqual(scene.messages(), [])
+    })
+  )
+})
+
+describe("readers", () => {
+  it.effect("get nothing from before they asked but the open text, and nothing after they stopped", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve", "fay")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("Long ago.")
+      ada.ends()
+      ada.says("And")
+      scene.asks("fay")
+      yield* scene.wait(200)
+      ada.says("now")
+      scene.stops("eve")
+      yield* scene.wait(200)
+      ada.says("this")
+      assert.deepStrictEqual(
+        scene.messages().filter((message) => message.startsWith("fay")),
+        ["fay ada: And now", "fay ada: And now this"]
+      )
+      assert.deepStrictEqual(
+        scene.messages().filter((message) => message.startsWith("eve")),
+        ["eve ada: Long ago.", "eve ada: Long ago.*", "eve ada: And", "eve ada: And now"]
+      )
+    })
+  )
+
+  it.effect("are served from the moment their session is known", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("One.")
+      ada.ends()
+      ada.says("Two")
+      scene.join(person("eve-2", { nextcloudSession: nextcloudId("eve") }))
+      yield* scene.wait(200)
+      ada.says("three")
+      assert.deepStrictEqual(scene.messages(), ["eve-2 ada: Two three"])
+    })
+  )
+
+  it.effect("who change the language get the open text finished in the old one", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve", "en")
+      const ada = scene.voice("ada")
+      ada.says("Bon")
+      scene.asks("eve", "fr")
+      yield* scene.wait(200)
+      ada.says("jour")
+      assert.deepStrictEqual(
+        scene.sent().map(({ transcript }) => [transcript.langId, transcript.message, transcript.final]),
+        [
+          ["en", "Bon", false],
+          ["en", "Bon", true],
+          ["fr", "jour", false]
+        ]
+      )
+    })
+  )
+})
+
+describe("the route", () => {
+  it.effect("is one message to the call when all have asked in one language", () =>
+    Effect.gen(function* () {
+      const scene = yield* CaptionScene.make({ canReachCall: true })
+      const phone = person("phone", { virtual: true, inCall: 9 })
+      scene.join(person("ada"), person("bob"), person("eve"), phone)
+      for (const name of ["ada", "bob", "eve"]) scene.asks(name)
+      const ada = scene.voice("ada")
+      ada.says("Hello")
+      ada.ends()
+      assert.deepStrictEqual(scene.messages(), ["call ada: Hello", "call ada: Hello*"])
+    })
+  )
+
+  it.effect("changes only between captions, and only after the HPB has read what went the other way", () =>
+    Effect.gen(function* () {
+      const scene = yield* CaptionScene.make({ canReachCall: true })
+      scene.join(person("ada"), person("bob"), person("eve"))
+      for (const name of ["ada", "bob", "eve"]) scene.asks(name)
+      const ada = scene.voice("ada")
+      ada.says("Hello")
+      yield* scene.wait(200)
+      scene.join(person("newcomer"))
+      ada.says("there")
+      assert.deepStrictEqual(scene.messages(), ["call ada: Hello", "call ada: Hello*"])
+      yield* scene.wait(10)
+      assert.deepStrictEqual(scene.messages().slice(2), ["bob ada: there", "eve ada: there"])
+      scene.asks("newcomer")
+      yield* scene.wait(200)
+      ada.says("you")
+      ada.ends()
+      assert.strictEqual(scene.messages().at(-1), "newcomer ada: there you*")
+      yield* scene.wait(10)
+      ada.says("Now")
+      assert.strictEqual(scene.messages().at(-1), "call ada: Now")
+    })
+  )
+
+  it.effect("is a message to each where an older HPB cannot reach the call", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      scene.join(person("recorder", { internal: true }))
+      scene.asksForEveryone()
+      scene.voice("ada").says("Hello")
+      assert.deepStrictEqual(scene.messages(), ["bob ada: Hello", "eve ada: Hello"])
+      scene.setCanReachCall(true)
+      yield* scene.wait(10)
+      scene.voice("bob").says("Hi")
+      yield* scene.wait(2000)
+      assert.strictEqual(scene.messages().at(-1), "call bob: Hi")
+    })
+  )
+})
+
+describe("a lost socket", () => {
+  it.effect("finals that were not proven are sent again, then the newest partial", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("One.")
+      ada.ends()
+      yield* scene.wait(100)
+      scene.vanish()
+      ada.says("Two.")
+      ada.ends()
+      ada.says("Three")
+      yield* scene.wait(500)
+      scene.drop()
+      yield* scene.wait(500)
+      ada.says("four.")
+      ada.ends()
+      ada.says("Five")
+      yield* scene.wait(500)
+      scene.comeBack()
+      scene.sink.resumed()
+      yield* scene.wait(1000)
+      assert.strictEqual(scene.page("eve").text(), "One. Two. Three four. Five")
+      assert.deepStrictEqual(scene.page("eve").abandoned(), [])
+      const count = scene.sent().length
+      yield* scene.wait(10_000)
+      assert.strictEqual(scene.sent().length, count)
+    })
+  )
+
+  it.effect("recovers without being told when it never really went", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      scene.drop()
+      ada.says("One.")
+      ada.ends()
+      scene.comeBack()
+      yield* scene.wait(2000)
+      assert.strictEqual(scene.page("eve").text(), "One.")
+    })
+  )
+
+  it.effect("after a rejoin old words go out under the new id, once, to readers as they come back", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve", "fay")
+      scene.asks("eve")
+      scene.asks("fay")
+      const ada = scene.voice("ada")
+      ada.says("One two")
+      yield* scene.wait(300)
+      scene.vanish()
+      ada.says("three.")
+      ada.ends()
+      yield* scene.wait(300)
+      scene.drop()
+      yield* scene.wait(40_000)
+      for (const name of ["ada", "eve", "fay"]) scene.leave(name)
+      scene.comeBack()
+      scene.sink.rejoined()
+      scene.sink.speakerLeft(id("ada"))
+      yield* scene.wait(1000)
+      const count = scene.sent().length
+      scene.join(person("eve-2", { nextcloudSession: nextcloudId("eve") }))
+      scene.join(person("ada-2", { nextcloudSession: nextcloudId("ada") }))
+      yield* scene.wait(200)
+      const anew = scene.voice("ada:1", "ada-2")
+      anew.says("Four.")
+      anew.ends()
+      scene.join(person("fay-2", { nextcloudSession: nextcloudId("fay") }))
+      yield* scene.wait(2000)
+      assert.deepStrictEqual(scene.messages().slice(count), [
+        "eve-2 ada-2: three.*",
+        "eve-2 ada-2: Four.",
+        "eve-2 ada-2: Four.*",
+        "fay-2 ada-2: three.*",
+        "fay-2 ada-2: Four.*"
+      ])
+    })
+  )
+})
+
+describe("the end", () => {
+  it.effect("everything open is finished and confirmed", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("That is")
+      scene.voice("bob").says("Wait")
+      ada.says("all")
+      yield* Effect.forkChild(scene.sink.drain)
+      yield* scene.wait(10)
+      assert.deepStrictEqual(scene.messages(), ["eve ada: That is", "eve ada: That is all*", "eve bob: Wait*"])
+    })
+  )
+
+  it.effect("takes 2 s at most where the HPB does not answer", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      scene.vanish()
+      scene.voice("ada").says("Hello")
+      const draining = yield* Effect.forkChild(scene.sink.drain)
+      yield* scene.wait(1999)
+      assert.isUndefined(draining.pollUnsafe())
+      yield* scene.wait(1)
+      assert.isDefined(draining.pollUnsafe())
+    })
+  )
+})
