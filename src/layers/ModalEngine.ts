@@ -40,6 +40,7 @@ const ITEM = "words"
  * Words come one by one as soon as they arrive, without times. A flush is 13 frames of silence and reading on until no word came for
  * 700 ms, at most 3 s; frames sent meanwhile go behind the silence. The mark moves only when a flush ended in quiet, everything before
  * it was taken by the socket, and at least one word came since the mark last moved: a server that says nothing has proved nothing.
+ * A session whose socket takes no more audio ends as `Silent`.
  */
 export const layer: Layer.Layer<SpeechEngine, never, ModalClient> = Layer.effect(
   SpeechEngine,
@@ -62,6 +63,13 @@ const open = Effect.fn("ModalEngine.open")(function* (
   )
 
   const ended = yield* Deferred.make<never, EngineError>()
+  /** The socket took no more audio. A connection that died without a word looks like this, and no other way. */
+  const refused = yield* Deferred.make<void>()
+  const stuck = Deferred.await(refused).pipe(
+    // a socket that closed properly says so meanwhile
+    Effect.andThen(Effect.sleep("1 second")),
+    Effect.andThen(Effect.fail(new EngineError({ reason: "Silent", detail: "it takes no more audio" })))
+  )
   const words = wordReader()
   let lastSentMs = now()
   let lastTokenMs = 0
@@ -73,8 +81,12 @@ const open = Effect.fn("ModalEngine.open")(function* (
 
   const send = (pcm: Float32Array): void => {
     lastSentMs = now()
-    if (socket.send(pcm)) Metrics.engineAudioSeconds.updateUnsafe(pcm.length / SAMPLE_RATE, metrics)
-    else lossless = false
+    if (socket.send(pcm)) {
+      Metrics.engineAudioSeconds.updateUnsafe(pcm.length / SAMPLE_RATE, metrics)
+      return
+    }
+    lossless = false
+    Deferred.doneUnsafe(refused, Effect.void)
   }
 
   yield* Effect.gen(function* () {
@@ -116,6 +128,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
     events: socket.messages.pipe(
       Stream.mapError(toEngineError),
+      Stream.interruptWhen(stuck),
       Stream.tapError((error) => Deferred.fail(ended, error)),
       Stream.map(heard),
       Stream.filter(Option.isSome),

@@ -179,6 +179,21 @@ describe("ModalEngine", () => {
     })
   )
 
+  talk(
+    "a connection that takes no more audio ends the session, after what still came",
+    ({ session, line, reading, text }) =>
+      Effect.gen(function* () {
+        session.send(frame(0))
+        line.takes = false
+        session.send(frame(1))
+        yield* line.token("late")
+        yield* TestClock.adjust("1 second")
+        const end = yield* Effect.flip(Fiber.join(reading))
+        assert.deepInclude(end, { _tag: "EngineError", reason: "Silent", retryable: true })
+        assert.strictEqual(text(), "late")
+      })
+  )
+
   for (const [error, reason, retryable] of [
     [new ModalError({ reason: "Closed", detail: "closed", code: 1000 }), "Closed", true],
     [new ModalError({ reason: "ServerError", detail: "no free channels" }), "Busy", true],
