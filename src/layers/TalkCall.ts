@@ -66,7 +66,7 @@ const run = Effect.fnUntraced(function* (
   })
   const subscriptions = yield* Subscriptions.make({
     session,
-    iceServers: yield* iceServersFor(intents),
+    iceServers: iceServersFor(yield* Nextcloud, intents),
     screenShares: options.screenShares,
     maxVoices: options.maxVoices,
     onVoice: voices.start,
@@ -172,24 +172,18 @@ const changesOf = (intents: CallIntents): Stream.Stream<void> =>
   )
 
 /** Those of the request, else Nextcloud's; a call without any is still worth trying: Janus often has a public address. */
-const iceServersFor = Effect.fnUntraced(function* (intents: CallIntents) {
-  const nextcloud = yield* Nextcloud
-  return Effect.suspend(() => {
+const iceServersFor = (nextcloud: Nextcloud["Service"], intents: CallIntents) =>
+  Effect.suspend(() => {
     const given = intents.iceServers()
-    if (given !== undefined) return Effect.succeed(given)
-    return nextcloud
-      .iceServers(intents.room)
-      .pipe(
-        Effect.catchTag("NextcloudError", (error) =>
-          error.reason === "NotConfigured"
-            ? Effect.succeed<ReadonlyArray<IceServer>>([])
-            : Effect.logWarning("no ICE servers from Nextcloud, going on without", { reason: error.message }).pipe(
-                Effect.as<ReadonlyArray<IceServer>>([])
-              )
-        )
-      )
-  })
-})
+    return given !== undefined ? Effect.succeed(given) : nextcloud.iceServers(intents.room)
+  }).pipe(
+    Effect.tapError((error) =>
+      error.reason === "NotConfigured"
+        ? Effect.void
+        : Effect.logWarning("no ICE servers from Nextcloud, going on without", { reason: error.message })
+    ),
+    Effect.orElseSucceed((): ReadonlyArray<IceServer> => [])
+  )
 
 const statusOf =
   ({
