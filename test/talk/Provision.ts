@@ -23,7 +23,8 @@ const needed = [
   { file: "/usr/bin/chromium", package: "chromium" },
   { file: "/usr/bin/turnserver", package: "coturn" },
   { file: "/usr/sbin/ip", package: "iproute2" },
-  { file: "/usr/bin/openssl", package: "openssl" }
+  { file: "/usr/bin/openssl", package: "openssl" },
+  { file: "/usr/bin/tcpdump", package: "tcpdump" }
 ]
 
 /** Installs Debian packages that are missing. */

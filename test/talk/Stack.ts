@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
+import { machineMs } from "./HpbClient.ts"
 import * as Ledger from "./Ledger.ts"
 import { FAR_IP, LINK_IP, MEDIA_IP } from "./Namespace.ts"
 import * as NextcloudFake from "./NextcloudFake.ts"
@@ -13,6 +14,7 @@ import * as Processes from "./Processes.ts"
 import { attempt, failure, type ProofError } from "./ProofError.ts"
 import type { Hpb } from "./Provision.ts"
 import * as TcpProxy from "./TcpProxy.ts"
+import * as WireTap from "./WireTap.ts"
 
 export const INTERNAL_SECRET = "proof-internal-secret-0123456789abcdef"
 const TURN_SECRET = "proof-turn-secret"
@@ -47,6 +49,8 @@ export interface Stack {
   readonly hpb: Processes.Restartable
   readonly janus: Processes.Restartable
   readonly door: TcpProxy.TcpProxy
+  /** When the service asked for somebody's media (`machineMs`). */
+  readonly offerRequests: ReadonlyArray<number>
   readonly turn: Processes.Daemon | undefined
   /** As the service is told to reach things from where it runs. */
   readonly service: {
@@ -173,7 +177,10 @@ export const make = (options: StackOptions): Effect.Effect<Stack, ProofError, Sc
     const nextcloud = yield* NextcloudFake.make(yield* nextcloudOptions(options, folder))
     const janus = yield* startJanus(folder)
     const hpb = yield* startHpb(folder, options.hpb, nextcloud.backend)
-    const door = yield* TcpProxy.make(DOOR_PORT, 8080)
+    const requests: Array<number> = []
+    const door = yield* TcpProxy.make(DOOR_PORT, 8080, (sent) => {
+      if (WireTap.textsOf(sent).some((text) => text.includes('"requestoffer"'))) requests.push(machineMs())
+    })
     const isFar = options.turnSeconds !== undefined
     const turn = isFar ? yield* startTurn(folder) : undefined
     const thisSide = isFar ? LINK_IP : "127.0.0.1"
@@ -184,6 +191,7 @@ export const make = (options: StackOptions): Effect.Effect<Stack, ProofError, Sc
       hpb,
       janus,
       door,
+      offerRequests: requests,
       turn,
       service: {
         main: options.bench.main,

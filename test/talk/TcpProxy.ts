@@ -14,7 +14,12 @@ export interface TcpProxy {
   readonly refuse: (refused: boolean) => void
 }
 
-export const make = (port: number, target: number): Effect.Effect<TcpProxy, ProofError, Scope.Scope> => {
+/** `tap` sees everything that clients send. */
+export const make = (
+  port: number,
+  target: number,
+  tap: (sent: Buffer) => void = () => undefined
+): Effect.Effect<TcpProxy, ProofError, Scope.Scope> => {
   const pairs = new Set<readonly [Socket, Socket]>()
   let refused = false
   const server = createServer((near) => {
@@ -25,6 +30,7 @@ export const make = (port: number, target: number): Effect.Effect<TcpProxy, Proo
     const far = connect(target, "127.0.0.1")
     const pair = [near, far] as const
     pairs.add(pair)
+    near.on("data", tap)
     near.pipe(far)
     far.pipe(near)
     for (const one of pair) {

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import { drills } from "./Drills.ts"
+import { measurements } from "./Measurements.ts"
 import * as Namespace from "./Namespace.ts"
 import { failure, type ProofError } from "./ProofError.ts"
 import * as Provision from "./Provision.ts"
@@ -34,7 +35,7 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...drills]
+  const all = [...scenarios, ...drills, ...measurements]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all
@@ -67,7 +68,7 @@ const outside = Effect.gen(function* () {
   rmSync(artefacts, { recursive: true, force: true })
   mkdirSync(artefacts, { recursive: true })
   console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
-  const again = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+  const again = ["--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const bench = JSON.stringify({ artefacts, far, hpbs, main: here(argument("main") ?? "src/main.ts") })
   const args = ["--pdeathsig", "TERM", "ip", "netns", "exec", main, process.execPath, ...again, `--inside=${bench}`]
   const child = yield* Effect.acquireRelease(

@@ -101,7 +101,11 @@ window.participant = {
   },
   /** Publishes the microphone; called again, it closes the old connection and makes a new one, and tells nobody. */
   async publish() {
-    peer?.close()
+    if (peer !== undefined) {
+      peer.close()
+      // Until Janus has hung up, a new offer would be taken for a renegotiation of the dead connection.
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+    }
     const processing = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }
     microphone ??= await navigator.mediaDevices.getUserMedia({ audio: processing })
     sid = String(Math.random()).slice(2)
