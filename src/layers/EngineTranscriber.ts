@@ -137,10 +137,15 @@ const runSession = (
       })
     )
     yield* opened
+    let changedMs = now()
     const read = session.events.pipe(
       Stream.runForEach((event) =>
         Effect.suspend(() => {
-          outbox.put(cutter.take(event, now()))
+          const states = cutter.take(event, now())
+          if (states.length === 0) return Effect.void
+          changedMs = now()
+          outbox.put(states)
+          line.ring()
           return outbox.room
         })
       ),
@@ -151,6 +156,7 @@ const runSession = (
       session,
       capabilities: engine.capabilities,
       now,
+      openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
       onPause: () => outbox.put(cutter.end("Silence"))
     })
     return yield* Effect.raceFirst(read, conversation)

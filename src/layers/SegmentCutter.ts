@@ -18,6 +18,8 @@ const SENTENCE_END = /[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]+[”’」�
 export interface SegmentCutter {
   /** What an event that came at `atMs` changes in the segments. */
   readonly take: (event: SpeechEvent, atMs: number) => ReadonlyArray<Segment>
+  /** A segment is open. */
+  readonly isOpen: () => boolean
   /** Whatever is open becomes final as it was shown. Words that follow make a new segment. */
   readonly end: (cause: EndCause) => ReadonlyArray<Segment>
   /** As `end`; and utterances of the engine's next session are others. */
@@ -147,6 +149,7 @@ export const make = (voice: string): SegmentCutter => {
           return advance()
       }
     },
+    isOpen: () => open !== undefined,
     end,
     endSession: (cause) => {
       const states = end(cause)

@@ -109,6 +109,25 @@ describe("EngineTranscriber", () => {
   )
 
   told(
+    "words that come after the flush are finished 2 s after the last of them",
+    {},
+    Effect.gen(function* () {
+      const engine = yield* ScriptedEngine.ScriptedEngine
+      const voice = yield* ScriptedVoice.make()
+      yield* voice.speak(5)
+      const session = yield* engine.session(0)
+      yield* TestClock.adjust("1 second")
+      session.say("late")
+      yield* TestClock.adjust("1500 millis")
+      session.say("words")
+      yield* TestClock.adjust("1999 millis")
+      assert.deepStrictEqual(voice.finals(), [])
+      yield* TestClock.adjust("2 millis")
+      assert.deepStrictEqual(voice.finals(), ["late words (Silence)"])
+    })
+  )
+
+  told(
     "an engine that never completes a flush holds no segment up",
     { flushing: () => Effect.never },
     Effect.gen(function* () {

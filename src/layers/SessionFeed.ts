@@ -1,0 +1,83 @@
+/**
+ * SessionFeed: what one engine session was sent, and how much of it the engine has finished with.
+ */
+import { Deferred, Effect, type Scope } from "effect"
+import type { AudioFrame } from "../domain/Audio.ts"
+import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
+
+/** An engine that does not complete a flush holds nothing up. */
+const FLUSH_LIMIT = "5 seconds"
+
+export interface SessionFeed {
+  readonly send: (frame: AudioFrame) => void
+  /** Completes when the engine has finished what was sent, after 5 s in any case. */
+  readonly flush: Effect.Effect<void, EngineError>
+  /** Begins to flush and lets frames go on meanwhile. */
+  readonly flushBehind: Effect.Effect<void>
+  /** Everything that was sent is flushed. */
+  readonly isPaused: () => boolean
+  /** Something was sent and no flush was asked for since. */
+  readonly isOpen: () => boolean
+  /** When the last frame was sent or the last flush behind completed. */
+  readonly activeMs: () => number
+  /** Dies with whatever the session's `send` threw. */
+  readonly broken: Effect.Effect<never>
+}
+
+export interface Options {
+  readonly session: EngineSession
+  readonly now: () => number
+  /** A flush behind completed; `paused` when nothing was sent meanwhile. */
+  readonly onFlushed: (paused: boolean) => void
+  /** The session's `send` threw: it must not be called again. */
+  readonly onBroken: () => void
+}
+
+/** A feed that has sent nothing yet. Flushes behind end with the scope; nothing an engine throws reaches the caller of `send`. */
+export const make = Effect.fnUntraced(function* ({
+  session,
+  now,
+  onFlushed,
+  onBroken
+}: Options): Effect.fn.Return<SessionFeed, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const broken = yield* Deferred.make<never>()
+  /** Frames sent; and how many of them a flush was asked for, and completed for. */
+  let sent = 0
+  let asked = 0
+  let flushed = 0
+  let activeMs = now()
+
+  const flush = Effect.suspend(() => {
+    asked = sent
+    return Effect.timeoutOrElse(session.flush, { duration: FLUSH_LIMIT, orElse: () => Effect.void })
+  })
+  const flushBehind = Effect.suspend(() => {
+    const upTo = sent
+    const completed = Effect.sync(() => {
+      flushed = Math.max(flushed, upTo)
+      activeMs = now()
+      onFlushed(sent === upTo)
+    })
+    // a session that broke says so through its events
+    return flush.pipe(Effect.andThen(completed), Effect.ignore, Effect.forkIn(scope, { startImmediately: true }))
+  })
+  return {
+    send: (frame) => {
+      sent += 1
+      activeMs = now()
+      try {
+        session.send(frame)
+      } catch (defect) {
+        onBroken()
+        Deferred.doneUnsafe(broken, Effect.die(defect))
+      }
+    },
+    flush,
+    flushBehind: Effect.asVoid(flushBehind),
+    isPaused: () => sent === flushed,
+    isOpen: () => asked < sent,
+    activeMs: () => activeMs,
+    broken: Deferred.await(broken)
+  }
+})
