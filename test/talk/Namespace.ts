@@ -2,7 +2,8 @@
  * Network namespaces of one run: everything of the proof lives in the first, so ports are fixed and runs beside each other
  * do not collide; the second reaches the first by one link only, and never the address where Janus is.
  */
-import { Effect, type Scope } from "effect"
+import { existsSync } from "node:fs"
+import { Effect, Schedule, type Scope } from "effect"
 import { run } from "./Processes.ts"
 import type { ProofError } from "./ProofError.ts"
 
@@ -18,10 +19,27 @@ export interface Namespaces {
 }
 
 const namespace = (name: string) =>
-  Effect.acquireRelease(run("ip", ["netns", "add", name]), () => Effect.ignore(run("ip", ["netns", "del", name])))
+  Effect.acquireRelease(run("ip", ["netns", "add", name]), () =>
+    // Busy while the last process in it is being buried.
+    run("ip", ["netns", "del", name]).pipe(
+      Effect.retry({ schedule: Schedule.spaced("200 millis"), times: 20 }),
+      Effect.ignore
+    )
+  )
+
+/** A run that was killed could not remove its own. */
+const removeOrphans = Effect.gen(function* () {
+  const names = (yield* run("ip", ["netns", "list"])).split("\n").map((line) => line.split(" ")[0] ?? "")
+  const orphans = names.filter((name) => {
+    const pid = /^parlance-(\d+)/.exec(name)?.[1]
+    return pid !== undefined && !existsSync(`/proc/${pid}`)
+  })
+  yield* Effect.forEach(orphans, (name) => Effect.ignore(run("ip", ["netns", "del", name])), { discard: true })
+})
 
 /** Both, for as long as the scope; named for our pid. */
 export const make: Effect.Effect<Namespaces, ProofError, Scope.Scope> = Effect.gen(function* () {
+  yield* removeOrphans
   const main = `parlance-${process.pid}`
   const far = `${main}-far`
   yield* namespace(main)
