@@ -5,9 +5,10 @@
 import type { Intent, SessionId } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
 import type { SignalingSession } from "../services/Signaling.ts"
-import { type Audience, audienceOf, isInCall, keyOf, readersBeside } from "./CaptionAudience.ts"
+import { type Audience, audienceOf, readersBeside } from "./CaptionAudience.ts"
 import * as CaptionLine from "./CaptionLine.ts"
 import * as CaptionOutbox from "./CaptionOutbox.ts"
+import * as CaptionSpeakers from "./CaptionSpeakers.ts"
 import * as TurnTaking from "./TurnTaking.ts"
 
 /** How long a token was under way in here until a message carried it, and why. */
@@ -51,12 +52,10 @@ export interface CallCaptions {
   readonly isSettled: () => boolean
 }
 
-/** A speaker who is not in the call (yet) is waited for so long; a rejoined speaker takes a few seconds. */
-const absentMs = 30_000
 /** How often is looked for somebody whose arrival no event announces to us. */
 const lookMs = 200
-/** Speakers who left, remembered so that late words of theirs are known for what they are. */
-const maxLeft = 1_000
+/** With so many voices known those who are silent are forgotten: whoever publishes again gets a new voice. */
+const manyVoices = 64
 
 interface Voice {
   readonly key: string
@@ -74,22 +73,15 @@ interface Voice {
 
 export const make = ({ intents, now, observer, session }: CallCaptionsOptions): CallCaptions => {
   const voices = new Map<string, Voice>()
-  const left = new Set<SessionId>()
+  const speakers = CaptionSpeakers.make(session)
   const turns = TurnTaking.make()
   let waitsForPeople = false
   let paceMs = Number.POSITIVE_INFINITY
-  let patientUntilMs = 0
 
-  const whereIs = (speaker: SessionId, speakerKey: string): SessionId | undefined => {
-    const { participants } = session.roster()
-    const same = participants.get(speaker)
-    if (same !== undefined && isInCall(same)) return speaker
-    for (const other of participants.values()) if (keyOf(other) === speakerKey && isInCall(other)) return other.session
-    return undefined
-  }
+  const whereIs = ({ speaker, speakerKey }: Voice) => speakers.whereIs(speaker, speakerKey)
   const outbox = CaptionOutbox.make({
     session,
-    whereIs,
+    whereIs: speakers.whereIs,
     openBlocks: () => [...voices.values()].flatMap((voice) => voice.block ?? []),
     onSent: observer.onSent,
     onResent: observer.onResent,
@@ -97,13 +89,14 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   })
 
   const begin = (key: string, speaker: SessionId): Voice => {
-    const known = session.roster().participants.get(speaker)
-    const speakerKey = known === undefined ? `session:${speaker}` : keyOf(known)
+    if (voices.size >= manyVoices) {
+      for (const [other, { line }] of voices) if (line.isEmpty()) voices.delete(other)
+    }
     const voice: Voice = {
       key,
       line: CaptionLine.make(),
       speaker,
-      speakerKey,
+      speakerKey: speakers.keyOf(speaker),
       block: undefined,
       isLeaving: false,
       absentSinceMs: undefined,
@@ -118,7 +111,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     (one, other) => {
       const [a, b] = [voices.get(one), voices.get(other)]
       if (a === undefined || b === undefined) return false
-      const speakers = [a, b].map((voice) => whereIs(voice.speaker, voice.speakerKey) ?? voice.speaker)
+      const speakers = [a, b].map((voice) => whereIs(voice) ?? voice.speaker)
       return audience.hasEveryone || readersBeside(audience, speakers).length > 0
     }
 
@@ -129,7 +122,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     voice.block = undefined
     turns.ended(voice.key)
     if (block === undefined || shown === undefined) return
-    const isGone = whereIs(voice.speaker, voice.speakerKey) !== block.speaker && !voice.isLeaving
+    const isGone = whereIs(voice) !== block.speaker && !voice.isLeaving
     // Pages have dropped a speaker whose id is void, and its open text stays as it is: a final for it would be ignored.
     if (!isGone) outbox.final(block, shown, audience, nowMs)
     line.cut(isGone ? block.proven : shown)
@@ -169,7 +162,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     turns.withdrew(voice.key)
     waitsForPeople = true
     voice.absentSinceMs ??= nowMs
-    if (nowMs - voice.absentSinceMs < absentMs) return
+    if (nowMs - voice.absentSinceMs < CaptionSpeakers.absentMs) return
     observer.onDropped("caption_speaker_unknown", voice.line.giveUp())
     turns.ended(voice.key)
     voices.delete(voice.key)
@@ -183,7 +176,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       voice.isLeaving = false
       return false
     }
-    const where = whereIs(voice.speaker, voice.speakerKey) ?? (voice.isLeaving ? voice.speaker : undefined)
+    const where = whereIs(voice) ?? (voice.isLeaving ? voice.speaker : undefined)
     if (where === undefined) {
       miss(voice, nowMs)
       return false
@@ -215,7 +208,8 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       voice.block = undefined
       turns.ended(key)
     }
-    note(voice, line.did(step, nowMs), nowMs)
+    const tokens = line.did(step, nowMs)
+    if (readersBeside(audience, [where]).length > 0) note(voice, tokens, nowMs)
     return true
   }
 
@@ -244,30 +238,24 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   return {
     publish: ({ segment, speaker }) => {
       const key = `${speaker} ${segment.id.slice(0, segment.id.lastIndexOf(":"))}`
-      const isBack = whereIs(speaker, voices.get(key)?.speakerKey ?? `session:${speaker}`) !== undefined
-      if (isBack) left.delete(speaker)
-      if (left.has(speaker)) {
+      const known = voices.get(key)
+      const speakerKey = speakers.keyOf(speaker)
+      if (speakers.isGone(speaker, known?.speakerKey ?? speakerKey)) {
         if (segment.final === undefined) return
         observer.onDropped("caption_speaker_left", 1)
         voices.delete(key)
         return
       }
-      const voice = voices.get(key) ?? begin(key, speaker)
-      if (isBack) voice.isLeaving = false
-      const known = session.roster().participants.get(speaker)
-      if (known !== undefined) voice.speakerKey = keyOf(known)
+      const voice = known ?? begin(key, speaker)
+      // It may have appeared, or come back, only now.
+      if (whereIs(voice) !== undefined) voice.isLeaving = false
+      if (session.roster().participants.has(speaker)) voice.speakerKey = speakerKey
       const gone = voice.line.take(segment, now())
       if (gone > 0) observer.onDropped("caption_backlog", gone)
       attend()
     },
     speakerLeft: (speaker) => {
-      // After a rejoin everybody comes back one by one, under a new id: they have not left.
-      if (now() < patientUntilMs) return
-      left.add(speaker)
-      for (const oldest of left) {
-        if (left.size <= maxLeft) break
-        left.delete(oldest)
-      }
+      if (!speakers.left(speaker, now())) return
       for (const voice of voices.values()) {
         if (voice.speaker !== speaker) continue
         voice.isLeaving = true
@@ -280,8 +268,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       back()
     },
     rejoined: () => {
-      left.clear()
-      patientUntilMs = now() + absentMs
+      speakers.rejoined(now())
       outbox.rejoined(now())
       back()
     },
@@ -304,8 +291,6 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     },
     isSettled: () =>
       outbox.isSettled() &&
-      [...voices.values()].every(
-        (voice) => !voice.line.hasUnsaid() || whereIs(voice.speaker, voice.speakerKey) === undefined
-      )
+      [...voices.values()].every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)
   }
 }

@@ -59,6 +59,8 @@ interface Utterance {
   /** Finalised words behind `base` which were open when they were finalised, and may read differently by now. */
   frozen: string
   shown: string | undefined
+  /** What is shown was committed: it stands in the text as it is, even if a word goes on behind it. */
+  isShownCommitted: boolean
   isStale: boolean
   isHurried: boolean
   partialMs: number
@@ -102,6 +104,7 @@ export const make = (): CaptionLine => {
     base: 0,
     frozen: "",
     shown: undefined,
+    isShownCommitted: false,
     isStale: false,
     isHurried: false,
     partialMs: Number.NEGATIVE_INFINITY,
@@ -189,6 +192,7 @@ export const make = (): CaptionLine => {
         return carried(one, step.to)
       }
       one.shown = step.text
+      one.isShownCommitted = step.text.length <= restOf(one).committed
       one.isStale = false
       one.partialMs = nowMs
       return carried(one, textOf(one.segment).length)
@@ -197,10 +201,8 @@ export const make = (): CaptionLine => {
       const one = utterances.find((other) => other.shown !== undefined)
       if (one === undefined) return
       const { start } = restOf(one)
-      const end = start + text.length
-      const isCommitted = end <= one.segment.committed.length && textOf(one.segment).slice(start).startsWith(text)
-      if (isCommitted) one.base = end
-      one.frozen = isCommitted ? "" : joinText(one.frozen, text)
+      if (one.isShownCommitted) one.base = start + text.length
+      one.frozen = one.isShownCommitted ? "" : joinText(one.frozen, text)
       one.shown = undefined
       one.isStale = false
     },

@@ -154,7 +154,7 @@ describe("cross-talk", () => {
       assert.deepStrictEqual(scene.page("eve").abandoned(), [])
       assert.deepStrictEqual(
         scene.delays.map(({ turnMs }) => turnMs),
-        [0, 0, 1500, 0]
+        [0, 1500, 0]
       )
     })
   )

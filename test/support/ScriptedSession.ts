@@ -30,17 +30,18 @@ export interface ScriptedSession {
   readonly session: SignalingSession
   readonly join: (...people: ReadonlyArray<Participant>) => void
   readonly leave: (name: string) => void
+  /** Everybody gets a new session id, as after a restart of the HPB: `name` becomes `name#generation`. */
+  readonly renew: (generation: number) => void
   readonly page: (name: string) => TalkPage.TalkPage
   /** Everything the socket took. */
   readonly sent: () => ReadonlyArray<Sent>
   /** From now on what is sent is lost on its way, and nobody notices. */
   readonly vanish: () => void
-  /** The socket is gone: sending says so, confirmations fail. `returns`: what the HPB had not confirmed was lost. */
+  /** The socket is gone: sending says so, confirmations fail. */
   readonly drop: () => void
   /** The socket is back, with the same session ids. */
   readonly comeBack: () => void
   readonly setCanReachCall: (can: boolean) => void
-  readonly confirmations: () => number
 }
 
 export interface ScriptedOptions {
@@ -54,32 +55,31 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
   const room = RoomToken.make("room1")
   const self = id("parlance")
   const participants = new Map<SessionId, Participant>()
-  const pages = new Map<SessionId, TalkPage.TalkPage>()
+  const pages = new Map<string, TalkPage.TalkPage>()
   const sent: Array<Sent> = []
   let roster: Roster = { self, participants: new Map() }
   let state: SignalingState = { _tag: "Joined" }
   let isVanished = false
   let canReachCall = options.canReachCall ?? false
-  let confirmations = 0
   let dropped = Deferred.makeUnsafe<void>()
 
   const publishRoster = () => {
     roster = { self, participants: new Map(participants) }
   }
-  const inCall = (): ReadonlySet<SessionId> =>
-    new Set([...participants.values()].filter((one) => one.inCall !== 0).map((one) => one.session))
-  const pageOf = (session: SessionId): TalkPage.TalkPage => {
-    const page = pages.get(session) ?? TalkPage.make({ self: session, participants: inCall })
-    pages.set(session, page)
+  const inCall = () => [...participants.values()].filter((one) => one.inCall !== 0)
+  /** A page stays when the HPB gives its session a new id. */
+  const pageOf = (key: string): TalkPage.TalkPage => {
+    const others = () => inCall().filter((one) => one.nextcloudSession !== key)
+    const page = pages.get(key) ?? TalkPage.make({ participants: () => new Set(others().map((one) => one.session)) })
+    pages.set(key, page)
     return page
   }
   const deliver = (to: Recipient, transcript: Transcript) => {
-    const atMs = options.now()
-    if (to._tag === "Session") {
-      if (participants.has(to.session)) pageOf(to.session).receive(transcript, atMs)
-      return
+    const readers =
+      to._tag === "Call" ? inCall() : [...participants.values()].filter((one) => one.session === to.session)
+    for (const { nextcloudSession } of readers) {
+      if (nextcloudSession !== undefined) pageOf(nextcloudSession).receive(transcript, options.now())
     }
-    for (const session of inCall()) pageOf(session).receive(transcript, atMs)
   }
 
   const isUp = () => state._tag === "Joined"
@@ -99,7 +99,6 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
       return true
     },
     confirm: Effect.suspend(() => {
-      confirmations++
       const lost = Effect.as(Deferred.await(dropped), false)
       if (!isUp()) return Effect.succeed(false)
       return isVanished
@@ -117,7 +116,16 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
       participants.delete(id(name))
       publishRoster()
     },
-    page: (name) => pageOf(id(name)),
+    renew: (generation) => {
+      const people = [...participants.values()]
+      participants.clear()
+      for (const one of people) {
+        const session = id(`${one.session.replace(/#.*/, "")}#${generation}`)
+        participants.set(session, { ...one, session })
+      }
+      publishRoster()
+    },
+    page: (name) => pageOf(nextcloudId(name)),
     sent: () => sent,
     vanish: () => {
       isVanished = true
@@ -133,7 +141,6 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     },
     setCanReachCall: (can) => {
       canReachCall = can
-    },
-    confirmations: () => confirmations
+    }
   }
 }

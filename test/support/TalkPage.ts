@@ -50,8 +50,7 @@ export interface TalkPage {
 const words = (text: string): ReadonlyArray<string> => text.split(/\s+/u).filter((word) => word !== "")
 
 export const make = (options: {
-  readonly self: SessionId
-  /** Who has a model on this page now. */
+  /** Who has a model on this page now: those in the call, without the reader. */
   readonly participants: () => ReadonlySet<SessionId>
   readonly languages?: Languages
 }): TalkPage => {
@@ -101,7 +100,7 @@ export const make = (options: {
       if (atMs > painted.atMs) paint(atMs)
       received.push({ transcript, atMs })
       const { final, langId, message, speakerSessionId: speaker } = transcript
-      if (speaker === options.self || !options.participants().has(speaker)) {
+      if (!options.participants().has(speaker)) {
         ignored.push(transcript)
         return
       }
