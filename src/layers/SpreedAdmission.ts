@@ -97,6 +97,7 @@ export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<Read
       untilMs: now() + Math.max(waitMs, refusedUrls.size * waitPerFailureMs)
     })
     refusedUrls.clear()
+    candidates = []
     yield* isNews ? Effect.logError(advice, { code }) : Effect.logDebug("still refused", { code })
     return yield* refusal
   })
@@ -105,13 +106,22 @@ export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<Read
     refusal !== undefined && now() < refusal.untilMs ? Effect.fail(refusal) : Effect.void
   )
 
+  /** Asked for once per round: the answer may come over the network, and every room asks. */
+  const nameBackends = Effect.gen(function* () {
+    if (accepted !== undefined || candidates.length > 0) return
+    candidates = yield* backendUrls.pipe(
+      Effect.timeoutOrElse({ duration: backendUrlsTimeout, orElse: () => Effect.succeed([]) })
+    )
+    if (candidates.length === 0) return yield* refuse("no_backend_url")
+  })
+
   const attempt = Effect.fnUntraced(function* (
     introduce: (backend: string) => Effect.Effect<HpbSession, HelloRefused | SocketLost>
   ): Effect.fn.Return<HpbSession, Refused | SocketLost> {
-    yield* allowed
+    yield* Effect.andThen(allowed, nameBackends)
     while (true) {
       const backend = accepted ?? candidates.find((url) => !refusedUrls.has(url))
-      if (backend === undefined) return yield* refuse(candidates.length === 0 ? "no_backend_url" : "invalid_backend")
+      if (backend === undefined) return yield* refuse("invalid_backend")
       const answer = yield* Effect.result(introduce(backend))
       if (Result.isSuccess(answer)) {
         accepted = backend
@@ -131,14 +141,7 @@ export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<Read
   })
 
   return {
-    prepare: Effect.gen(function* () {
-      yield* allowed
-      if (accepted !== undefined) return
-      candidates = yield* backendUrls.pipe(
-        Effect.timeoutOrElse({ duration: backendUrlsTimeout, orElse: () => Effect.succeed(candidates) })
-      )
-      if (candidates.length === 0) return yield* refuse("no_backend_url")
-    }),
+    prepare: Effect.andThen(allowed, nameBackends),
     enter: (introduce) =>
       Effect.suspend(() => (accepted === undefined ? finding.withPermit(attempt(introduce)) : attempt(introduce))),
     refuse,

@@ -1,5 +1,5 @@
 /**
- * Our place in one room, whichever socket carries it: what the HPB's messages mean, and what is sent.
+ * Our place in one room, whichever socket carries it: what the HPB's messages mean. `SpreedSender` says what we say.
  *
  * Everything here is synchronous; `SpreedSignaling` opens sockets and hands over their messages one by one.
  */
@@ -11,8 +11,9 @@ import type { Candidate, SignalingEvent, SignalingSession, SignalingState } from
 import * as Metrics from "./Metrics.ts"
 import type { HpbSession } from "./SpreedHello.ts"
 import * as SpreedOffers from "./SpreedOffers.ts"
-import type { ClientMessage, OwnMessage, PeerMessage, RoomEvent, ServerMessage } from "./SpreedProtocol.ts"
+import type { PeerMessage, RoomEvent, ServerMessage } from "./SpreedProtocol.ts"
 import * as SpreedRoster from "./SpreedRoster.ts"
+import * as SpreedSender from "./SpreedSender.ts"
 import { SocketLost, type SpreedSocket } from "./SpreedSocket.ts"
 
 export interface SpreedRoom {
@@ -37,8 +38,6 @@ export interface SpreedRoom {
 const offerTimeout = "12 seconds"
 /** Nobody falls so far behind who still reads. */
 const maxUnread = 10_000
-/** These HPBs refuse captions without a `roomType`; unreadable versions are treated the same, it never hurts. */
-const needsRoomType = (version: string): boolean => !/^(0\.|1\.([3-9]|\d\d)|[2-9]|\d\d)/.test(version)
 
 export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<SpreedRoom, never, Scope.Scope> {
   // Unbounded, since a lost event would leave its reader with a wrong picture for good; from `maxUnread` on the session starts afresh.
@@ -54,11 +53,8 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
   const firstRequests = yield* Metrics.countsOf(Metrics.offerRequests, { cause: "first" })
   const repeatedRequests = yield* Metrics.countsOf(Metrics.offerRequests, { cause: "again" })
 
-  let socket: SpreedSocket | undefined
   let state: SignalingState = { _tag: "Connecting" }
   let people: SpreedRoster.RosterState | undefined
-  let features: ReadonlySet<string> = new Set()
-  let sendsRoomType = false
   let wasJoined = false
   let isOut = false
   let hpbResumeId: string | undefined
@@ -66,13 +62,9 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
   let resumeId: string | undefined
   /** The join that is not answered yet. */
   let joinId: string | undefined
-  let sent = 0
   const offers = SpreedOffers.make()
+  const sender = SpreedSender.make()
 
-  const nextId = (kind: string) => `${kind}-${++sent}`
-  const send = (message: ClientMessage): boolean => socket?.send(message) ?? false
-  const toPublisher = (id: string, { publisher }: VoiceKey, data: OwnMessage["data"]): boolean =>
-    send({ id, type: "message", message: { recipient: { type: "session", sessionid: publisher }, data } })
   const emit = (event: SignalingEvent) => {
     if (Queue.sizeUnsafe(events) >= maxUnread) unread()
     else Queue.offerUnsafe(events, event)
@@ -147,7 +139,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       joined()
       return undefined
     }
-    if (id.startsWith("transcript-") && code === "invalid_format") sendsRoomType = true
+    sender.refused(id, code)
     failRequest(id, code)
     return undefined
   }
@@ -158,12 +150,10 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
   }
 
   const requestOffer = (voice: VoiceKey) => {
-    const id = nextId("offer")
+    const id = sender.nextId("offer")
     const request = offers.request(voice, id)
     if (request === undefined) return
-    if (!toPublisher(id, voice, { type: "requestoffer", roomType: voice.roomType })) {
-      return failRequest(id, "not_connected")
-    }
+    if (!sender.requestOffer(id, voice)) return failRequest(id, "not_connected")
     if (request.isFirst) firstRequests()
     else repeatedRequests()
     after(
@@ -181,41 +171,25 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       events: Stream.fromQueue(events),
       roster: () => people?.roster ?? emptyRoster,
       state: () => state,
-      canReachCall: () => features.has("recipient-call"),
+      canReachCall: sender.canReachCall,
       requestOffer,
-      answer: (voice, sid, sdp) => {
-        const data = { type: "answer", ...addressed(voice, sid), payload: { type: "answer", sdp } } as const
-        toPublisher(nextId("answer"), voice, data)
-      },
-      sendCandidate: (voice, sid, candidate) => {
-        const data = { type: "candidate", ...addressed(voice, sid), payload: { candidate } } as const
-        toPublisher(nextId("candidate"), voice, data)
-      },
-      sendTranscript: (to, transcript) => {
-        if (state._tag !== "Joined" || isOut) return false
-        if (to._tag === "Call" && !features.has("recipient-call")) return false
-        const recipient =
-          to._tag === "Call" ? ({ type: "call" } as const) : ({ type: "session", sessionid: to.session } as const)
-        const roomType = sendsRoomType ? ({ roomType: "video" } as const) : {}
-        const data = { type: "transcript", ...transcript, ...roomType } as const
-        return send({ id: nextId("transcript"), type: "message", message: { recipient, data } })
-      },
-      confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false))
+      answer: sender.answer,
+      sendCandidate: sender.candidate,
+      sendTranscript: (to, transcript) => state._tag === "Joined" && !isOut && sender.transcript(to, transcript),
+      confirm: sender.confirm
     },
-    enter: (opened, hpb) => {
-      socket = opened
+    enter: (socket, hpb) => {
+      sender.attach(socket, hpb)
       people = SpreedRoster.enter(hpb.self)
-      features = hpb.features
-      sendsRoomType = needsRoomType(hpb.version)
       isOut = false
       offers.clear()
       resumeId = undefined
       hpbResumeId = hpb.resumeId
-      joinId = nextId("join")
-      send({ id: joinId, type: "room", room: { roomid: room } })
+      joinId = sender.nextId("join")
+      sender.join(joinId, room)
     },
-    resume: (opened) => {
-      socket = opened
+    resume: (socket) => {
+      sender.attach(socket)
       resumes()
       state = { _tag: "Joined" }
       emit({ _tag: "Resumed" })
@@ -243,7 +217,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       resumeId = undefined
     },
     drop: (lost) => {
-      socket = undefined
+      sender.detach()
       if (!lost.resumable) resumeId = undefined
       if (state._tag !== "Joined") return false
       state = { _tag: "Dropped" }
@@ -251,17 +225,11 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       return true
     },
     refuse: ({ advice, code }) => {
-      socket = undefined
+      sender.detach()
       resumeId = undefined
       state = { _tag: "Refused", code, advice }
     }
   }
-})
-
-const addressed = ({ publisher, roomType }: VoiceKey, sid: string | undefined) => ({
-  to: publisher,
-  roomType,
-  ...(sid === undefined ? {} : { sid })
 })
 
 /** An end-of-candidates mark is nothing; an empty or null `sdpMid` is absent. */

@@ -61,8 +61,12 @@ const join = Effect.fnUntraced(function* (
       room.refuse(end)
       return end.untilMs - endedAtMs + (yield* Random.nextBetween(0, spreadMs))
     }
-    if (room.drop(end)) lostAtMs = endedAtMs
-    yield* Effect.logInfo("signaling connection lost", { reason: end.message })
+    const wasJoined = room.drop(end)
+    if (wasJoined) lostAtMs = endedAtMs
+    // Said when it begins; while the HPB is away it would be said every ten seconds for every room.
+    yield* Effect.logWithLevel(wasJoined || failures === 0 ? "Info" : "Debug")("HPB connection lost", {
+      reason: end.message
+    })
     if (endedAtMs - dialledAtMs >= healthyAfterMs) failures = 0
     const wait = Math.min(lastWaitMs, firstWaitMs * waitGrowth ** failures)
     failures += 1

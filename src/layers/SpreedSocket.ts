@@ -69,7 +69,8 @@ export const open = Effect.fnUntraced(function* (options: {
           maxPayload: maxFrameBytes,
           rejectUnauthorized: !options.skipCertVerify
         }),
-      catch: (cause) => new SocketLost({ reason: "Unreachable", detail: String(cause) })
+      // The address itself is not repeated: it may carry a password.
+      catch: () => new SocketLost({ reason: "Unreachable", detail: "the address of the HPB cannot be read" })
     }),
     (socket) => Effect.sync(() => socket.terminate())
   )

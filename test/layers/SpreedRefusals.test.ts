@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric, Redacted } from "effect"
-import { SessionId } from "../../src/domain/Call.ts"
+import { Effect, Logger, Metric, Redacted } from "effect"
+import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import { Signaling } from "../../src/services/Signaling.ts"
 import { advanceUntil, eventually, type FakeHpb, features202, field, make } from "../support/FakeHpb.ts"
@@ -56,6 +56,24 @@ describe("refusals of the HPB", () => {
       }).pipe(Effect.provide(layerFor(hpb, { internalSecret: Redacted.make("the shared secret") })))
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
+
+  it.effect("is said once, without the secret, until it is over", () => {
+    const said: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Error") said.push(String(message))
+    })
+    return Effect.gen(function* () {
+      const hpb = yield* make()
+      yield* Effect.gen(function* () {
+        yield* (yield* Signaling).join(RoomToken.make("room1"))
+        yield* (yield* Signaling).join(RoomToken.make("room2"))
+        yield* eventually("refused", () => said.length === 1)
+        yield* advanceUntil("a third attempt", 4_000, () => hellos(hpb) === 3)
+        assert.strictEqual(said.length, 1)
+        assert.notInclude(said.join(), "the-wrong-one")
+      }).pipe(Effect.provide(layerFor(hpb, { internalSecret: Redacted.make("the-wrong-one") })))
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
 
   it.effect("a refused backend URL costs one attempt, the accepted one is remembered", () =>
     Effect.gen(function* () {

@@ -2,14 +2,13 @@
  * What real HPBs said to an internal client, said again: recordings of three versions against the whole layer over a real websocket.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope, Stream } from "effect"
-import { RoomToken } from "../../src/domain/Call.ts"
+import { Effect, type Scope, Stream } from "effect"
 import { humansInCall, publishers } from "../../src/domain/Roster.ts"
 import type { RoomType } from "../../src/domain/Speaker.ts"
-import * as SpreedSignaling from "../../src/layers/SpreedSignaling.ts"
-import { Signaling, type SignalingEvent, type SignalingSession } from "../../src/services/Signaling.ts"
+import type { SignalingEvent, SignalingSession } from "../../src/services/Signaling.ts"
 import * as FakeHpb from "../support/FakeHpb.ts"
 import * as Recording from "../support/Recording.ts"
+import { layerFor, listen } from "../support/SpreedListener.ts"
 
 interface Replay {
   readonly events: ReadonlyArray<SignalingEvent>
@@ -27,15 +26,8 @@ const replay = Effect.fnUntraced(function* (
   const hpb = yield* FakeHpb.make({ version: recording.hpb })
   const player = Recording.play(hpb, recording, until)
   const events: Array<SignalingEvent> = []
-  const session = yield* Signaling.use((signaling) => signaling.join(RoomToken.make(Recording.roomOf(recording)))).pipe(
-    Effect.provide(
-      SpreedSignaling.layer({
-        hpbUrl: hpb.url,
-        internalSecret: Redacted.make("secret"),
-        backendUrls: Effect.succeed(["http://127.0.0.1:8081/"]),
-        skipCertVerify: false
-      })
-    )
+  const { session } = yield* listen({ room: Recording.roomOf(recording), reads: false }).pipe(
+    Effect.provide(layerFor(hpb))
   )
   const asked = new Set<string>()
   yield* session.events.pipe(

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Metric, Scope, Stream } from "effect"
 import { SessionId } from "../../src/domain/Call.ts"
@@ -5,8 +6,9 @@ import type { VoiceKey } from "../../src/domain/Speaker.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import type { Signaling } from "../../src/services/Signaling.ts"
 import { advanceUntil, eventually, type FakeHpb, field, type Message, make, type Rules } from "../support/FakeHpb.ts"
-import { joined, type Listener, layerFor } from "../support/SpreedListener.ts"
+import { joined, type Listener, layerFor, listen } from "../support/SpreedListener.ts"
 
+const fixture = (name: string): string => readFileSync(new URL(`../fixtures/hpb-tls/${name}`, import.meta.url), "utf8")
 const alice = SessionId.make("alice-session")
 const voice: VoiceKey = { publisher: alice, roomType: "video" }
 const joinOf = (...names: ReadonlyArray<string>): Message => ({
@@ -116,6 +118,22 @@ describe("joining", () => {
         yield* advanceUntil("joined", 100, () => hpb.ofType("room").length === 3)
         assert.strictEqual(hpb.ofType("bye").length, 2)
       }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+})
+
+describe("certificates", () => {
+  const tls = { key: fixture("key.pem"), cert: fixture("cert.pem") }
+
+  it.live("of nobody we know are refused, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make({}, tls)
+      yield* joined().pipe(Effect.provide(layerFor(hpb, { skipCertVerify: true })))
+      assert.strictEqual(hpb.clients.length, 1)
+      const { session } = yield* listen({}).pipe(Effect.provide(layerFor(hpb)))
+      yield* Effect.sleep(500)
+      assert.strictEqual(session.state()._tag, "Connecting")
+      assert.strictEqual(hpb.clients.length, 1)
     })
   )
 })

@@ -4,6 +4,7 @@
  */
 import { createHmac } from "node:crypto"
 import { createServer } from "node:http"
+import { createServer as createTlsServer } from "node:https"
 import { Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type RawData, type WebSocket, WebSocketServer } from "ws"
@@ -75,7 +76,8 @@ const defaults = (): Rules => ({
 })
 
 export const make = Effect.fnUntraced(function* (
-  changed: Partial<Rules> = {}
+  changed: Partial<Rules> = {},
+  tls?: { readonly key: string; readonly cert: string }
 ): Effect.fn.Return<FakeHpb, never, Scope.Scope> {
   const rules = { ...defaults(), ...changed }
   const clients: Array<FakeClient> = []
@@ -149,7 +151,7 @@ export const make = Effect.fnUntraced(function* (
     client.send({ type: "welcome", welcome: { version: rules.version, features: rules.features } })
   }
 
-  const server = createServer()
+  const server = tls === undefined ? createServer() : createTlsServer(tls)
   const sockets = new WebSocketServer({ server, path: "/spreed" })
   sockets.on("connection", accept)
   yield* Effect.acquireRelease(
@@ -166,7 +168,7 @@ export const make = Effect.fnUntraced(function* (
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     rules,
     clients,
     last: () => {
