@@ -6,7 +6,8 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdirSync, rmSync } from "node:fs"
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
@@ -18,6 +19,8 @@ import * as Provision from "./Provision.ts"
 import * as Report from "./Report.ts"
 import { perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
+
+const RUNS_KEPT = 5
 
 const here = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const argument = (name: string) => process.argv.find((one) => one.startsWith(`--${name}=`))?.slice(name.length + 3)
@@ -50,6 +53,16 @@ const inside = (bench: string) =>
     return Report.print(results)
   })
 
+/** A folder for this run; those of the last few are kept. */
+const freshFolder = (root: string): string => {
+  mkdirSync(root, { recursive: true })
+  for (const old of readdirSync(root).sort().slice(0, -RUNS_KEPT))
+    rmSync(join(root, old), { recursive: true, force: true })
+  const folder = join(root, `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}-${process.pid}`)
+  mkdirSync(folder)
+  return folder
+}
+
 /** Waits for the end of a process; gives its exit code. */
 const ended = (child: ChildProcess) =>
   Effect.callback<number>((resume) => {
@@ -64,9 +77,7 @@ const outside = Effect.gen(function* () {
   yield* Provision.packages
   const hpbs = yield* Provision.hpbs(here(".cache/talk"))
   const { far, main } = yield* Namespace.make
-  const artefacts = here("artefacts/talk")
-  rmSync(artefacts, { recursive: true, force: true })
-  mkdirSync(artefacts, { recursive: true })
+  const artefacts = freshFolder(here("artefacts/talk"))
   console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
   const again = ["--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const bench = JSON.stringify({ artefacts, far, hpbs, main: here(argument("main") ?? "src/main.ts") })
