@@ -2,7 +2,8 @@
  * EngineTranscriber: the Transcriber. When a session with an engine is opened, replaced and closed, and what becomes of its words.
  *
  * Its parts, by what they remember: `VoiceLine` (where frames go) with `FrameBacklog` (what was not sent yet), `VoiceConversation` (one
- * session: pace, flush, idle, renewal), `SegmentCutter` with `ItemText` (what was said), `SegmentOutbox` (what the reader has not taken).
+ * session: pace, idle, renewal) with `SessionFeed` (what it was sent and flushed), `SegmentCutter` with `ItemText` (what was said),
+ * `SegmentOutbox` (what the reader has not taken).
  */
 import { Cause, Effect, Fiber, Layer, Metric, Random, Result, Stream } from "effect"
 import type { EndCause } from "../domain/Speech.ts"
@@ -72,6 +73,7 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   const line = VoiceLine.make(voice)
   const cutter = SegmentCutter.make(voice.id)
   const outbox = SegmentOutbox.make()
+  yield* Effect.addFinalizer(() => Effect.sync(line.backlog.close))
   yield* Effect.gen(function* () {
     const feeding = yield* Effect.forkChild(line.feed)
     const tooLate = Effect.andThen(Fiber.await(feeding), Effect.sleep(LAST_WORDS))

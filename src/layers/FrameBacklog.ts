@@ -17,6 +17,8 @@ export interface FrameBacklog {
   readonly pass: (frame: AudioFrame) => AudioFrame | undefined
   /** Frames that the ring had lost before they could be sent, since this was last asked. */
   readonly lost: () => number
+  /** Ends a replay that is under way: it holds a decoder. */
+  readonly close: () => void
 }
 
 /** The backlog of a voice whose ring is read by `replay` (see `Voice`). Frames leave in order, none twice, cut where a replay overlaps. */
@@ -109,6 +111,10 @@ export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameB
       const count = lost
       lost = 0
       return count
+    },
+    close: () => {
+      replaying?.return?.()
+      replaying = undefined
     }
   }
 }

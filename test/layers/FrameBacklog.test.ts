@@ -93,6 +93,22 @@ describe("FrameBacklog", () => {
     assert.deepStrictEqual([backlog.lost(), backlog.lost()], [30, 0])
   })
 
+  it("ends a replay that is under way when it is closed", () => {
+    let ended = false
+    const backlog = FrameBacklog.make(function* () {
+      try {
+        yield* frames(0, 100)
+      } finally {
+        ended = true
+      }
+    })
+    for (const frame of frames(0, 100)) backlog.add(frame)
+    backlog.take(4)
+    assert.isFalse(ended)
+    backlog.close()
+    assert.isTrue(ended)
+  })
+
   it("does not hang on a ring that gives nothing, or always the same", () => {
     for (const ring of [[], frames(0, 3)]) {
       const backlog = FrameBacklog.make(() => ring)
