@@ -3,6 +3,7 @@
  */
 import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
 import { defaultLanguage, known, kyutaiLanguages, type LanguageId } from "../domain/Language.ts"
+import { DEFAULT_HOST_SUFFIX } from "./SocketModalClient.ts"
 
 /** A variable as an admin sees it; `README.md` and `appinfo/info.xml` are checked against these. */
 export interface Variable {
@@ -54,6 +55,11 @@ const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
   expected: `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
   parse: (given) => (protocols.includes(URL.parse(given)?.protocol ?? "") ? given : undefined)
 })
+/** Existing deployments name the HPB in every form, also without a protocol. */
+const hpbUrl: Kind<string> = {
+  expected: "the address of the HPB, for example wss://cloud.example.com/standalone-signaling/spreed",
+  parse: (given) => url("wss:", "ws:", "https:", "http:").parse(given.includes("://") ? given : `wss://${given}`)
+}
 const language: Kind<LanguageId> = {
   expected: `one of ${Object.keys(kyutaiLanguages).join(", ")}`,
   parse: (given) => known(kyutaiLanguages, given)
@@ -93,7 +99,7 @@ const secret = (name: string, described: Described): Setting<Redacted.Redacted |
 
 /** The one list. Its order is the README's. */
 export const settings = {
-  hpbUrl: optional("LT_HPB_URL", url("wss:", "ws:", "https:", "http:"), {
+  hpbUrl: optional("LT_HPB_URL", hpbUrl, {
     description: "Address of the High-Performance Backend, as in Talk's admin settings. Needed for captions in calls.",
     example: "wss://cloud.example.com/standalone-signaling/spreed"
   }),
@@ -111,7 +117,7 @@ export const settings = {
   modalHostSuffix: optional("MODAL_STT_HOST_SUFFIX", text, {
     description:
       "What follows the workspace and two dashes in the host name on Modal, if the app was deployed under another name.",
-    default: "kyutai-stt-rust-kyutaisttrustservice-serve.modal.run",
+    default: DEFAULT_HOST_SUFFIX,
     example: "my-stt-kyutaisttrustservice-serve.modal.run"
   }),
   sttStreamUrl: optional("STT_STREAM_URL", url("wss:", "ws:"), {

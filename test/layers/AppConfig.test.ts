@@ -49,7 +49,7 @@ describe("AppConfig", () => {
     ["PORT", "abc"],
     ["PORT", "70000"],
     ["APP_PORT", "-1"],
-    ["LT_HPB_URL", "hpb.example.com"],
+    ["LT_HPB_URL", "ftp://hpb.example.com"],
     ["STT_STREAM_URL", "https://example.com"],
     ["NEXTCLOUD_URL", "ftp://example.com"],
     ["SKIP_CERT_VERIFY", "perhaps"],

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Becomes the service. Where HaRP carries the traffic (AppAPI sets HP_SHARED_KEY), frpc is started beside it and kept running: it connects
+# HaRP to the unix socket on which the service then listens.
+set -eu
+
+directory="${TMPDIR:-/tmp}"
+quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
+
+if [ -n "${HP_SHARED_KEY:-}" ]; then
+  : "${HP_FRP_ADDRESS:?AppAPI sets it together with HP_SHARED_KEY}" "${HP_FRP_PORT:?AppAPI sets it together with HP_SHARED_KEY}"
+  config="$directory/frpc.toml"
+  (
+    umask 077
+    {
+      echo "serverAddr = $(quoted "$HP_FRP_ADDRESS")"
+      echo "serverPort = $HP_FRP_PORT"
+      # HaRP may start after us.
+      echo 'loginFailExit = false'
+      echo "metadatas.token = $(quoted "$HP_SHARED_KEY")"
+      if [ -d /certs/frp ]; then
+        echo 'transport.tls.certFile = "/certs/frp/client.crt"'
+        echo 'transport.tls.keyFile = "/certs/frp/client.key"'
+        echo 'transport.tls.trustedCaFile = "/certs/frp/ca.crt"'
+        echo 'transport.tls.serverName = "harp.nc"'
+      fi
+      echo
+      echo '[[proxies]]'
+      echo "name = $(quoted "${APP_ID:-live_transcription}")"
+      echo 'type = "tcp"'
+      echo "remotePort = ${APP_PORT:-23000}"
+      echo '[proxies.plugin]'
+      echo 'type = "unix_domain_socket"'
+      echo "unixPath = $(quoted "${HP_EXAPP_SOCK:-/tmp/exapp.sock}")"
+    } > "$config"
+  )
+  (
+    while :; do
+      # An environment of its own: frpc has no business with our secrets.
+      env -i PATH="$PATH" frpc -c "$config" &
+      echo $! > "$directory/frpc.pid"
+      wait $! || true
+      sleep 2
+    done
+  ) &
+fi
+
+exec node "$(dirname "$0")/../dist/main.js"
