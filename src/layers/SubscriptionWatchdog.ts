@@ -1,84 +1,83 @@
 /**
- * When a publisher's media is asked for (again). Plain and synchronous; looked at once a second, time is an argument.
+ * When a publisher is asked for its media again: nothing tells a subscriber that its stream has died (Janus restarted, the microphone was
+ * published anew), RTP just stops. Plain and synchronous; time is an argument.
  */
 
-/** What is known of a subscription at one moment. */
-export interface Health {
-  /** No peer is there or coming. */
-  readonly isDead: boolean
-  readonly isConnected: boolean
-  /** Packets so far. */
-  readonly packets: number
-  readonly offeredAtMs: number | undefined
-  /** The participant says that the microphone is off. */
-  readonly isMuted: boolean
-}
+/** `connected` says nothing about packets; `broken` is closed, failed, never connected, or not there at all. */
+export type Health = "settingUp" | "connected" | "broken"
 
-export interface Watchdog {
+export interface SubscriptionWatchdog {
+  readonly asked: (nowMs: number) => void
   /** The request was refused or not answered. */
   readonly failed: (nowMs: number) => void
-  /** An offer came: the request was heard. */
-  readonly answered: () => void
-  /** Why to ask now, if so; the caller then asks. */
-  readonly look: (health: Health, nowMs: number) => "joined" | "retry" | "watchdog" | undefined
+  readonly offered: (nowMs: number) => void
+  readonly connected: (nowMs: number) => void
+  /** RTP came since the last look. */
+  readonly heard: (nowMs: number) => void
+  /** The publisher says that there is something to hear again. */
+  readonly unmuted: (nowMs: number) => void
+  /** Whether to ask now. */
+  readonly isDue: (nowMs: number, now: { readonly health: Health; readonly isMuted: boolean }) => boolean
 }
 
-/** A browser needs up to 10 s from "in the call" to publishing. */
-const retryMs = [2_000, 4_000, 8_000, 10_000] as const
-/** A connected peer without packets for so long is dead, muted by `replaceTrack(null)`, or has lost its permission. */
-const silentMs = 5_000
-/** ICE and DTLS through a relay take a few seconds; after that the subscription is lost. */
-const connectMs = 15_000
-const rounds = 3
-/** Whoever was asked for in vain three times is asked for once a minute. */
-const patientMs = 60_000
+export interface Patience {
+  /** Without RTP, before a connected publisher who is not known to be muted is asked again. */
+  readonly silenceMs: number
+  /** After each failed request; the last one counts for all that follow. */
+  readonly retryMs: readonly [number, ...ReadonlyArray<number>]
+}
 
-export const make = (): Watchdog => {
-  let attempt = 0
-  let dueAtMs: number | undefined
-  let isAsked = false
+/** Talk's own client asks every 10 s while it waits for an offer. */
+export const microphone: Patience = { silenceMs: 5_000, retryMs: [2_000, 4_000, 8_000, 10_000] }
+/** Nobody announces a shared screen, and most people share none. */
+export const screen: Patience = { silenceMs: 30_000, retryMs: [30_000] }
+
+/** Offers which brought no sound, besides the first. Muted tracks that send nothing and lost permissions look the same as a dead stream. */
+const silentRounds = 3
+const silentPauseMs = 60_000
+/** The session fails a request after 12 s; this is for a failure that got lost. */
+const answerTimeoutMs = 30_000
+
+export const make = (patience: Patience): SubscriptionWatchdog => {
   let askedAtMs: number | undefined
-  let packets = 0
-  let heardAtMs: number | undefined
-  let silentRounds = 0
+  let failures = 0
+  /** Offers since something was heard, with the one it was heard by. */
+  let offers = 0
+  let quietSinceMs = 0
+  let notBeforeMs = 0
 
-  const ask = <A>(cause: A, nowMs: number): A => {
-    isAsked = true
-    askedAtMs = nowMs
-    dueAtMs = undefined
-    return cause
+  const soundsAgain = (nowMs: number) => {
+    quietSinceMs = nowMs
+    offers = Math.min(offers, 1)
+    failures = 0
+    notBeforeMs = 0
   }
-  const isSilent = ({ isConnected, isDead, offeredAtMs }: Health, nowMs: number): boolean => {
-    if (isDead) return true
-    if (!isConnected) return nowMs - (offeredAtMs ?? nowMs) >= connectMs
-    return nowMs - Math.max(heardAtMs ?? 0, offeredAtMs ?? 0) >= silentMs
-  }
+  const isSilent = (nowMs: number, isMuted: boolean) => !isMuted && nowMs - quietSinceMs >= patience.silenceMs
 
   return {
+    asked: (nowMs) => {
+      askedAtMs = nowMs
+    },
     failed: (nowMs) => {
-      isAsked = false
-      dueAtMs = nowMs + (retryMs[Math.min(attempt, retryMs.length - 1)] ?? patientMs)
-      attempt++
+      askedAtMs = undefined
+      notBeforeMs = nowMs + (patience.retryMs[Math.min(failures, patience.retryMs.length - 1)] ?? patience.retryMs[0])
+      failures++
     },
-    answered: () => {
-      isAsked = false
-      dueAtMs = undefined
-      attempt = 0
+    offered: (nowMs) => {
+      askedAtMs = undefined
+      failures = 0
+      offers++
+      notBeforeMs = nowMs + (offers > silentRounds ? silentPauseMs : patience.silenceMs)
     },
-    look: (health, nowMs) => {
-      if (health.packets !== packets) {
-        packets = health.packets
-        heardAtMs = nowMs
-        silentRounds = 0
-      }
-      if (askedAtMs === undefined) return ask("joined", nowMs)
-      if (isAsked) return undefined
-      if (dueAtMs !== undefined) return nowMs >= dueAtMs ? ask("retry", nowMs) : undefined
-      if (!isSilent(health, nowMs) || (health.isMuted && !health.isDead)) return undefined
-      const sinceMs = nowMs - askedAtMs
-      if (sinceMs < (silentRounds < rounds ? silentMs : patientMs)) return undefined
-      silentRounds++
-      return ask("watchdog", nowMs)
+    connected: (nowMs) => {
+      quietSinceMs = nowMs
+    },
+    heard: soundsAgain,
+    unmuted: soundsAgain,
+    isDue: (nowMs, { health, isMuted }) => {
+      if (askedAtMs !== undefined && nowMs - askedAtMs < answerTimeoutMs) return false
+      if (nowMs < notBeforeMs || health === "settingUp") return false
+      return health === "broken" || isSilent(nowMs, isMuted)
     }
   }
 }

@@ -1,164 +1,251 @@
 /**
- * Subscriptions: keeps everybody heard who should be. Nothing tells a subscriber that its stream died (the HPB sends no message when a
- * publisher, Janus or the subscription goes), so a watchdog asks again when somebody should be heard and is not, without hammering those
- * who are merely silent.
+ * Keeps every speaker of a call heard: who is subscribed to, when, and again when it falls silent.
+ *
+ * Nothing here waits for a network: peers are set up in fibers of their own, one loop per call looks after all of them once a second.
  */
 import { Effect, FiberSet, Metric, Schedule, type Scope } from "effect"
 import type { IceServer } from "../domain/Call.ts"
-import { emptyRoster, type Participant, publishers, type Roster } from "../domain/Roster.ts"
+import { humansInCall, publishers, type Roster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { PeerConnection, type RtpPacket } from "../services/PeerConnection.ts"
 import type { SignalingEvent, SignalingSession } from "../services/Signaling.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
-import * as Subscription from "./Subscription.ts"
-import * as Watchdog from "./SubscriptionWatchdog.ts"
+import * as SubscribedVoice from "./SubscribedVoice.ts"
+import * as SubscriptionWatchdog from "./SubscriptionWatchdog.ts"
 
 export interface SubscriptionsOptions {
   readonly session: SignalingSession
+  /** Asked before each peer: credentials expire. */
   readonly iceServers: Effect.Effect<ReadonlyArray<IceServer>>
   /** Whether the system audio of shared screens is heard too. */
   readonly screenShares: boolean
-  /** Most voices at a time; further ones are counted and not heard. */
+  /** Voices beyond are not heard, and counted. */
   readonly maxVoices: number
-  /** Somebody is to be heard: where packets go. Called before the first packet. */
+  /** A voice is heard from now on; packets go to `onPacket`, in order of arrival and only from one peer at a time. */
   readonly onVoice: (voice: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
+  /** The publisher is gone for good. */
   readonly onVoiceEnd: (voice: VoiceKey) => void
 }
 
-export interface Subscriptions {
-  /** To be told of every event of the session, in order. */
-  readonly handle: (event: SignalingEvent) => Effect.Effect<void>
-  /** `false`: all peers close at once and nobody is asked for. `true`: everybody is subscribed. */
-  readonly setHearing: (hearing: boolean) => Effect.Effect<void>
-  /** Voices with a connected peer. */
-  readonly connected: () => number
+/** Plain numbers since the call began. */
+export interface SubscriptionCounters {
+  /** Offers asked for, and how many of them because nothing was heard. */
+  requests: number
+  repeatedRequests: number
+  /** New subscriptions, and further offers for one that is known. */
+  offers: number
+  renegotiations: number
+  /** Voices refused because there were `maxVoices` already. */
+  refused: number
 }
 
-/** The subscriptions of one call; all peers close with the scope. */
+export interface Subscriptions {
+  /** Takes the session's events, in their order; returns at once. */
+  readonly handle: (event: SignalingEvent) => Effect.Effect<void>
+  /** `false`: every peer is closed when it returns, and nothing is asked for. `true`: everybody is subscribed to again. At first `false`. */
+  readonly setHearing: (on: boolean) => Effect.Effect<void>
+  /** Voices with a connected peer. */
+  readonly connected: () => number
+  readonly heard: (voice: VoiceKey) => boolean
+  readonly counters: Readonly<SubscriptionCounters>
+}
+
+/** Subscriptions of one call; every peer is closed with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: SubscriptionsOptions
 ): Effect.fn.Return<Subscriptions, never, PeerConnection | Scope.Scope> {
-  const connections = yield* PeerConnection
-  const now = yield* monotonicMs
-  const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  const refused = yield* Metrics.countsOf(Metrics.drops, { reason: "speaker_limit" })
-  const listened = new Map<string, Listened>()
   const { session } = options
-  let roster: Roster = emptyRoster
+  const peers = yield* PeerConnection
+  const now = yield* monotonicMs
+  const fibers = yield* FiberSet.make<void>()
+  const fork = yield* FiberSet.runtime(fibers)()
+  const opened = yield* Metrics.countsOf(Metrics.peersOpened, {})
+  const dropped = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_signaling" })
+  const counters: SubscriptionCounters = { requests: 0, repeatedRequests: 0, offers: 0, renegotiations: 0, refused: 0 }
+
+  const voices = new Map<string, WantedVoice>()
+  /** Whom there was no room for. */
+  let refused: ReadonlySet<string> = new Set()
+  let roster: Roster = session.roster()
   let isHearing = false
-  let isOnline = false
+  /** Between `Dropped` and `Resumed` or `Joined` nobody can be asked. */
+  let canAsk = session.state()._tag === "Joined"
 
-  const listen = (voice: VoiceKey) => {
-    if (listened.size >= options.maxVoices) return refused()
-    const { onPacket } = options.onVoice(voice)
-    const subscription = Subscription.make({
-      voice,
-      session,
-      connections,
-      iceServers: options.iceServers,
-      onPacket,
-      fork: (effect) => fork(effect),
-      now
-    })
-    listened.set(voiceId(voice), { subscription, watchdog: Watchdog.make() })
-  }
-  const endListening = (key: string, { subscription }: Listened) => {
-    subscription.close()
-    listened.delete(key)
-    options.onVoiceEnd(subscription.voice)
-  }
-  const endAll = () => {
-    for (const [key, one] of listened) endListening(key, one)
-  }
-
-  /** Makes the set of voices equal to those who should be heard. */
-  const reconcile = () => {
-    const wanted = new Map(
-      isHearing ? voicesOf(roster, options.screenShares).map((voice) => [voiceId(voice), voice]) : []
+  const add = (key: VoiceKey) => {
+    const watchdog = SubscriptionWatchdog.make(
+      key.roomType === "screen" ? SubscriptionWatchdog.screen : SubscriptionWatchdog.microphone
     )
-    for (const [key, one] of listened) if (!wanted.has(key)) endListening(key, one)
-    for (const [key, voice] of wanted) if (!listened.has(key)) listen(voice)
+    const voice = SubscribedVoice.make({
+      key,
+      session,
+      peers,
+      iceServers: options.iceServers,
+      now,
+      fork,
+      onVoice: options.onVoice,
+      onVoiceEnd: options.onVoiceEnd,
+      onConnected: () => watchdog.connected(now()),
+      onOpened: opened,
+      onDropped: dropped
+    })
+    voices.set(voiceId(key), { key, voice, watchdog, packets: 0, isNew: true })
   }
 
-  /** Asks for whom it is time; only while somebody could answer. */
-  const look = Effect.suspend(() => {
-    const asked = [...listened.values()].flatMap(({ subscription, watchdog }) => {
-      subscription.tidy()
-      const cause = isOnline ? watchdog.look(healthOf(subscription, roster), now()) : undefined
-      if (cause === undefined) return []
-      session.requestOffer(subscription.voice)
-      return [cause]
-    })
-    return Effect.forEach(asked, (cause) => Metric.update(Metric.withAttributes(Metrics.offerRequests, { cause }), 1), {
-      discard: true
-    })
-  })
-  yield* look.pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
-
-  const take = (event: SignalingEvent) => {
-    switch (event._tag) {
-      case "Joined":
-        isOnline = true
-        // New ids for us, and perhaps for everybody: no peer survives it.
-        if (event.again) endAll()
-        return
-      case "Dropped":
-        isOnline = false
-        return
-      case "Resumed":
-        isOnline = true
-        return
-      case "RosterChanged":
-        roster = event.roster
-        return reconcile()
-      case "Offered": {
-        const one = listened.get(voiceId(event.voice))
-        one?.watchdog.answered()
-        one?.subscription.offered(event.sid, event.sdp)
-        return
-      }
-      case "CandidateFound":
-        return listened.get(voiceId(event.voice))?.subscription.candidate(event.sid, event.candidate)
-      case "RequestFailed":
-        return listened.get(voiceId(event.voice))?.watchdog.failed(now())
-      case "CallEnded":
-        return endAll()
-      case "MuteChanged":
-        return
+  const endWhere = (isOver: (id: string) => boolean) => {
+    for (const [id, { voice }] of voices) {
+      if (!isOver(id)) continue
+      voices.delete(id)
+      voice.end()
     }
   }
 
+  /** A screen that nobody shares takes no place. */
+  const placesTaken = () =>
+    [...voices.values()].filter(({ key, voice }) => key.roomType === "video" || voice.peerCount() > 0).length
+
+  /** Voices become those of the roster. */
+  const follow = Effect.suspend(() => {
+    if (!isHearing) return Effect.void
+    const wanted = new Map(wantedIn(roster, options.screenShares).map((key) => [voiceId(key), key]))
+    endWhere((id) => !wanted.has(id))
+    const before = refused
+    const without = new Set<string>()
+    for (const [id, key] of wanted) {
+      if (voices.has(id)) continue
+      if (key.roomType === "video" && placesTaken() >= options.maxVoices) without.add(id)
+      else add(key)
+    }
+    refused = without
+    return refuse([...without].filter((id) => !before.has(id)).length)
+  })
+
+  const refuse = (count: number) => {
+    counters.refused += count
+    return count === 0 ? Effect.void : Metric.update(speakerLimit, count)
+  }
+
+  const isMuted = ({ publisher, roomType }: VoiceKey) =>
+    roomType === "video" && roster.participants.get(publisher)?.muted === true
+
+  /** Looks after every voice: what was heard, and who must be asked. */
+  const review = Effect.sync(() => {
+    const nowMs = now()
+    for (const one of voices.values()) {
+      const { key, voice, watchdog } = one
+      voice.tick(nowMs)
+      if (voice.packets() !== one.packets) {
+        one.packets = voice.packets()
+        watchdog.heard(nowMs)
+      }
+      if (!canAsk || !watchdog.isDue(nowMs, { health: voice.health(nowMs), isMuted: isMuted(key) })) continue
+      counters.requests++
+      if (!one.isNew) counters.repeatedRequests++
+      one.isNew = false
+      watchdog.asked(nowMs)
+      session.requestOffer(key)
+    }
+  })
+
+  const offered = Effect.fnUntraced(function* (key: VoiceKey, sid: string | undefined, sdp: string) {
+    const one = voices.get(voiceId(key))
+    if (one === undefined) return
+    if (key.roomType === "screen" && one.voice.peerCount() === 0 && placesTaken() >= options.maxVoices) {
+      one.watchdog.failed(now())
+      return yield* refuse(1)
+    }
+    const isNew = yield* one.voice.offered(sid, sdp)
+    if (!isNew) {
+      counters.renegotiations++
+      return
+    }
+    counters.offers++
+    one.watchdog.offered(now())
+  })
+
+  const failed = (key: VoiceKey, code: string) => {
+    const one = voices.get(voiceId(key))
+    if (one === undefined) return
+    one.watchdog.failed(now())
+    // It has fallen silent and the HPB knows of none: nobody shares it any more.
+    if (key.roomType === "screen" && code === "client_not_found") one.voice.end()
+  }
+
+  const startAnew = (again: boolean) => {
+    // All session ids are void, and what Janus had for us is gone.
+    if (again) endWhere(() => true)
+    canAsk = true
+    roster = session.roster()
+  }
+
+  const handle = (event: SignalingEvent): Effect.Effect<void> => {
+    switch (event._tag) {
+      case "Joined":
+        return Effect.sync(() => startAnew(event.again)).pipe(Effect.andThen(follow), Effect.andThen(review))
+      case "Dropped":
+        return Effect.sync(() => {
+          canAsk = false
+        })
+      case "Resumed":
+        return Effect.sync(() => {
+          canAsk = true
+        }).pipe(Effect.andThen(review))
+      case "RosterChanged":
+        return Effect.sync(() => {
+          roster = event.roster
+        }).pipe(Effect.andThen(follow), Effect.andThen(review))
+      case "Offered":
+        return offered(event.voice, event.sid, event.sdp)
+      case "CandidateFound":
+        return Effect.sync(() => voices.get(voiceId(event.voice))?.voice.candidateFound(event.sid, event.candidate))
+      case "RequestFailed":
+        return Effect.sync(() => failed(event.voice, event.code))
+      case "MuteChanged":
+        return Effect.sync(() => {
+          const microphone = voices.get(voiceId({ publisher: event.speaker, roomType: "video" }))
+          if (!event.muted) microphone?.watchdog.unmuted(now())
+        })
+      case "CallEnded":
+        return Effect.sync(() => endWhere(() => true))
+    }
+  }
+
+  yield* follow.pipe(
+    Effect.when(Effect.sync(() => refused.size > 0)),
+    Effect.andThen(review),
+    Effect.repeat(Schedule.spaced("1 second")),
+    Effect.forkScoped
+  )
+
   return {
-    handle: (event) =>
-      Effect.andThen(
-        Effect.sync(() => take(event)),
-        look
-      ),
-    setHearing: (hearing) =>
-      Effect.sync(() => {
-        isHearing = hearing
-        reconcile()
-      }).pipe(Effect.andThen(look)),
-    connected: () => [...listened.values()].filter(({ subscription }) => subscription.isConnected()).length
+    handle,
+    setHearing: Effect.fnUntraced(function* (on) {
+      isHearing = on
+      if (on) return yield* Effect.andThen(follow, review)
+      endWhere(() => true)
+      yield* FiberSet.clear(fibers)
+    }),
+    connected: () => [...voices.values()].filter(({ voice }) => voice.isConnected()).length,
+    heard: (key) => voices.get(voiceId(key))?.voice.isConnected() ?? false,
+    counters
   }
 })
 
-interface Listened {
-  readonly subscription: Subscription.Subscription
-  readonly watchdog: Watchdog.Watchdog
+interface WantedVoice {
+  readonly key: VoiceKey
+  readonly voice: SubscribedVoice.SubscribedVoice
+  readonly watchdog: SubscriptionWatchdog.SubscriptionWatchdog
+  /** As of the last look. */
+  packets: number
+  /** Not asked for yet. */
+  isNew: boolean
 }
 
-const voicesOf = (roster: Roster, screenShares: boolean): Array<VoiceKey> => {
-  const publishing = publishers(roster)
-  const keyOf = (roomType: VoiceKey["roomType"]) => (one: Participant) => ({ publisher: one.session, roomType })
-  return [...publishing.map(keyOf("video")), ...(screenShares ? publishing.map(keyOf("screen")) : [])]
-}
+const speakerLimit = Metric.withAttributes(Metrics.drops, { reason: "speaker_limit" })
 
-const healthOf = (subscription: Subscription.Subscription, roster: Roster): Watchdog.Health => ({
-  isDead: subscription.isDead(),
-  isConnected: subscription.isConnected(),
-  packets: subscription.packets(),
-  offeredAtMs: subscription.offeredAtMs(),
-  isMuted: roster.participants.get(subscription.voice.publisher)?.muted === true
-})
+const wantedIn = (roster: Roster, screenShares: boolean): Array<VoiceKey> => [
+  ...publishers(roster).map(({ session }): VoiceKey => ({ publisher: session, roomType: "video" })),
+  ...(screenShares ? humansInCall(roster) : []).map(
+    ({ session }): VoiceKey => ({ publisher: session, roomType: "screen" })
+  )
+]

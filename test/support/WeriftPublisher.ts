@@ -9,7 +9,6 @@ import {
   RTCPeerConnection,
   RTCRtpCodecParameters,
   RtpHeader,
-  RtpPacket,
   useAudioLevelIndication,
   useSdesMid,
   useVP8

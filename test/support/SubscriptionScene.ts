@@ -1,0 +1,121 @@
+/**
+ * Subscriptions of one call with a scripted session and scripted peers around them.
+ */
+import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { type IceServer, RoomToken, SessionId } from "../../src/domain/Call.ts"
+import { InCall, type Participant, type Roster } from "../../src/domain/Roster.ts"
+import { type VoiceKey, voiceId } from "../../src/domain/Speaker.ts"
+import * as Subscriptions from "../../src/layers/Subscriptions.ts"
+import type { SignalingEvent, SignalingSession, SignalingState } from "../../src/services/Signaling.ts"
+import * as ScriptedPeers from "./ScriptedPeers.ts"
+
+export const id = (name: string): SessionId => SessionId.make(name)
+export const voiceOf = (name: string, roomType: VoiceKey["roomType"] = "video"): VoiceKey => ({
+  publisher: id(name),
+  roomType
+})
+export const talking = InCall.IN_CALL | InCall.WITH_AUDIO
+
+export const make = Effect.fnUntraced(function* (
+  options: {
+    readonly maxVoices?: number
+    readonly screenShares?: boolean
+    readonly iceServers?: Effect.Effect<ReadonlyArray<IceServer>>
+  } = {}
+) {
+  const peers = ScriptedPeers.make()
+  const people = new Map<SessionId, Participant>()
+  const requests: Array<string> = []
+  const answers: Array<string> = []
+  const ownCandidates: Array<string> = []
+  const heard: Array<string> = []
+  const voices: Array<string> = []
+  let state: SignalingState = { _tag: "Joined" }
+  let roster: Roster = { self: id("parlance"), participants: new Map() }
+
+  const session: SignalingSession = {
+    room: RoomToken.make("room1"),
+    events: Stream.never,
+    roster: () => roster,
+    state: () => state,
+    canReachCall: () => false,
+    requestOffer: (voice) => requests.push(voiceId(voice)),
+    answer: (voice, sid, sdp) => answers.push(`${voiceId(voice)} ${sid}: ${sdp}`),
+    sendCandidate: (voice, sid, { candidate }) => ownCandidates.push(`${voiceId(voice)} ${sid}: ${candidate}`),
+    sendTranscript: () => true,
+    confirm: Effect.succeed(true)
+  }
+  const subscriptions = yield* Subscriptions.make({
+    session,
+    iceServers: options.iceServers ?? Effect.succeed([]),
+    screenShares: options.screenShares ?? false,
+    maxVoices: options.maxVoices ?? 100,
+    onVoice: (voice) => {
+      voices.push(`start ${voiceId(voice)}`)
+      return { onPacket: ({ sequenceNumber }) => heard.push(`${voice.publisher} ${sequenceNumber}`) }
+    },
+    onVoiceEnd: (voice) => voices.push(`end ${voiceId(voice)}`)
+  }).pipe(Effect.provide(peers.layer))
+
+  /** Everything that can run without time passing has run. */
+  const settle = TestClock.adjust(0)
+  const tell = (event: SignalingEvent) => Effect.andThen(subscriptions.handle(event), settle)
+  const tellRoster = Effect.suspend(() => {
+    roster = { ...roster, participants: new Map(people) }
+    return tell({ _tag: "RosterChanged", roster })
+  })
+  const change = (name: string, news: Partial<Participant>) =>
+    Effect.suspend(() => {
+      const before = people.get(id(name)) ?? { session: id(name), inCall: 0, internal: false, virtual: false }
+      people.set(id(name), { ...before, ...news })
+      return tellRoster
+    })
+  const taken = <A>(list: Array<A>) => list.splice(0)
+
+  return {
+    subscriptions,
+    peers,
+    session,
+    settle,
+    tell,
+    change,
+    enter: (...names: ReadonlyArray<string>) =>
+      Effect.forEach(names, (name) => change(name, { inCall: talking }), { discard: true }),
+    leave: (name: string) =>
+      Effect.suspend(() => {
+        people.delete(id(name))
+        return tellRoster
+      }),
+    offer: (name: string, sid?: string, roomType: VoiceKey["roomType"] = "video") =>
+      tell({
+        _tag: "Offered",
+        voice: voiceOf(name, roomType),
+        ...(sid === undefined ? {} : { sid }),
+        sdp: `offer ${sid ?? "without sid"}`
+      }),
+    candidate: (name: string, sid: string | undefined, candidate: string) =>
+      tell({
+        _tag: "CandidateFound",
+        voice: voiceOf(name),
+        ...(sid === undefined ? {} : { sid }),
+        candidate: { candidate }
+      }),
+    fail: (name: string, roomType: VoiceKey["roomType"] = "video") =>
+      tell({ _tag: "RequestFailed", voice: voiceOf(name, roomType), code: "client_not_found" }),
+    setState: (next: SignalingState) => {
+      state = next
+    },
+    /** The ids of everybody are void, nobody is there yet. */
+    forgetEverybody: () => {
+      people.clear()
+      roster = { self: id("parlance-again"), participants: new Map() }
+    },
+    requests: () => taken(requests),
+    answers: () => taken(answers),
+    ownCandidates: () => taken(ownCandidates),
+    /** Packets handed on since the last look, as "publisher sequence". */
+    heard: () => taken(heard),
+    voices: () => taken(voices)
+  }
+})
