@@ -25,6 +25,8 @@ export interface Options {
   readonly url?: ModalAddress | undefined
   /** Absent: 180 s, the longest cold start of a container. */
   readonly openTimeout?: Duration.Input
+  /** Accept any certificate of the server. Absent: no. */
+  readonly skipCertVerify?: boolean
 }
 
 export const DEFAULT_HOST_SUFFIX = "kyutai-stt-rust-kyutaisttrustservice-serve.modal.run"
@@ -51,7 +53,7 @@ export const layer = (options: Options): Layer.Layer<ModalClient> =>
       const now = yield* monotonicMs
       const open = Effect.gen(function* () {
         const target = yield* targetOf(options.url)
-        const ws = yield* socket(target)
+        const ws = yield* socket(target, options.skipCertVerify ?? false)
         const session = yield* listen(ws, now)
         yield* opened(ws).pipe(
           Effect.timeoutOrElse({
@@ -95,12 +97,13 @@ export const targetOf = (address: ModalAddress | undefined): Effect.Effect<Targe
 }
 
 /** A socket that dials; whatever becomes of it, it is gone when the scope closes. */
-const socket = (target: Target): Effect.Effect<WebSocket, ModalError, Scope.Scope> =>
+const socket = (target: Target, skipCertVerify: boolean): Effect.Effect<WebSocket, ModalError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
         const ws = new WebSocket(target.url, {
           headers: target.headers,
+          rejectUnauthorized: !skipCertVerify,
           // PCM does not get smaller, and it costs 50 µs per message (perf.md §5)
           perMessageDeflate: false,
           maxPayload: 1024 * 1024
