@@ -24,12 +24,17 @@ export interface CaptionSpeakers {
 
 export const make = (session: SignalingSession): CaptionSpeakers => {
   const gone = new Set<SessionId>()
-  let patientUntilMs = Number.NEGATIVE_INFINITY
+  /** Who has been in the call since the session was joined anew. */
+  const back = new Set<SessionId>()
+  let patientUntilMs = 0
 
   const whereIs: CaptionSpeakers["whereIs"] = (speaker, key) => {
     const { participants } = session.roster()
     const same = participants.get(speaker)
-    if (same !== undefined && isInCall(same)) return speaker
+    if (same !== undefined && isInCall(same)) {
+      if (patientUntilMs > 0) back.add(speaker)
+      return speaker
+    }
     for (const other of participants.values()) if (keyOf(other) === key && isInCall(other)) return other.session
     return undefined
   }
@@ -40,7 +45,8 @@ export const make = (session: SignalingSession): CaptionSpeakers => {
     },
     whereIs,
     left: (speaker, nowMs) => {
-      if (nowMs < patientUntilMs) return false
+      if (nowMs >= patientUntilMs) back.clear()
+      if (nowMs < patientUntilMs && !back.has(speaker)) return false
       gone.add(speaker)
       for (const oldest of gone) {
         if (gone.size <= maxLeft) break
@@ -54,6 +60,7 @@ export const make = (session: SignalingSession): CaptionSpeakers => {
     },
     rejoined: (nowMs) => {
       gone.clear()
+      back.clear()
       patientUntilMs = nowMs + absentMs
     }
   }

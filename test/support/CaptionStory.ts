@@ -47,9 +47,17 @@ const speakerOf = (
   revises: boolean
 ) => {
   let said = 0
+  let guessedTo = 0
   let generation = 0
   let voice = scene.voice(name, name)
   const guess = (number: number) => (dice.chance(0.6) ? `${name}${number}~` : `oops${number}~`)
+  /** What was guessed was said; how it reads now is certain. */
+  const end = () => {
+    const words: Array<string> = []
+    while (said < guessedTo) words.push(`${name}${said++}`)
+    if (words.length > 0) voice.says(words.join(" "))
+    voice.ends()
+  }
   return {
     said: () => said,
     speak: () => {
@@ -57,21 +65,15 @@ const speakerOf = (
       for (let count = dice.between(1, 3); count > 0; count--) {
         words.push(`${name}${said++}${dice.chance(0.15) ? "," : dice.chance(0.08) ? "." : ""}`)
       }
-      const open = revises ? Array.from({ length: dice.between(0, 3) }, (_, i) => guess(said + i)) : []
+      const open = Array.from({ length: revises ? dice.between(0, 3) : 0 }, (_, i) => guess(said + i))
+      guessedTo = Math.max(guessedTo, said + open.length)
       voice.says(words.join(" "), open.join(" "))
-      if (dice.chance(0.12)) {
-        voice.guesses("")
-        voice.ends()
-      }
+      if (dice.chance(0.12)) end()
     },
-    end: () => {
-      voice.guesses("")
-      voice.ends()
-    },
+    end,
     /** The publisher has a new session id: a new voice goes on. */
     renew: (session: string) => {
-      voice.guesses("")
-      voice.ends()
+      end()
       voice = scene.voice(`${name}:${++generation}`, session)
     }
   }
