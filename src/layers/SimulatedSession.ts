@@ -1,0 +1,53 @@
+/**
+ * The session of one service on the simulated HPB: it outlives its socket and keeps what it misses. Plain and synchronous.
+ */
+import type { WebSocket } from "ws"
+
+export interface SimulatedSession {
+  readonly id: string
+  readonly resumeId: string
+  /** To the socket, or kept for the resumption. */
+  readonly send: (message: object) => void
+  /** This socket is the session's from now on; the one before is told `session_resumed`. */
+  readonly attach: (socket: WebSocket) => void
+  /** Sends what was missed; whether there was anything. */
+  readonly replay: () => boolean
+  /** This socket is gone; the number of the absence that begins, unless another socket has taken over. */
+  readonly detach: (socket: WebSocket) => number | undefined
+  /** The absence that goes on; undefined while attached. */
+  readonly absence: () => number | undefined
+}
+
+export const make = (id: string, resumeId: string): SimulatedSession => {
+  let socket: WebSocket | undefined
+  let absences = 0
+  // Unbounded, as in the real server; a session is kept for 30 s.
+  let missed: Array<object> = []
+
+  return {
+    id,
+    resumeId,
+    send: (message) => {
+      if (socket === undefined) missed.push(message)
+      else socket.send(JSON.stringify(message))
+    },
+    attach: (next) => {
+      const before = socket
+      socket = next
+      before?.send(JSON.stringify({ type: "bye", bye: { reason: "session_resumed" } }))
+      before?.close()
+    },
+    replay: () => {
+      const kept = missed
+      missed = []
+      for (const message of kept) socket?.send(JSON.stringify(message))
+      return kept.length > 0
+    },
+    detach: (gone) => {
+      if (socket !== gone) return undefined
+      socket = undefined
+      return ++absences
+    },
+    absence: () => (socket === undefined ? absences : undefined)
+  }
+}
