@@ -39,10 +39,7 @@ export const listen = <A, E, R>(
       if ("path" in address) yield* removeStaleSocket(address.path)
       const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
-          Layer.effect(
-            HttpServer.HttpServer,
-            Effect.fail(new ListenError({ address: textOf(address), code: codeOf(cause) }))
-          )
+          Layer.effectContext(Effect.fail(new ListenError({ address: textOf(address), code: codeOf(cause) })))
         )
       )
       const announced = Layer.effectDiscard(

@@ -1,0 +1,133 @@
+/**
+ * The whole service, put together from a configuration.
+ */
+import { Duration, Effect, Layer, Logger, Option, References } from "effect"
+import { kyutaiLanguages } from "./domain/Language.ts"
+import { adviceOf, Deployment } from "./http/Deployment.ts"
+import * as Server from "./http/Server.ts"
+import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
+import { type AppConfig, isExApp, missing } from "./layers/AppConfig.ts"
+import { backendCandidates } from "./layers/BackendUrls.ts"
+import * as CallPresence from "./layers/CallPresence.ts"
+import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
+import * as InProcessCalls from "./layers/InProcessCalls.ts"
+import * as ModalEngine from "./layers/ModalEngine.ts"
+import * as OpusDecoder from "./layers/OpusDecoder.ts"
+import * as SocketModalClient from "./layers/SocketModalClient.ts"
+import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
+import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
+import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
+import { Calls } from "./services/Calls.ts"
+import { Nextcloud } from "./services/Nextcloud.ts"
+
+/** JSON lines on the standard output, from the level on that was asked for. */
+export const logs = (level: AppConfig["logLevel"]) =>
+  Layer.merge(Logger.layer([Logger.consoleJson]), Layer.succeed(References.MinimumLogLevel, level))
+
+/**
+ * Runs for as long as its scope: the listeners, the calls behind them, and what those need. When it closes, the listeners stop first, then
+ * every call delivers its last words and says bye.
+ */
+export const layer = (config: AppConfig) =>
+  listeners(config).pipe(
+    Layer.provide(announcement(config)),
+    Layer.provide(calls(config)),
+    Layer.provide([nextcloud(config), deployment(config)])
+  )
+
+/** Nextcloud's listener where there is a Nextcloud; the service's where there is none, or where it is asked for. */
+const listeners = (config: AppConfig) => {
+  const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
+  const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
+  const service = Server.service({ host: serviceHost(config), port: servicePort })
+  if (!isExApp(config)) return service
+  return config.servicePort === undefined ? exApp : Layer.merge(exApp, service)
+}
+
+/** Whoever has no token has to be on this machine (`AppConfig.load` refuses anything else). */
+const serviceHost = ({ apiToken, serviceHost }: AppConfig) =>
+  serviceHost ?? (apiToken === undefined ? "127.0.0.1" : "0.0.0.0")
+
+const deployment = (config: AppConfig) =>
+  Layer.succeed(Deployment, {
+    appId: config.appId,
+    version: config.appVersion,
+    appSecret: config.appSecret,
+    apiToken: config.apiToken,
+    languages: kyutaiLanguages,
+    defaultLanguage: config.defaultLanguage,
+    missing: missing(config)
+  })
+
+const nextcloud = (config: AppConfig) => AppApiNextcloud.layer({ ...config, url: config.nextcloudUrl })
+
+/** The one place where the log says what is missing; `/api/v1/status` and refused requests say the same. */
+const announcement = (config: AppConfig) =>
+  Layer.effectDiscard(
+    missing(config).length === 0
+      ? Effect.logInfo("Parlance starts", { version: config.appVersion })
+      : Effect.logWarning(adviceOf(missing(config)))
+  )
+
+const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud> => {
+  const { hpbUrl, internalSecret } = config
+  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
+  return InProcessCalls.layer({
+    screenShares: config.screenAudio,
+    maxVoices: config.maxSpeakers,
+    presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
+  }).pipe(
+    Layer.provide([
+      signaling(config, { hpbUrl, internalSecret }),
+      TalkTranscriptSink.layer(),
+      WeriftPeerConnection.layer(),
+      OpusDecoder.layer,
+      EngineTranscriber.layer.pipe(Layer.provide(ModalEngine.layer), Layer.provide(engineSocket(config)))
+    ])
+  )
+}
+
+/** Nothing can be started before the configuration is complete: HTTP refuses, and there is nothing to list. */
+const noCalls = Layer.succeed(Calls, {
+  start: () => Effect.void,
+  stop: () => Effect.void,
+  end: () => Effect.succeed(false),
+  endAll: Effect.void,
+  setLanguage: () => Effect.succeed(false),
+  list: Effect.succeed([])
+})
+
+const signaling = (
+  { backendUrl, nextcloudUrl, skipCertVerify }: AppConfig,
+  hpb: Pick<SpreedSignaling.SpreedOptions, "hpbUrl" | "internalSecret">
+) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { absoluteUrl } = yield* Nextcloud
+      const sources = { configured: backendUrl, nextcloudUrl, hpbUrl: hpb.hpbUrl }
+      // What an admin has set needs no asking.
+      const backendUrls =
+        backendUrl === undefined
+          ? Effect.map(Effect.option(absoluteUrl), (asked) =>
+              backendCandidates({ ...sources, absoluteUrl: Option.getOrUndefined(asked) })
+            )
+          : Effect.succeed(backendCandidates(sources))
+      return SpreedSignaling.layer({ ...hpb, backendUrls, skipCertVerify })
+    })
+  )
+
+/** A server of one's own comes before Modal. */
+const engineSocket = (config: AppConfig) => {
+  const { modalHostSuffix, modalKey, modalSecret, modalWorkspace, skipCertVerify, sttStreamUrl } = config
+  if (sttStreamUrl !== undefined) {
+    return SocketModalClient.layer({ url: { _tag: "Direct", url: sttStreamUrl }, skipCertVerify })
+  }
+  if (modalWorkspace === undefined || modalKey === undefined || modalSecret === undefined) {
+    return SocketModalClient.layer({})
+  }
+  const hostSuffix = modalHostSuffix ?? SocketModalClient.DEFAULT_HOST_SUFFIX
+  return SocketModalClient.layer({
+    url: { _tag: "Modal", workspace: modalWorkspace, hostSuffix, key: modalKey, secret: modalSecret },
+    skipCertVerify
+  })
+}
