@@ -233,6 +233,7 @@ describe("waiting between attempts", () => {
         assert.isAtLeast(waited, 60_000)
         assert.isAtMost(waited, 90_000)
         yield* advanceUntil("resumed", 100, () => session.state()._tag === "Joined")
+        yield* eventually("told so", () => tags().length === 3)
         assert.deepStrictEqual(tags(), ["Joined", "Dropped", "Resumed"])
         assert.strictEqual(hpb.ofType("room").length, 1)
       }).pipe(Effect.provide(layerFor(hpb)))
@@ -256,6 +257,7 @@ describe("waiting between attempts", () => {
         yield* advanceUntil("31 s", 500, () => ++steps > 62)
         isDown = false
         yield* advanceUntil("joined again", 500, () => session.state()._tag === "Joined")
+        yield* eventually("told so", () => events.at(-1)?._tag !== "Dropped")
         assert.deepInclude(events.at(-1), { _tag: "Joined", self: SessionId.make("self-2"), again: true })
         assert.isTrue(hpb.ofType("hello").every((hello) => field(hello, "hello", "resumeid") === undefined))
       }).pipe(Effect.provide(layerFor(hpb)))

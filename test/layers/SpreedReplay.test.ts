@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope, Stream } from "effect"
+import { SessionId } from "../../src/domain/Call.ts"
 import { humansInCall, publishers } from "../../src/domain/Roster.ts"
 import type { RoomType } from "../../src/domain/Speaker.ts"
 import type { SignalingEvent, SignalingSession } from "../../src/services/Signaling.ts"
@@ -49,10 +50,15 @@ const replay = Effect.fnUntraced(function* (
   yield* FakeHpb.eventually("the end of the recording", player.isOver).pipe(
     Effect.catchCause(() => Effect.die(new Error(player.where())))
   )
-  // The last frame is on the wire: the layer is given time to take it.
-  yield* Effect.sleep(30)
-  return { events, session, hpb }
+  // Somebody comes and goes behind the last frame: by then everything before it was heard.
+  hpb.last().send({ type: "event", event: { target: "room", type: "join", join: [{ sessionid: "last" }] } })
+  hpb.last().send({ type: "event", event: { target: "room", type: "leave", leave: ["last"] } })
+  yield* FakeHpb.eventually("the last one", () => isAboutLast(events.at(-2)) && !isAboutLast(events.at(-1)))
+  return { events: events.slice(0, -2), session, hpb }
 })
+
+const isAboutLast = (event: SignalingEvent | undefined): boolean =>
+  event?._tag === "RosterChanged" && event.roster.participants.has(SessionId.make("last"))
 
 const story = (events: ReadonlyArray<SignalingEvent>): string =>
   events

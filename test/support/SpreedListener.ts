@@ -2,7 +2,7 @@
  * A room joined through the real layer at a fake HPB, and everything heard of it.
  */
 import { Effect, type Layer, Redacted, References, type Scope, Stream } from "effect"
-import { RoomToken } from "../../src/domain/Call.ts"
+import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import * as SpreedSignaling from "../../src/layers/SpreedSignaling.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../../src/services/Signaling.ts"
 import { eventually, type FakeHpb } from "./FakeHpb.ts"
@@ -11,6 +11,8 @@ export interface Listener {
   readonly session: SignalingSession
   readonly events: ReadonlyArray<SignalingEvent>
   readonly tags: () => ReadonlyArray<string>
+  /** Whether the newest event tells that this session is in the room. */
+  readonly heardOf: (session: string) => boolean
 }
 
 /** The layer for this HPB. */
@@ -38,7 +40,15 @@ export const listen = Effect.fnUntraced(
         Effect.forkScoped
       )
     }
-    return { session, events, tags: () => events.map(({ _tag }) => _tag) }
+    return {
+      session,
+      events,
+      tags: () => events.map(({ _tag }) => _tag),
+      heardOf: (who) => {
+        const newest = events.at(-1)
+        return newest?._tag === "RosterChanged" && newest.roster.participants.has(SessionId.make(who))
+      }
+    }
   },
   Effect.provideService(References.MinimumLogLevel, "None")
 )
@@ -47,5 +57,6 @@ export const listen = Effect.fnUntraced(
 export const joined = Effect.fnUntraced(function* (options: { readonly room?: string; readonly reads?: boolean } = {}) {
   const listener = yield* listen(options)
   yield* eventually("joined", () => listener.session.state()._tag === "Joined")
+  if (options.reads !== false) yield* eventually("told so", () => listener.events.length > 0)
   return listener
 })
