@@ -103,17 +103,21 @@ const makeSpares = (): Spares => {
   /** They sound of their last voice for a moment: only when there is no fresh one. */
   const used: Array<WasmDecoder> = []
   let closed = false
+  let preparing = 0
   const prepare = async () => {
+    preparing++
     const decoder = new OpusDecoder({ channels: 1, sampleRate: SAMPLE_RATE })
     await decoder.ready
+    preparing--
     if (closed) decoder.free()
     else fresh.push(decoder)
   }
   return {
     prepare,
     take: () => {
-      if (!closed) void prepare()
-      return fresh.pop() ?? used.pop()
+      const decoder = fresh.pop() ?? used.pop()
+      if (!closed && fresh.length + preparing < SPARES) void prepare()
+      return decoder
     },
     giveBack: (decoder) => {
       if (closed || used.length >= SPARES) decoder.free()

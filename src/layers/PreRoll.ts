@@ -20,9 +20,15 @@ export const make = (capacity: number): PreRoll => {
 
   const put = (pcm: Float32Array | undefined, from: number, until: number) => {
     if (samples.length === 0) samples = new Float32Array(capacity)
-    for (let n = Math.max(from, until - capacity); n < until; n++) {
-      samples[at] = pcm?.[n] ?? 0
-      at = at + 1 === capacity ? 0 : at + 1
+    if (pcm !== undefined && from === 0 && at + until <= capacity) {
+      // Nearly always: a whole packet, without a loop.
+      samples.set(pcm, at)
+      at = (at + until) % capacity
+    } else {
+      for (let n = Math.max(from, until - capacity); n < until; n++) {
+        samples[at] = pcm?.[n] ?? 0
+        at = at + 1 === capacity ? 0 : at + 1
+      }
     }
     length = Math.min(capacity, length + until - from)
   }

@@ -56,7 +56,8 @@ export const make = (push: (frame: AudioFrame) => void, isOver: (position: numbe
       while (running && at < input.length) {
         const taken = Math.min(input.length - at, FRAME_SAMPLES - filled)
         pcm ??= new Float32Array(FRAME_SAMPLES)
-        for (let n = 0; n < taken; n++) pcm[filled + n] = input[at + n] ?? 0
+        if (taken === input.length) pcm.set(input, filled)
+        else for (let n = 0; n < taken; n++) pcm[filled + n] = input[at + n] ?? 0
         at += taken
         advance(taken, atMs)
       }

@@ -5,7 +5,7 @@
 import { type Cause, Effect, Queue, type Scope, Stream } from "effect"
 import { type AudioFrame, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
 import type { LanguageId } from "../domain/Language.ts"
-import type { AudioOrigin, Decoder } from "../services/Decoder.ts"
+import type { AudioOrigin, Decoder, DecoderCounters } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as Gate from "./Gate.ts"
@@ -27,14 +27,8 @@ export interface VoiceOptions {
   readonly preRollMs?: number
 }
 
-/** Plain numbers since the voice began, except `ringBytes`; read when somebody asks. */
-export interface VoiceCounters {
-  readonly packets: number
-  readonly lost: number
-  readonly reordered: number
-  readonly late: number
-  readonly undecodable: number
-  readonly concealedSamples: number
+/** Numbers since the voice began, except `ringBytes`. */
+export interface VoiceCounters extends Readonly<DecoderCounters> {
   /** Frames handed to the queue, and those of them that were dropped because nobody took them. */
   readonly frames: number
   readonly droppedFrames: number
@@ -52,6 +46,7 @@ export interface HeardVoice {
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
   /** About every 20 ms: gives up on lost packets, and ends speech when packets have stopped. */
   readonly tick: (atMs: number) => void
+  /** As they are now. */
   readonly counters: VoiceCounters
   /** Frames that wait for the reader now. */
   readonly queued: () => number
@@ -123,12 +118,8 @@ const hearing = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Don
 
   /** Nothing was sent, or arrived, for so many samples. */
   const skip = (missing: number, atMs: number) => {
-    if (missing >= SpeechFrames.LONGEST_GAP) {
-      endStretch()
-      preRoll.skip(missing)
-      return
-    }
-    gate.skip(missing)
+    if (missing >= SpeechFrames.LONGEST_GAP) endStretch()
+    else gate.skip(missing)
     const from = heardUntil
     heardUntil += missing
     frames.skip(missing, atMs)
@@ -168,39 +159,15 @@ const hearing = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Don
     tick: (atMs) => {
       if (!ended) tick(atMs)
     },
-    counters: {
-      get packets() {
-        return decoder.counters.packets
-      },
-      get lost() {
-        return decoder.counters.lost
-      },
-      get reordered() {
-        return decoder.counters.reordered
-      },
-      get late() {
-        return decoder.counters.late
-      },
-      get undecodable() {
-        return decoder.counters.undecodable
-      },
-      get concealedSamples() {
-        return decoder.counters.concealedSamples
-      },
-      get frames() {
-        return frameCount
-      },
-      get droppedFrames() {
-        return droppedFrames
-      },
-      get cutSamples() {
-        return cutSamples
-      },
-      get ringBytes() {
-        return memory.counters.bytes
-      },
-      get ringOverwritten() {
-        return memory.counters.overwritten
+    get counters() {
+      const { bytes, overwritten } = memory.counters
+      return {
+        ...decoder.counters,
+        frames: frameCount,
+        droppedFrames,
+        cutSamples,
+        ringBytes: bytes,
+        ringOverwritten: overwritten
       }
     },
     queued: () => Queue.sizeUnsafe(queue),
