@@ -76,13 +76,15 @@ const unknownRefusal = { waitMs: minutes(1), advice: "The HPB refused our hello.
 const temporary: ReadonlySet<string> = new Set(["internal_error", "no_such_session"])
 /** Ten failures in 30 minutes are too many. */
 const waitPerFailureMs = minutes(4)
+/** So many fail at most when a setting of the HPB was changed under us; alone only whoever finds out which backend URL is right. */
+const hellosAtOnce = 4
 /** Nextcloud may have to be asked for its address. */
 const backendUrlsTimeout = "10 seconds"
 
 /** `backendUrls` in order of preference; asked for anew until one was accepted. */
 export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<ReadonlyArray<string>>) {
   const now = yield* monotonicMs
-  const finding = yield* Semaphore.make(1)
+  const hellos = yield* Semaphore.make(hellosAtOnce)
   const refusedUrls = new Set<string>()
   let candidates: ReadonlyArray<string> = []
   let accepted: string | undefined
@@ -143,7 +145,7 @@ export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<Read
   return {
     prepare: Effect.andThen(allowed, nameBackends),
     enter: (introduce) =>
-      Effect.suspend(() => (accepted === undefined ? finding.withPermit(attempt(introduce)) : attempt(introduce))),
+      Effect.suspend(() => hellos.withPermits(accepted === undefined ? hellosAtOnce : 1)(attempt(introduce))),
     refuse,
     refusal: () => refusal
   } satisfies Admission

@@ -57,6 +57,25 @@ describe("refusals of the HPB", () => {
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
+  it.effect("a secret changed under many rooms costs only a few failed hellos", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make()
+      yield* Effect.gen(function* () {
+        const rooms = yield* Effect.forEach(
+          Array.from({ length: 20 }, (_, index) => `room${index}`),
+          (room) => joined({ room })
+        )
+        hpb.rules.keepsSessions = false
+        hpb.rules.secret = "another one"
+        for (const client of hpb.clients) client.kill()
+        const failed = () =>
+          hpb.ofType("hello").filter((hello) => field(hello, "hello", "auth") !== undefined).length - 20
+        yield* advanceUntil("all refused", 100, () => rooms.every(({ session }) => session.state()._tag === "Refused"))
+        assert.isAtMost(failed(), 4)
+      }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+
   it.effect("is said once, without the secret, until it is over", () => {
     const said: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
