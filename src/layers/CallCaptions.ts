@@ -81,7 +81,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   const whereIs = ({ speaker, speakerKey }: Voice) => speakers.whereIs(speaker, speakerKey)
   const outbox = CaptionOutbox.make({
     session,
-    whereIs: speakers.whereIs,
+    whereIs: ({ key, session }) => speakers.whereIs(session, key),
     openBlocks: () => [...voices.values()].flatMap((voice) => voice.block ?? []),
     onSent: observer.onSent,
     onResent: observer.onResent,
@@ -122,7 +122,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     voice.block = undefined
     turns.ended(voice.key)
     if (block === undefined || shown === undefined) return
-    const isGone = whereIs(voice) !== block.speaker && !voice.isLeaving
+    const isGone = whereIs(voice) !== block.speaker.session && !voice.isLeaving
     // Pages have dropped a speaker whose id is void, and its open text stays as it is: a final for it would be ignored.
     if (!isGone) outbox.final(block, shown, audience, nowMs)
     line.cut(isGone ? block.proven : shown)
@@ -186,7 +186,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       const areRivals = rivalsIn(audience)
       const others = turns.openRivals(key, areRivals).flatMap((other) => voices.get(other) ?? [])
       for (const other of others) close(other, audience, nowMs)
-      if (voice.block.speaker !== where || !outbox.isValid(voice.block, audience)) {
+      if (voice.block.speaker.session !== where || !outbox.isValid(voice.block, audience)) {
         close(voice, audience, nowMs)
         return true
       }
@@ -197,7 +197,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       paceMs = Math.min(paceMs, step.untilMs)
       return false
     }
-    const block = voice.block ?? outbox.begin(where, voice.speakerKey, audience)
+    const block = voice.block ?? outbox.begin({ session: where, key: voice.speakerKey }, audience, voice.isLeaving)
     if (block === undefined) return false
     if (step._tag === "Partial") {
       if (!outbox.partial(block, step.text, audience)) return false

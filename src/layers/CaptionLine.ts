@@ -201,8 +201,9 @@ export const make = (): CaptionLine => {
       const one = utterances.find((other) => other.shown !== undefined)
       if (one === undefined) return
       const { start } = restOf(one)
-      if (one.isShownCommitted) one.base = start + text.length
-      one.frozen = one.isShownCommitted ? "" : joinText(one.frozen, text)
+      const isCommitted = one.isShownCommitted && one.shown?.startsWith(text) === true
+      if (isCommitted) one.base = start + text.length
+      one.frozen = isCommitted ? "" : joinText(one.frozen, text)
       one.shown = undefined
       one.isStale = false
     },

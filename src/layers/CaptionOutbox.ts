@@ -17,10 +17,15 @@ const returnMs = 30_000
 /** Without news of the session, how long it must look joined before we believe that the socket never went. */
 const calmMs = 1_000
 
+/** A speaker as pages know it, and as Nextcloud does: the key survives a new session id. */
+export interface Speaker {
+  readonly session: SessionId
+  readonly key: string
+}
+
 /** One caption from its first partial to its final, as it stands on readers' screens. */
 export interface Block {
-  readonly speaker: SessionId
-  readonly speakerKey: string
+  readonly speaker: Speaker
   /** Set: one message to the call, in this language. */
   readonly callLanguage: LanguageId | undefined
   readonly languages: Map<string, LanguageId>
@@ -44,7 +49,7 @@ interface Final {
 export interface OutboxOptions {
   readonly session: SignalingSession
   /** The session id under which readers know a speaker now; `undefined` when they do not. */
-  readonly whereIs: (speaker: SessionId, speakerKey: string) => SessionId | undefined
+  readonly whereIs: (speaker: Speaker) => SessionId | undefined
   /** Blocks that stand open on screens. */
   readonly openBlocks: () => Iterable<Block>
   readonly onSent: (kind: "partial" | "final") => void
@@ -55,8 +60,11 @@ export interface OutboxOptions {
 export interface CaptionOutbox {
   /** Whether there is a point in sending now. */
   readonly canSend: () => boolean
-  /** A new block for the current readers; `undefined` while the route changes: what went by the former route must be proven first. */
-  readonly begin: (speaker: SessionId, speakerKey: string, audience: Audience) => Block | undefined
+  /**
+   * A new block for the current readers; `undefined` while the route changes: what went by the former route must be proven first. An
+   * urgent one keeps the former route where that is right, and does not wait in any case.
+   */
+  readonly begin: (speaker: Speaker, audience: Audience, isUrgent: boolean) => Block | undefined
   /** Whether the block may go on as it began: same route, same languages. */
   readonly isValid: (block: Block, audience: Audience) => boolean
   /** `false`: not sent, the socket is gone. */
@@ -101,8 +109,8 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
 
   const readersOf = (block: Block, audience: Audience): ReadonlyMap<string, LanguageId> => {
     const readers = new Map<string, LanguageId>()
-    for (const { key, language } of readersBeside(audience, [block.speaker])) {
-      if (key !== block.speakerKey) readers.set(key, block.callLanguage ?? block.languages.get(key) ?? language)
+    for (const { key, language } of readersBeside(audience, [block.speaker.session])) {
+      if (key !== block.speaker.key) readers.set(key, block.callLanguage ?? block.languages.get(key) ?? language)
     }
     return readers
   }
@@ -110,7 +118,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   const deliver = (block: Block, text: string, final: boolean, audience: Audience): boolean => {
     const readers = readersOf(block, audience)
     if (readers.size === 0) return true
-    const message = { message: text, speakerSessionId: block.speaker, final }
+    const message = { message: text, speakerSessionId: block.speaker.session, final }
     route = block.callLanguage === undefined ? "Sessions" : "Call"
     let isSent = true
     if (block.callLanguage !== undefined) isSent = send({ _tag: "Call" }, { ...message, langId: block.callLanguage })
@@ -137,10 +145,10 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   }
 
   const resend = (one: Final, audience: Audience, nowMs: number) => {
-    const speaker = whereIs(one.block.speaker, one.block.speakerKey)
+    const speaker = whereIs(one.block.speaker)
     // Under a new id the words go into a new block, next to what was read of the old one.
     const text =
-      speaker === one.block.speaker ? one.text : one.text.slice(offsetBehind(one.block.proven, one.text)).trim()
+      speaker === one.block.speaker.session ? one.text : one.text.slice(offsetBehind(one.block.proven, one.text)).trim()
     const isLate = nowMs > one.untilMs
     if (speaker === undefined && isLate) onDropped("caption_speaker_unknown")
     if (text === "" || (speaker === undefined && isLate)) one.pending.clear()
@@ -198,14 +206,15 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
 
   return {
     canSend: () => !isLost && !isBackWhileProving,
-    begin: (speaker, speakerKey, audience) => {
-      const others = readersBeside(audience, [speaker]).length
+    begin: (speaker, audience, isUrgent) => {
+      const others = readersBeside(audience, [speaker.session]).length
       // For one reader a message to the call saves nothing.
-      const toCall = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
-      const wanted = toCall ? "Call" : "Sessions"
-      if (route !== undefined && route !== wanted && settled < sent) return undefined
+      const isWorthwhile = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
+      const isMixed = settled < sent && route !== undefined
+      const toCall = isWorthwhile && !(isUrgent && isMixed && route === "Sessions")
+      if (isMixed && !isUrgent && route !== (toCall ? "Call" : "Sessions")) return undefined
       const callLanguage = toCall ? audience.callLanguage : undefined
-      return { speaker, speakerKey, callLanguage, languages: new Map(), partials: [], proven: "" }
+      return { speaker, callLanguage, languages: new Map(), partials: [], proven: "" }
     },
     isValid: (block, audience) =>
       block.callLanguage === undefined
