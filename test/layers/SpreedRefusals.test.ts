@@ -66,7 +66,13 @@ describe("refusals of the HPB", () => {
           (room) => joined({ room })
         )
         hpb.rules.keepsSessions = false
-        hpb.rules.secret = "another one"
+        // Failed hellos are answered late.
+        hpb.rules.onMessage = (client, message) => {
+          if (field(message, "hello", "auth") === undefined) return false
+          const refusal = { id: message["id"], type: "error", error: { code: "invalid_token" } }
+          setTimeout(() => client.send(refusal), 100)
+          return true
+        }
         for (const client of hpb.clients) client.kill()
         const failed = () =>
           hpb.ofType("hello").filter((hello) => field(hello, "hello", "auth") !== undefined).length - 20
