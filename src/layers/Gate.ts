@@ -75,11 +75,20 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
   return {
     hear: (pcm, level) => {
       if (level !== undefined && level >= SILENT_LEVEL) return skip(pcm.length)
-      for (let n = 0; n < pcm.length; n++) {
-        const sample = pcm[n] ?? 0
-        sum += sample
-        squares += sample * sample
-        if (++filled === BLOCK) judge()
+      for (let at = 0; at < pcm.length; ) {
+        const until = Math.min(pcm.length, at + BLOCK - filled)
+        filled += until - at
+        // Local, because a number that closures share is boxed at every change.
+        let blockSum = 0
+        let blockSquares = 0
+        for (; at < until; at++) {
+          const sample = pcm[at] ?? 0
+          blockSum += sample
+          blockSquares += sample * sample
+        }
+        sum += blockSum
+        squares += blockSquares
+        if (filled === BLOCK) judge()
       }
     },
     skip,
