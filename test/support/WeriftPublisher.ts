@@ -5,7 +5,6 @@ import { Effect, type Scope } from "effect"
 import {
   MediaStreamTrack,
   RTCCertificate,
-  type RTCIceServer,
   RTCPeerConnection,
   RTCRtpCodecParameters,
   RtpHeader,
@@ -13,6 +12,7 @@ import {
   useSdesMid,
   useVP8
 } from "werift"
+import * as DtlsGoodbye from "../../src/layers/DtlsGoodbye.ts"
 import type { Candidate } from "../../src/services/Signaling.ts"
 
 export interface Publisher {
@@ -26,13 +26,21 @@ export interface Publisher {
   readonly isConnected: () => boolean
   /** The other side said goodbye. */
   readonly isHungUp: () => boolean
+  /** Says goodbye, as Janus does when a subscription is over. */
+  readonly hangUp: () => void
   /** Says nothing more, as a process that was killed. */
   readonly close: Effect.Effect<void>
 }
 
+export interface Certificate {
+  readonly kind: "rsa" | "ecdsa"
+  readonly certPem: string
+  readonly keyPem: string
+}
+
 export interface PublisherOptions {
-  readonly certificate?: { readonly certPem: string; readonly keyPem: string }
-  readonly iceServers?: ReadonlyArray<RTCIceServer>
+  /** Default: a fresh one of werift's, ECDSA. */
+  readonly certificate?: Certificate
 }
 
 export const ssrc = 116_505_825
@@ -55,11 +63,11 @@ export const make = (options: PublisherOptions = {}): Effect.Effect<Publisher, n
     ({ close }) => close
   )
 
-const open = async ({ certificate, iceServers }: PublisherOptions): Promise<Publisher> => {
+/** SHA-256 with it, the numbers of RFC 5246 §7.4.1.4.1. */
+const signatures = { rsa: { hash: 4, signature: 1 }, ecdsa: { hash: 4, signature: 3 } } as const
+
+const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
   const connection = new RTCPeerConnection({
-    // Discards what it gets: werift would otherwise ask a server of Google's.
-    iceServers: [...(iceServers ?? [{ urls: "stun:127.0.0.1:9" }])],
-    iceStunGatherTimeout: 0.001,
     iceAdditionalHostAddresses: ["127.0.0.1"],
     iceUseIpv6: false,
     codecs: { audio: [opus()], video: [useVP8()] },
@@ -67,20 +75,14 @@ const open = async ({ certificate, iceServers }: PublisherOptions): Promise<Publ
     bundlePolicy: "max-bundle",
     ...(certificate === undefined
       ? {}
-      : {
-          certificates: [
-            new RTCCertificate(certificate.keyPem, certificate.certPem, {
-              // RSA with SHA-256, the numbers of RFC 5246 §7.4.1.4.1
-              hash: 4,
-              signature: 1
-            })
-          ]
-        })
+      : { certificates: [new RTCCertificate(certificate.keyPem, certificate.certPem, signatures[certificate.kind])] })
   })
   const audio = new MediaStreamTrack({ kind: "audio" })
   const sender = connection.addTransceiver(audio, { direction: "sendonly" }).sender
   connection.addTransceiver(new MediaStreamTrack({ kind: "video" }), { direction: "sendonly" })
   connection.createDataChannel("status")
+  // werift would ask a server of Google's.
+  for (const { connection: ice } of connection.iceTransports) delete ice.stunServer
   const offer = async () => {
     await connection.setLocalDescription(await connection.createOffer())
     return connection.localDescription?.sdp ?? ""
@@ -110,6 +112,10 @@ const open = async ({ certificate, iceServers }: PublisherOptions): Promise<Publ
     }),
     isConnected: () => sender.dtlsTransport.state === "connected",
     isHungUp: () => sender.dtlsTransport.state === "closed",
+    hangUp: () => {
+      const { dtls, iceTransport } = sender.dtlsTransport
+      if (dtls !== undefined) DtlsGoodbye.say(dtls, iceTransport)
+    },
     close: Effect.promise(() => connection.close())
   }
 }
