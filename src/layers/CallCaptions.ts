@@ -4,6 +4,7 @@
  */
 import type { Intent, SessionId } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
+import { offsetBehind } from "../domain/Remainder.ts"
 import type { SignalingSession } from "../services/Signaling.ts"
 import { type Audience, audienceOf, readersBeside } from "./CaptionAudience.ts"
 import * as CaptionLine from "./CaptionLine.ts"
@@ -67,6 +68,8 @@ interface Voice {
   /** The speaker has left: what is known is said without regard to turns. */
   isLeaving: boolean
   absentSinceMs: number | undefined
+  /** Certainly on the screens, behind the last final. */
+  leftOver: string
   /** When it began to wait for its turn, until it has spoken. */
   askedMs: number | undefined
 }
@@ -100,6 +103,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       block: undefined,
       isLeaving: false,
       absentSinceMs: undefined,
+      leftOver: "",
       askedMs: undefined
     }
     voices.set(key, voice)
@@ -115,17 +119,22 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return audience.hasEveryone || readersBeside(audience, speakers).length > 0
     }
 
+  const end = (voice: Voice) => {
+    voice.block = undefined
+    voice.leftOver = ""
+    turns.ended(voice.key)
+  }
+
   /** Ends what stands open of a voice, exactly as it was shown. */
   const close = (voice: Voice, audience: Audience, nowMs: number) => {
     const { block, line } = voice
     const shown = line.shown()
-    voice.block = undefined
-    turns.ended(voice.key)
     if (block === undefined || shown === undefined) return
     const isGone = whereIs(voice) !== block.speaker.session && !voice.isLeaving
     // Pages have dropped a speaker whose id is void, and its open text stays as it is: a final for it would be ignored.
-    if (!isGone) outbox.final(block, shown, audience, nowMs)
+    if (!isGone && !outbox.final(block, shown, audience, nowMs)) return
     line.cut(isGone ? block.proven : shown)
+    end(voice)
   }
 
   const note = (voice: Voice, tokens: ReadonlyArray<CaptionLine.Token>, nowMs: number) => {
@@ -197,16 +206,18 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       paceMs = Math.min(paceMs, step.untilMs)
       return false
     }
-    const block = voice.block ?? outbox.begin({ session: where, key: voice.speakerKey }, audience, voice.isLeaving)
+    const speaker = { session: where, key: voice.speakerKey }
+    const block = voice.block ?? outbox.begin({ speaker, proven: voice.leftOver, isUrgent: voice.isLeaving }, audience)
     if (block === undefined) return false
     if (step._tag === "Partial") {
       if (!outbox.partial(block, step.text, audience)) return false
       voice.block = block
       turns.opened(key)
     } else {
-      outbox.final(block, step.text, audience, nowMs)
-      voice.block = undefined
-      turns.ended(key)
+      if (!outbox.final(block, step.text, audience, nowMs)) return false
+      end(voice)
+      // A late cut: what readers have behind it is the beginning of the next block.
+      voice.leftOver = block.proven.slice(offsetBehind(step.text, block.proven)).trim()
     }
     const tokens = line.did(step, nowMs)
     if (readersBeside(audience, [where]).length > 0) note(voice, tokens, nowMs)

@@ -35,6 +35,12 @@ export interface Block {
   proven: string
 }
 
+export interface BlockWish {
+  readonly speaker: Speaker
+  readonly proven: string
+  readonly isUrgent: boolean
+}
+
 interface Final {
   readonly block: Block
   readonly text: string
@@ -43,7 +49,6 @@ interface Final {
   pending: Map<string, LanguageId>
   untilMs: number
   number: number
-  wasSent: boolean
 }
 
 export interface OutboxOptions {
@@ -61,16 +66,16 @@ export interface CaptionOutbox {
   /** Whether there is a point in sending now. */
   readonly canSend: () => boolean
   /**
-   * A new block for the current readers; `undefined` while the route changes: what went by the former route must be proven first. An
+   * A new block for the current readers, who may already have `proven` of it on their screens; `undefined` while the route changes: what went by the former route must be proven first. An
    * urgent one keeps the former route where that is right, and does not wait in any case.
    */
-  readonly begin: (speaker: Speaker, audience: Audience, isUrgent: boolean) => Block | undefined
+  readonly begin: (wish: BlockWish, audience: Audience) => Block | undefined
   /** Whether the block may go on as it began: same route, same languages. */
   readonly isValid: (block: Block, audience: Audience) => boolean
   /** `false`: not sent, the socket is gone. */
   readonly partial: (block: Block, text: string, audience: Audience) => boolean
-  /** Sent now, or as soon as there is a socket. */
-  readonly final: (block: Block, text: string, audience: Audience, nowMs: number) => void
+  /** Once sent it is kept until it is proven. `false`: not sent, the socket is gone. */
+  readonly final: (block: Block, text: string, audience: Audience, nowMs: number) => boolean
   /** Sends what waits for somebody to come back. To be called before anything new is sent. */
   readonly attend: (audience: Audience, nowMs: number) => void
   /** Something was sent that is not proven: run the confirmation. */
@@ -164,7 +169,6 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
         )
           return
         one.number = sent
-        one.wasSent = true
         onResent()
         one.pending.delete(key)
       } else if (reader !== undefined || isLate || audience.wanted(key) === undefined) one.pending.delete(key)
@@ -176,37 +180,31 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     block.proven = block.partials.findLast((partial) => partial.number <= upTo)?.text ?? block.proven
     block.partials = block.partials.filter((partial) => partial.number > upTo)
   }
-  const forgetPartials = () => {
-    settled = sent
-    for (const block of blocks()) block.partials = []
-  }
   const forgetProven = () => {
     for (const one of [...finals]) {
-      if (one.pending.size === 0 && (one.number <= settled || !one.wasSent)) finals.splice(finals.indexOf(one), 1)
+      if (one.pending.size === 0 && one.number <= settled) finals.splice(finals.indexOf(one), 1)
     }
   }
 
-  /** There is a socket again. `areLost`: what was sent on the former one and is not proven is taken for lost. */
-  const back = (areLost: boolean, nowMs: number) => {
+  /** There is a socket again: what was sent on the former one and is not proven is taken for lost. */
+  const back = (nowMs: number) => {
     isLost = false
-    calmSince = undefined
-    if (areLost) forgetPartials()
+    settled = sent
+    for (const block of blocks()) block.partials = []
     for (const one of finals) {
-      if (!areLost && one.wasSent) continue
       one.pending = new Map([...one.readers, ...one.pending])
       one.untilMs = nowMs + returnMs
-      one.wasSent = false
     }
   }
 
   const isBack = (nowMs: number) => {
-    if (isLost) back(true, nowMs)
+    if (isLost) back(nowMs)
     else isBackWhileProving = isProving
   }
 
   return {
     canSend: () => !isLost && !isBackWhileProving,
-    begin: (speaker, audience, isUrgent) => {
+    begin: ({ isUrgent, proven, speaker }, audience) => {
       const others = readersBeside(audience, [speaker.session]).length
       // For one reader a message to the call saves nothing.
       const isWorthwhile = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
@@ -214,7 +212,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       const toCall = isWorthwhile && !(isUrgent && isMixed && route === "Sessions")
       if (isMixed && !isUrgent && route !== (toCall ? "Call" : "Sessions")) return undefined
       const callLanguage = toCall ? audience.callLanguage : undefined
-      return { speaker, callLanguage, languages: new Map(), partials: [], proven: "" }
+      return { speaker, callLanguage, languages: new Map(), partials: [], proven }
     },
     isValid: (block, audience) =>
       block.callLanguage === undefined
@@ -230,26 +228,19 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     final: (block, text, audience, nowMs) => {
       const readers = readersOf(block, audience)
       const pending = absent(audience, nowMs)
-      if (readers.size === 0 && pending.size === 0) return
-      const wasSent = deliver(block, text, true, audience)
-      finals.push({
-        block,
-        text,
-        readers,
-        pending: wasSent ? pending : new Map([...readers, ...pending]),
-        untilMs: nowMs + returnMs,
-        number: sent,
-        wasSent
-      })
+      if (readers.size === 0 && pending.size === 0) return true
+      if (!deliver(block, text, true, audience)) return false
+      finals.push({ block, text, readers, pending, untilMs: nowMs + returnMs, number: sent })
       if (finals.length > maxUnproven) {
         finals.shift()
         onDropped("caption_unproven")
       }
+      return true
     },
     attend: (audience, nowMs) => {
       if (isLost && session.state()._tag === "Joined") {
         calmSince ??= nowMs
-        if (nowMs - calmSince >= calmMs) back(false, nowMs)
+        if (nowMs - calmSince >= calmMs) isLost = false
       } else calmSince = undefined
       if (isLost || isBackWhileProving) return
       for (const one of finals) if (one.pending.size > 0 && !isLost) resend(one, audience, nowMs)
@@ -265,7 +256,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
           settled = Math.max(settled, upTo)
           for (const block of blocks()) noteProven(block, upTo)
           forgetProven()
-        } else if (isBackWhileProving) back(true, nowMs)
+        } else if (isBackWhileProving) back(nowMs)
         else isLost = true
         isBackWhileProving = false
       }
