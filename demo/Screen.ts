@@ -1,0 +1,65 @@
+/**
+ * What is printed: live captions with names, and the closing table.
+ */
+import type { WriteStream } from "node:tty"
+import type { SimulatedViewer } from "../src/layers/SimulatedViewer.ts"
+import type { Latencies, Percentiles, Verdict } from "./Score.ts"
+
+export interface Screen {
+  readonly say: (text: string) => void
+  /** Prints what this viewer reads: in place on a terminal, finished lines elsewhere. */
+  readonly follow: (viewer: SimulatedViewer, nameOf: (speaker: string) => string) => void
+  readonly table: (verdicts: ReadonlyArray<Verdict>, spoken: number, latencies: Latencies) => void
+}
+
+const clearLine = "\r\u001b[2K"
+
+/** Prints to this stream. */
+export const make = (out: WriteStream): Screen => {
+  /** The unfinished line of a terminal. */
+  let open = ""
+  const line = (text: string) => {
+    out.write(open === "" ? `${text}\n` : `${clearLine}${text}\n`)
+    open = ""
+  }
+  const redraw = (text: string) => {
+    open = text.slice(0, Math.max(20, out.columns - 1))
+    out.write(`${clearLine}${open}`)
+  }
+
+  return {
+    say: line,
+    follow: (viewer, nameOf) => {
+      viewer.onCaption(({ final, message, speakerSessionId }) => {
+        const text = `  ${nameOf(speakerSessionId).padEnd(8)} ${message}`
+        if (final) line(text)
+        else if (out.isTTY) redraw(`${text} …`)
+      })
+    },
+    table: (verdicts, spoken, latencies) => {
+      line("")
+      line("  reader    spoken captioned   lost twice wrong name out of order rewritten")
+      for (const one of verdicts) {
+        const numbers = [
+          pad(spoken, 6),
+          pad(one.captioned, 9),
+          pad(one.lost, 6),
+          pad(one.duplicated, 5),
+          pad(one.wrongSpeaker, 10),
+          pad(one.disordered, 12),
+          pad(one.rewritten, 9)
+        ]
+        line(`  ${one.reader.padEnd(9)} ${numbers.join(" ")}`)
+      }
+      line("")
+      line("  last sound of a word → first caption with it                       p50      p99")
+      line(row("as the reader feels it, with the engine's half second", latencies.felt))
+      line(row("the service's own share, one speaker at a time", latencies.own))
+      line(row("the same in cross-talk, where captions take turns", latencies.ownInCrossTalk))
+    }
+  }
+}
+
+const pad = (value: number, width: number) => String(value).padStart(width)
+
+const row = (what: string, { p50, p99 }: Percentiles) => `  ${what.padEnd(60)} ${pad(p50, 5)} ms ${pad(p99, 5)} ms`
