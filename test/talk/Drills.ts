@@ -40,6 +40,8 @@ const drill = (
       yield* ann.say(4)
       const before = yield* settle(scene.stack.ledger, vera, () => saidSince(scene.stack.ledger, started))
       if (before.lost.length > 0) return { verdicts: [before], faults: ["no captions even before the drill"] }
+      // Whoever is to be gone must have been there.
+      if (vera.bots().length !== 1 || scene.stack.door.open() === 0) return { faults: ["the bot is not in the room"] }
       return yield* happens({ scene, vera, ann })
     })
 })

@@ -6,6 +6,8 @@ import { Effect } from "effect"
 import * as ChromiumPages from "./ChromiumPages.ts"
 import { machineMs } from "./HpbClient.ts"
 import { judge, latencies, percentile } from "./Judge.ts"
+import { MEDIA_IP } from "./Namespace.ts"
+import * as Processes from "./Processes.ts"
 import { failure, until } from "./ProofError.ts"
 import type { Generation } from "./Provision.ts"
 import { saidSince, settle } from "./Reading.ts"
@@ -164,6 +166,8 @@ const turn: Scenario = {
       const turnSeconds = 12
       const scene = yield* Scene.make(corner, { turnSeconds })
       const { ledger, nextcloud } = scene.stack
+      const direct = yield* Effect.result(Processes.run("ip", ["-n", corner.bench.far, "route", "get", MEDIA_IP]))
+      if (direct._tag === "Success") return yield* failure("there is a way to Janus past coturn")
       const vera = yield* scene.viewer("vera")
       const ann = yield* scene.speaker("ann", 0)
       yield* scene.captions(vera, true)
@@ -187,10 +191,32 @@ const turn: Scenario = {
     })
 }
 
+/** Longer than TURN's permissions (5 min), channels and allocations (10 min) live without being renewed. */
+const longTurn: Scenario = {
+  name: "turn-11-minutes",
+  about: "the same peer connection through coturn for eleven minutes, with credentials that expire in the first",
+  generation: "2",
+  when: "all",
+  seconds: 780,
+  run: (corner) =>
+    Effect.gen(function* () {
+      const scene = yield* Scene.make(corner, { turnSeconds: 30 })
+      const { ledger } = scene.stack
+      const vera = yield* scene.viewer("vera")
+      const ann = yield* scene.speaker("ann", 0)
+      yield* scene.captions(vera, true)
+      yield* Effect.sleep("3 seconds")
+      const started = machineMs()
+      yield* Effect.repeat(Effect.andThen(ann.say(6), Effect.sleep("30 seconds")), { times: 20 })
+      return { verdicts: [yield* settle(ledger, vera, () => saidSince(ledger, started))] }
+    })
+}
+
 export const scenarios: ReadonlyArray<Scenario> = [
   chromium,
   crossTalk,
   turn,
+  longTurn,
   core("core-1.2", "the core on an HPB that refuses captions without a room type", "1.2"),
   core("core-0.4-screen", "the core on Debian's own HPB, with the audio of shared screens", "0.4", {
     roomType: "screen",

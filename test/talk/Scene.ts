@@ -1,6 +1,8 @@
 /**
  * The scene of one scenario: stack, engine and service up, and ways to bring in people.
  */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import * as Engine from "./Engine.ts"
 import { failure, type ProofError } from "./ProofError.ts"
@@ -40,6 +42,16 @@ export interface Corner {
   readonly generation: Generation
 }
 
+/** What was said, recognised and received, for whoever has to find out where a word went. */
+const keepEvidence = (stack: Stack.Stack, engine: Engine.Engine, viewers: ReadonlyArray<Viewer.Viewer>) =>
+  Effect.gen(function* () {
+    const told = yield* engine.told
+    const counters = yield* engine.counters
+    const received = viewers.map((viewer) => ({ name: viewer.name, received: viewer.received }))
+    const evidence = { said: stack.ledger.said, told, counters, received }
+    writeFileSync(join(stack.folder, "evidence.json"), JSON.stringify(evidence, null, 1))
+  })
+
 export const make = (corner: Corner, options: SceneOptions = {}): Effect.Effect<Scene, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
     const { bench, generation, name } = corner
@@ -48,12 +60,15 @@ export const make = (corner: Corner, options: SceneOptions = {}): Effect.Effect<
     const stack = yield* Stack.make({ bench, name, hpb, ...options })
     const engine = yield* Engine.make(stack.folder, options.engine ?? [])
     const service = yield* Service.make(stack, engine, options.env)
+    const viewers: Array<Viewer.Viewer> = []
+    yield* Effect.addFinalizer(() => Effect.ignore(keepEvidence(stack, engine, viewers)))
     const people = { nextcloud: stack.nextcloud, ledger: stack.ledger, room: ROOM }
     return {
       stack,
       engine,
       service,
-      viewer: (who) => Viewer.make({ ...people, name: who }),
+      viewer: (who) =>
+        Effect.tap(Viewer.make({ ...people, name: who }), (viewer) => Effect.sync(() => viewers.push(viewer))),
       speaker: (who, number) =>
         WeriftSpeaker.make({ ...people, name: who, number, roomType: options.roomType ?? "video" }),
       captions: (viewer, enable, langId) =>
