@@ -215,9 +215,10 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       turns.opened(key)
     } else {
       if (!outbox.final(block, step.text, audience, nowMs)) return false
+      const isLate = step.text.length < (line.shown()?.length ?? 0)
       end(voice)
-      // A late cut: what readers have behind it is the beginning of the next block.
-      voice.leftOver = block.proven.slice(offsetBehind(step.text, block.proven)).trim()
+      // What readers have behind a late cut is the beginning of the next block.
+      if (isLate) voice.leftOver = block.proven.slice(offsetBehind(step.text, block.proven)).trim()
     }
     const tokens = line.did(step, nowMs)
     if (readersBeside(audience, [where]).length > 0) note(voice, tokens, nowMs)
