@@ -16,8 +16,8 @@ import * as HealthHttp from "./HealthHttp.ts"
 import { type Address, listen } from "./Listener.ts"
 import * as TalkHttp from "./TalkHttp.ts"
 
-/** Asked every few seconds, and nothing to learn from. */
-const quiet = HttpMiddleware.layerTracerDisabledForUrls(["/heartbeat", "/health", "/healthz", "/metrics"])
+/** A request's span carries its headers, and with them the secret of whoever asked, to whoever collects spans. */
+const untraced = Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)
 /** Paths are rooms: who calls when is nobody's business but the caller's. */
 const silent = { disableLogger: true, disableListenLog: true }
 
@@ -32,7 +32,7 @@ export const exAppRoutes = HttpRouter.serve(
     Errors.layer()
   ),
   silent
-).pipe(Layer.provide(quiet))
+).pipe(Layer.provide(untraced))
 
 const openApi = HttpRouter.add(
   "GET",
@@ -67,7 +67,7 @@ export const serviceRoutes = HttpRouter.serve(
     Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
   ),
   silent
-).pipe(Layer.provide(quiet))
+).pipe(Layer.provide(untraced))
 
 /** Listens for Nextcloud. */
 export const exApp = (address: Address) => listen(exAppRoutes, { name: "Nextcloud", address })

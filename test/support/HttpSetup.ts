@@ -42,6 +42,8 @@ interface Setup {
   readonly calls: Layer.Layer<Calls>
   readonly given?: Given
   readonly nextcloud?: Layer.Layer<Nextcloud>
+  /** In place of silence: loggers, tracers. */
+  readonly watching?: Layer.Layer<never>
 }
 
 const dependencies = (setup: Setup) =>
@@ -50,7 +52,7 @@ const dependencies = (setup: Setup) =>
     deployment(setup.given),
     setup.nextcloud ?? nextcloud(),
     Layer.succeed(Metric.MetricRegistry, new Map()),
-    Logger.layer([])
+    setup.watching ?? Logger.layer([])
   )
 
 /** Nextcloud's listener and a client that knows where it is. */
