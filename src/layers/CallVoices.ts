@@ -165,5 +165,6 @@ const droppedByReason = [
   ["late", "late"],
   ["undecodable", "undecodable"],
   ["frame_queue_full", "droppedFrames"],
+  ["late_samples", "cutSamples"],
   ["ring_overwritten", "ringOverwritten"]
 ] as const

@@ -15,7 +15,7 @@ export interface ConnectionOptions {
   /** `internalsecret` of the HPB. */
   readonly internalSecret: Redacted.Redacted
   /** Accept any certificate of the HPB. */
-  readonly skipCertVerify: boolean
+  readonly skipCertVerify?: boolean
 }
 
 const joinTimeout = "10 seconds"
@@ -35,7 +35,7 @@ export const carry = (
     if (resumeId === undefined) yield* admission.prepare
     const socket = yield* SpreedSocket.open({
       url: hpbSocketUrl(options.hpbUrl),
-      skipCertVerify: options.skipCertVerify
+      skipCertVerify: options.skipCertVerify ?? false
     })
     const hello = SpreedHello.make(socket, options.internalSecret)
     const begin =

@@ -54,3 +54,10 @@ export const all = (sinks: ReadonlyArray<TranscriptSink["Service"]>): Transcript
       }))
     )
 })
+
+/** A sink that hands every state of every segment to a function, synchronously. */
+export const each = (publish: (caption: Caption) => void): TranscriptSink["Service"] => {
+  const nothing = () => {}
+  const sink: CallSink = { publish, speakerLeft: nothing, resumed: nothing, rejoined: nothing, drain: Effect.void }
+  return { open: () => Effect.succeed(sink) }
+}
