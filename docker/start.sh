@@ -4,6 +4,8 @@
 set -eu
 
 directory="${TMPDIR:-/tmp}"
+# Not echo: Debian's sh would take backslashes in it for its own.
+line() { printf '%s\n' "$1"; }
 quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 
 if [ -n "${HP_SHARED_KEY:-}" ]; then
@@ -12,25 +14,25 @@ if [ -n "${HP_SHARED_KEY:-}" ]; then
   (
     umask 077
     {
-      echo "serverAddr = $(quoted "$HP_FRP_ADDRESS")"
-      echo "serverPort = $HP_FRP_PORT"
+      line "serverAddr = $(quoted "$HP_FRP_ADDRESS")"
+      line "serverPort = $HP_FRP_PORT"
       # HaRP may start after us.
-      echo 'loginFailExit = false'
-      echo "metadatas.token = $(quoted "$HP_SHARED_KEY")"
+      line 'loginFailExit = false'
+      line "metadatas.token = $(quoted "$HP_SHARED_KEY")"
       if [ -d /certs/frp ]; then
-        echo 'transport.tls.certFile = "/certs/frp/client.crt"'
-        echo 'transport.tls.keyFile = "/certs/frp/client.key"'
-        echo 'transport.tls.trustedCaFile = "/certs/frp/ca.crt"'
-        echo 'transport.tls.serverName = "harp.nc"'
+        line 'transport.tls.certFile = "/certs/frp/client.crt"'
+        line 'transport.tls.keyFile = "/certs/frp/client.key"'
+        line 'transport.tls.trustedCaFile = "/certs/frp/ca.crt"'
+        line 'transport.tls.serverName = "harp.nc"'
       fi
-      echo
-      echo '[[proxies]]'
-      echo "name = $(quoted "${APP_ID:-live_transcription}")"
-      echo 'type = "tcp"'
-      echo "remotePort = ${APP_PORT:-23000}"
-      echo '[proxies.plugin]'
-      echo 'type = "unix_domain_socket"'
-      echo "unixPath = $(quoted "${HP_EXAPP_SOCK:-/tmp/exapp.sock}")"
+      line ""
+      line '[[proxies]]'
+      line "name = $(quoted "${APP_ID:-live_transcription}")"
+      line 'type = "tcp"'
+      line "remotePort = ${APP_PORT:-23000}"
+      line '[proxies.plugin]'
+      line 'type = "unix_domain_socket"'
+      line "unixPath = $(quoted "${HP_EXAPP_SOCK:-/tmp/exapp.sock}")"
     } > "$config"
   )
   (

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Proves the steps of the Dockerfile where there is no Docker engine: builds in one clean directory with the script the Dockerfile runs,
+# puts together another one as its last stage does, runs what the image would run as the image would, and asks its health check.
+# Not proven here: the base image, the download of frpc.
+set -eu
+cd "$(dirname "$0")/.."
+source="$PWD"
+# The image has Node 26; here it comes with the development dependencies.
+PATH="$source/node_modules/node/bin:$PATH"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+port="${PROVE_PORT:-18080}"
+
+echo "building in $work/build with $(node --version)"
+mkdir -p "$work/build/docker" "$work/app/docker"
+cp package.json package-lock.json tsconfig.json tsconfig.build.json "$work/build"
+cp docker/build.sh "$work/build/docker"
+cp -R src "$work/build"
+(cd "$work/build" && sh docker/build.sh)
+
+mv "$work/build/package.json" "$work/build/node_modules" "$work/build/dist" "$work/app"
+cp docker/start.sh docker/healthcheck.mjs "$work/app/docker"
+cp LICENSE CHANGELOG.md README.md "$work/app"
+for development in typescript vitest @biomejs/biome node; do
+  if [ -e "$work/app/node_modules/$development" ]; then echo "$development is in the image" >&2; exit 1; fi
+done
+echo "the app has $(du -sh "$work/app" | cut -f1), of which node_modules $(du -sh "$work/app/node_modules" | cut -f1)"
+
+# As the container does: nothing of this shell's environment.
+run() { env -i PATH="$PATH" NODE_ENV=production TMPDIR="$work" PORT="$port" "$@"; }
+cd /
+run sh "$work/app/docker/start.sh" > "$work/log" 2>&1 &
+service=$!
+tries=0
+until run node "$work/app/docker/healthcheck.mjs" 2> "$work/unhealthy"; do
+  tries=$((tries + 1))
+  if [ "$tries" -gt 60 ] || ! kill -0 "$service"; then cat "$work/log" "$work/unhealthy" >&2; exit 1; fi
+  sleep 0.5
+done
+echo "healthy; the log says:"
+cat "$work/log"
+run node -e 'import("@discordjs/opus").then(() => console.log("native Opus decoder: yes"), () => console.log("native Opus decoder: no, wasm"))'
+kill -TERM "$service"
+wait "$service" || { echo "exit code $?" >&2; exit 1; }
+echo "ended by SIGTERM with exit code 0"
