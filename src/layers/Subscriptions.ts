@@ -3,7 +3,7 @@
  *
  * Nothing here waits for a network: peers are set up in fibers of their own, one loop per call looks after all of them once a second.
  */
-import { Effect, FiberSet, Metric, Schedule, type Scope } from "effect"
+import { Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { IceServer } from "../domain/Call.ts"
 import { humansInCall, publishers, type Roster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
@@ -61,6 +61,7 @@ export const make = Effect.fnUntraced(function* (
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
   const opened = yield* Metrics.countsOf(Metrics.peersOpened, {})
+  const overLimit = yield* Metrics.countsOf(Metrics.drops, { reason: "speaker_limit" })
   const dropped = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_signaling" })
   const counters: SubscriptionCounters = { requests: 0, repeatedRequests: 0, offers: 0, renegotiations: 0, refused: 0 }
 
@@ -105,8 +106,8 @@ export const make = Effect.fnUntraced(function* (
     [...voices.values()].filter(({ key, voice }) => key.roomType === "video" || voice.peerCount() > 0).length
 
   /** Voices become those of the roster. */
-  const follow = Effect.suspend(() => {
-    if (!isHearing) return Effect.void
+  const follow = Effect.sync(() => {
+    if (!isHearing) return
     const wanted = new Map(wantedIn(roster, options.screenShares).map((key) => [voiceId(key), key]))
     endWhere((id) => !wanted.has(id))
     const before = refused
@@ -117,12 +118,12 @@ export const make = Effect.fnUntraced(function* (
       else add(key)
     }
     refused = without
-    return refuse([...without].filter((id) => !before.has(id)).length)
+    for (const id of without) if (!before.has(id)) refuse()
   })
 
-  const refuse = (count: number) => {
-    counters.refused += count
-    return count === 0 ? Effect.void : Metric.update(speakerLimit, count)
+  const refuse = () => {
+    counters.refused++
+    overLimit()
   }
 
   const isMuted = ({ publisher, roomType }: VoiceKey) =>
@@ -152,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
     if (one === undefined) return
     if (key.roomType === "screen" && one.voice.peerCount() === 0 && placesTaken() >= options.maxVoices) {
       one.watchdog.failed(now())
-      return yield* refuse(1)
+      return refuse()
     }
     const isNew = yield* one.voice.offered(sid, sdp)
     if (!isNew) {
@@ -240,8 +241,6 @@ interface WantedVoice {
   /** Not asked for yet. */
   isNew: boolean
 }
-
-const speakerLimit = Metric.withAttributes(Metrics.drops, { reason: "speaker_limit" })
 
 const wantedIn = (roster: Roster, screenShares: boolean): Array<VoiceKey> => [
   ...publishers(roster).map(({ session }): VoiceKey => ({ publisher: session, roomType: "video" })),

@@ -83,6 +83,22 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), [])
     }))
 
+  test("an offer ends the series of failed requests: the next failure waits 2 s again", (scene) =>
+    Effect.gen(function* () {
+      yield* scene.enter("alice")
+      for (const seconds of [2, 4]) {
+        yield* scene.fail("alice")
+        yield* TestClock.adjust(seconds * 1000)
+      }
+      yield* scene.offer("alice", "s1")
+      scene.peers.all[0]?.connect()
+      yield* TestClock.adjust("5 seconds")
+      scene.requests()
+      yield* scene.fail("alice")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(scene.requests(), ["video:alice"])
+    }))
+
   test("does not ask twice while a request is under way", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice")
