@@ -8,7 +8,8 @@ source="$PWD"
 # The image has Node 26; here it comes with the development dependencies.
 PATH="$source/node_modules/node/bin:$PATH"
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+service=""
+trap 'rm -rf "$work"; [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true' EXIT
 port="${PROVE_PORT:-18080}"
 
 echo "building in $work/build with $(node --version)"
@@ -27,19 +28,20 @@ done
 echo "the app has $(du -sh "$work/app" | cut -f1), of which node_modules $(du -sh "$work/app/node_modules" | cut -f1)"
 
 # As the container does: nothing of this shell's environment.
-run() { env -i PATH="$PATH" NODE_ENV=production TMPDIR="$work" PORT="$port" "$@"; }
-cd /
-run sh "$work/app/docker/start.sh" > "$work/log" 2>&1 &
+set -- env -i PATH="$PATH" NODE_ENV=production TMPDIR="$work" PORT="$port"
+cd "$work/app"
+"$@" sh docker/start.sh > "$work/log" 2>&1 &
 service=$!
 tries=0
-until run node "$work/app/docker/healthcheck.mjs" 2> "$work/unhealthy"; do
+until "$@" node docker/healthcheck.mjs 2> "$work/unhealthy"; do
   tries=$((tries + 1))
   if [ "$tries" -gt 60 ] || ! kill -0 "$service"; then cat "$work/log" "$work/unhealthy" >&2; exit 1; fi
   sleep 0.5
 done
 echo "healthy; the log says:"
 cat "$work/log"
-run node -e 'import("@discordjs/opus").then(() => console.log("native Opus decoder: yes"), () => console.log("native Opus decoder: no, wasm"))'
+"$@" node -e 'import("@discordjs/opus").then(() => console.log("native Opus decoder: yes"), () => console.log("native Opus decoder: no, wasm"))'
 kill -TERM "$service"
 wait "$service" || { echo "exit code $?" >&2; exit 1; }
+service=""
 echo "ended by SIGTERM with exit code 0"
