@@ -74,6 +74,8 @@ interface Voice {
   askedMs: number | undefined
 }
 
+const unknownKey = (speaker: SessionId): string => `session:${speaker}`
+
 export const make = ({ intents, now, observer, session }: CallCaptionsOptions): CallCaptions => {
   const voices = new Map<string, Voice>()
   const speakers = CaptionSpeakers.make(session)
@@ -99,7 +101,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       key,
       line: CaptionLine.make(),
       speaker,
-      speakerKey: speakers.keyOf(speaker),
+      speakerKey: speakers.keyOf(speaker) ?? unknownKey(speaker),
       block: undefined,
       isLeaving: false,
       absentSinceMs: undefined,
@@ -191,6 +193,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return false
     }
     voice.absentSinceMs = undefined
+    voice.speakerKey = speakers.keyOf(voice.speaker) ?? voice.speakerKey
     if (voice.block !== undefined) {
       const areRivals = rivalsIn(audience)
       const others = turns.openRivals(key, areRivals).flatMap((other) => voices.get(other) ?? [])
@@ -251,8 +254,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     publish: ({ segment, speaker }) => {
       const key = `${speaker} ${segment.id.slice(0, segment.id.lastIndexOf(":"))}`
       const known = voices.get(key)
-      const speakerKey = speakers.keyOf(speaker)
-      if (speakers.isGone(speaker, known?.speakerKey ?? speakerKey)) {
+      if (speakers.isGone(speaker, known?.speakerKey ?? unknownKey(speaker))) {
         if (segment.final === undefined) return
         observer.onDropped("caption_speaker_left", 1)
         voices.delete(key)
@@ -261,7 +263,6 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       const voice = known ?? begin(key, speaker)
       // It may have appeared, or come back, only now.
       if (whereIs(voice) !== undefined) voice.isLeaving = false
-      if (session.roster().participants.has(speaker)) voice.speakerKey = speakerKey
       const gone = voice.line.take(segment, now())
       if (gone > 0) observer.onDropped("caption_backlog", gone)
       attend()

@@ -11,8 +11,8 @@ export const absentMs = 30_000
 const maxLeft = 1_000
 
 export interface CaptionSpeakers {
-  /** A speaker as Nextcloud knows it: survives a new session id. */
-  readonly keyOf: (speaker: SessionId) => string
+  /** A speaker as Nextcloud knows it: survives a new session id. `undefined` while the roster does not show it. */
+  readonly keyOf: (speaker: SessionId) => string | undefined
   /** The session id under which pages know the speaker now; `undefined` when they do not. */
   readonly whereIs: (speaker: SessionId, key: string) => SessionId | undefined
   /** The speaker left the call. `false`: after a rejoin everybody comes back one by one, under a new id; that is no leaving. */
@@ -41,7 +41,7 @@ export const make = (session: SignalingSession): CaptionSpeakers => {
   return {
     keyOf: (speaker) => {
       const known = session.roster().participants.get(speaker)
-      return known === undefined ? `session:${speaker}` : keyOf(known)
+      return known === undefined ? undefined : keyOf(known)
     },
     whereIs,
     left: (speaker, nowMs) => {
