@@ -143,7 +143,7 @@ export const settings = {
     example: "true"
   }),
   maxSpeakers: withDefault("LT_MAX_SPEAKERS", integer(1, 10_000), 200, {
-    description: "Most voices heard at a time in one call; who comes later is not captioned until somebody leaves.",
+    description: "Most voices heard at a time, over all calls; who comes later is not captioned until somebody leaves.",
     unit: "voices",
     example: "50"
   }),

@@ -22,8 +22,12 @@ export const layer = (options: Partial<TalkCall.TalkCallOptions> = {}) =>
       /** While there are intents, run; the last look at them and forgetting the room are one step, so no click falls between. */
       const keep = Effect.fnUntraced(function* (room: Room) {
         while (room.intents.list().length > 0) {
-          yield* program(room.intents, (read) => {
-            room.status = read
+          yield* program(room.intents, {
+            report: (read) => {
+              room.status = read
+            },
+            heardElsewhere: () =>
+              total(statuses(), (status) => (status.room === room.intents.room ? 0 : status.speakers))
           }).pipe(Effect.catchDefect(startAgain))
         }
         rooms.delete(room.intents.room)
@@ -87,15 +91,17 @@ const connecting = (intents: CallIntents.CallIntents): CallStatus => ({
   language: intents.language()
 })
 
+const total = (statuses: ReadonlyArray<CallStatus>, of: (status: CallStatus) => number): number =>
+  statuses.reduce((sum, status) => sum + of(status), 0)
+
 const sample = Effect.fnUntraced(function* (statuses: ReadonlyArray<CallStatus>) {
-  const total = (of: (status: CallStatus) => number) => statuses.reduce((sum, status) => sum + of(status), 0)
   yield* Metric.update(Metrics.roomsActive, statuses.length)
   yield* Metric.update(
     Metrics.speakersActive,
-    total((status) => status.speakers)
+    total(statuses, (status) => status.speakers)
   )
   yield* Metric.update(
     Metrics.viewersActive,
-    total((status) => status.viewers)
+    total(statuses, (status) => status.viewers)
   )
 })

@@ -20,8 +20,8 @@ export interface SubscriptionsOptions {
   readonly iceServers: Effect.Effect<ReadonlyArray<IceServer>>
   /** Whether the system audio of shared screens is heard too. */
   readonly screenShares: boolean
-  /** Voices beyond are not heard, and counted. */
-  readonly maxVoices: number
+  /** Voices beyond are not heard, and counted; asked whenever somebody new is to be heard. */
+  readonly maxVoices: () => number
   /** A voice is heard from now on; packets go to `onPacket`, in order of arrival and only from one peer at a time. */
   readonly onVoice: (voice: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
   /** The publisher is gone for good. */
@@ -36,7 +36,7 @@ export interface SubscriptionCounters {
   /** New subscriptions, and further offers for one that is known. */
   offers: number
   renegotiations: number
-  /** Voices refused because there were `maxVoices` already. */
+  /** Voices refused because there were enough already. */
   refused: number
 }
 
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
     const without = new Set<string>()
     for (const [id, key] of wanted) {
       if (voices.has(id)) continue
-      if (key.roomType === "video" && placesTaken() >= options.maxVoices) without.add(id)
+      if (key.roomType === "video" && placesTaken() >= options.maxVoices()) without.add(id)
       else add(key)
     }
     refused = without
@@ -151,7 +151,7 @@ export const make = Effect.fnUntraced(function* (
   const offered = Effect.fnUntraced(function* (key: VoiceKey, sid: string | undefined, sdp: string) {
     const one = voices.get(voiceId(key))
     if (one === undefined) return
-    if (key.roomType === "screen" && one.voice.peerCount() === 0 && placesTaken() >= options.maxVoices) {
+    if (key.roomType === "screen" && one.voice.peerCount() === 0 && placesTaken() >= options.maxVoices()) {
       one.watchdog.failed(now())
       return refuse()
     }

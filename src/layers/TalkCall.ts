@@ -20,7 +20,7 @@ import * as Subscriptions from "./Subscriptions.ts"
 export interface TalkCallOptions {
   /** Whether the system audio of shared screens is captioned too. */
   readonly screenShares: boolean
-  /** Most voices heard at a time in one call. */
+  /** Most voices heard at a time, over all calls. */
   readonly maxVoices: number
   readonly presence: CallPresence.PresenceLimits
 }
@@ -34,6 +34,13 @@ export const defaultOptions: TalkCallOptions = {
 /** How others see a call that runs. */
 export type ReadStatus = () => CallStatus
 
+/** What a call shares with the others. */
+export interface Surroundings {
+  readonly report: (read: ReadStatus) => void
+  /** Voices heard in other calls. */
+  readonly heardElsewhere: () => number
+}
+
 type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | Decoder | Transcriber
 
 /**
@@ -43,8 +50,8 @@ type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | De
  */
 export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
   const context = yield* Effect.context<Dependencies>()
-  return (intents: CallIntents, report: (read: ReadStatus) => void): Effect.Effect<void> =>
-    run(options, intents, report).pipe(
+  return (intents: CallIntents, surroundings: Surroundings): Effect.Effect<void> =>
+    run(options, intents, surroundings).pipe(
       Effect.scoped,
       Effect.annotateLogs({ room: intents.room }),
       Effect.provideContext(context)
@@ -54,7 +61,7 @@ export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
 const run = Effect.fnUntraced(function* (
   options: TalkCallOptions,
   intents: CallIntents,
-  report: (read: ReadStatus) => void
+  { heardElsewhere, report }: Surroundings
 ): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
   const session = yield* (yield* Signaling).join(intents.room)
   const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list })
@@ -68,7 +75,7 @@ const run = Effect.fnUntraced(function* (
     session,
     iceServers: iceServersFor(yield* Nextcloud, intents),
     screenShares: options.screenShares,
-    maxVoices: options.maxVoices,
+    maxVoices: () => options.maxVoices - heardElsewhere(),
     onVoice: voices.start,
     onVoiceEnd: voices.end
   })

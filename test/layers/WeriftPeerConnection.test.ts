@@ -307,7 +307,7 @@ describe("WeriftPeerConnection", () => {
         session: { ...scripted.session, answer: (_voice, sid, sdp) => answers.set(sid, sdp) },
         iceServers: Effect.succeed([]),
         screenShares: false,
-        maxVoices: 10,
+        maxVoices: () => 10,
         onVoice: () => ({ onPacket: ({ sequenceNumber }) => heard.push(sequenceNumber) }),
         onVoiceEnd: () => {}
       })

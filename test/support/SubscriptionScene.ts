@@ -50,7 +50,7 @@ export const make = Effect.fnUntraced(function* (
     session,
     iceServers: options.iceServers ?? Effect.succeed([]),
     screenShares: options.screenShares ?? false,
-    maxVoices: options.maxVoices ?? 100,
+    maxVoices: () => options.maxVoices ?? 100,
     onVoice: (voice) => {
       voices.push(`start ${voiceId(voice)}`)
       return { onPacket: ({ sequenceNumber }) => heard.push(`${voice.publisher} ${sequenceNumber}`) }
