@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import * as Engine from "./Engine.ts"
+import * as Metronome from "./Metronome.ts"
 import { failure, type ProofError } from "./ProofError.ts"
 import type { Generation } from "./Provision.ts"
 import * as Service from "./Service.ts"
@@ -48,7 +49,8 @@ const keepEvidence = (stack: Stack.Stack, engine: Engine.Engine, viewers: Readon
     const told = yield* engine.told
     const counters = yield* engine.counters
     const received = viewers.map((viewer) => ({ name: viewer.name, received: viewer.received }))
-    const evidence = { said: stack.ledger.said, told, counters, received }
+    const stalls = Metronome.stalls()
+    const evidence = { stalls, said: stack.ledger.said, told, counters, received }
     writeFileSync(join(stack.folder, "evidence.json"), JSON.stringify(evidence, null, 1))
   })
 

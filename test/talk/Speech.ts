@@ -52,31 +52,39 @@ const pcm16 = (pcm: Float32Array): Buffer => {
   return bytes
 }
 
-export interface Encoder {
-  readonly encode: (pcm: Float32Array, words: ReadonlyArray<ToneModem.SpokenWord>) => Array<SpeechFrame>
-  /** 20 ms of silence, as a browser with an open microphone sends it. */
-  readonly silence: () => SpeechFrame
+/** The voice of one speaker: what is to be said, packet by packet, and silence when there is nothing to say. */
+export interface Voice {
+  readonly say: (pcm: Float32Array, words: ReadonlyArray<ToneModem.SpokenWord>) => void
+  readonly nextFrame: () => SpeechFrame
+  /** Nothing left to say. */
+  readonly quiet: () => boolean
 }
 
-/** One encoder per voice, since Opus has memory. */
-export const encoder = (bitrate = 48_000): Encoder => {
-  const opusEncoder = new opus.OpusEncoder(SPEECH_RATE, 1)
+/** Encodes each frame only when it is due: a long sentence must not hold up other speakers of this process. */
+export const voice = (bitrate = 48_000): Voice => {
+  const encoder = new opus.OpusEncoder(SPEECH_RATE, 1)
   // OPUS_SET_APPLICATION to OPUS_APPLICATION_VOIP: what a browser uses for speech.
-  opusEncoder.applyEncoderCTL(4000, 2048)
-  opusEncoder.setBitrate(bitrate)
-  const quiet = Buffer.alloc(FRAME_SAMPLES * 2)
+  encoder.applyEncoderCTL(4000, 2048)
+  encoder.setBitrate(bitrate)
+  const silence = Buffer.alloc(FRAME_SAMPLES * 2)
+  const frames: Array<{ readonly pcm: Buffer; readonly ends: SpeechFrame["ends"] }> = []
   return {
-    encode: (pcm, words) => {
+    say: (pcm, words) => {
       const count = Math.ceil(pcm.length / FRAME_SAMPLES)
       const bytes = Buffer.concat([pcm16(pcm), Buffer.alloc((count * FRAME_SAMPLES - pcm.length) * 2)])
-      return Array.from({ length: count }, (_, i) => ({
-        packet: opusEncoder.encode(bytes.subarray(i * FRAME_SAMPLES * 2, (i + 1) * FRAME_SAMPLES * 2)),
-        ends: words
-          .filter((word) => word.endMs > i * 20 && word.endMs <= (i + 1) * 20)
-          .map((word) => ({ word: textOf(word.word), beforeEndMs: (i + 1) * 20 - word.endMs }))
-      }))
+      for (let i = 0; i < count; i++) {
+        const ends = words.filter((word) => word.endMs > i * 20 && word.endMs <= (i + 1) * 20)
+        frames.push({
+          pcm: bytes.subarray(i * FRAME_SAMPLES * 2, (i + 1) * FRAME_SAMPLES * 2),
+          ends: ends.map((word) => ({ word: textOf(word.word), beforeEndMs: (i + 1) * 20 - word.endMs }))
+        })
+      }
     },
-    silence: () => ({ packet: opusEncoder.encode(quiet), ends: [] })
+    nextFrame: () => {
+      const { ends, pcm } = frames.shift() ?? { pcm: silence, ends: [] }
+      return { packet: encoder.encode(pcm), ends }
+    },
+    quiet: () => frames.length === 0
   }
 }
 

@@ -6,6 +6,7 @@ import { Effect, Schema, type Scope } from "effect"
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
 import * as HpbClient from "./HpbClient.ts"
 import type { Ledger } from "./Ledger.ts"
+import * as Metronome from "./Metronome.ts"
 import type { NextcloudFake } from "./NextcloudFake.ts"
 import { attempt, type ProofError, until } from "./ProofError.ts"
 import * as Speech from "./Speech.ts"
@@ -39,7 +40,6 @@ export interface Speaker {
 
 /** IN_CALL and WITH_AUDIO. */
 export const TALKING = 3
-const FRAME_MS = 20
 
 const FromMcu = Schema.Struct({
   type: Schema.Literals(["answer", "candidate"]),
@@ -56,18 +56,6 @@ const FromMcu = Schema.Struct({
 })
 const isFromMcu = Schema.is(FromMcu)
 type CandidateInit = NonNullable<(typeof FromMcu.Type)["payload"]["candidate"]>
-
-const tickers = new Set<() => void>()
-let nextTickMs = performance.now()
-const clock = setInterval(() => {
-  const now = performance.now()
-  if (now - nextTickMs > 1000) nextTickMs = now
-  while (nextTickMs <= now) {
-    for (const tick of tickers) tick()
-    nextTickMs += FRAME_MS
-  }
-}, 5)
-clock.unref()
 
 /** The peer connection towards Janus, and the HPB's messages which belong to it. */
 const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen") => {
@@ -127,36 +115,34 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
   }
 }
 
-/** Frames to say, sent one per 20 ms; silence when there is nothing to say. */
+/** Says words of its own, each once, one frame per tick. */
 const makeMouth = (options: SpeakerOptions, write: (packet: RtpPacket) => void) => {
-  const encoder = Speech.encoder()
+  const voice = Speech.voice()
   const vocabulary = Speech.vocabularyOf(options.number)
-  const frames: Array<Speech.SpeechFrame> = []
   let spoken = 0
   let sequenceNumber = randomInt(0xffff)
   let timestamp = randomInt(0xffffffff)
   const ssrc = randomInt(0xffffffff)
-  const tick = () => {
-    const frame = frames.shift() ?? encoder.silence()
-    sequenceNumber = (sequenceNumber + 1) & 0xffff
-    timestamp = (timestamp + 960) >>> 0
-    const header = new RtpHeader({ payloadType: 111, sequenceNumber, timestamp, ssrc, marker: false })
-    const now = HpbClient.machineMs()
-    write(new RtpPacket(header, Buffer.from(frame.packet)))
-    // A microphone would deliver the frame at its end: the sound is as old as what follows it in the frame.
-    for (const { beforeEndMs, word } of frame.ends) {
-      options.ledger.note({ word, speaker: options.name, atMs: now - beforeEndMs })
-    }
-  }
   return {
-    tick,
-    queue: (count: number, fast: boolean) => {
+    tick: () => {
+      const frame = voice.nextFrame()
+      sequenceNumber = (sequenceNumber + 1) & 0xffff
+      timestamp = (timestamp + 960) >>> 0
+      const header = new RtpHeader({ payloadType: 111, sequenceNumber, timestamp, ssrc, marker: false })
+      const now = HpbClient.machineMs()
+      write(new RtpPacket(header, Buffer.from(frame.packet)))
+      // A microphone would deliver the frame at its end: the sound is as old as what follows it in the frame.
+      for (const { beforeEndMs, word } of frame.ends) {
+        options.ledger.note({ word, speaker: options.name, atMs: now - beforeEndMs })
+      }
+    },
+    say: (count: number, fast: boolean) => {
       const words = vocabulary.slice(spoken, spoken + count)
       const said = Speech.utterance(words, { speaker: options.number, firstSequence: spoken % 16, fast, paddingMs: 0 })
       spoken += count
-      frames.push(...encoder.encode(said.pcm, said.words))
+      voice.say(said.pcm, said.words)
     },
-    left: () => frames.length
+    quiet: voice.quiet
   }
 }
 
@@ -174,10 +160,10 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
     })
     const publish = attempt(`${name} publishes`, publisher.open).pipe(
       Effect.andThen(until(`${name} to publish`, publisher.connected)),
-      Effect.andThen(Effect.sync(() => tickers.add(mouth.tick)))
+      Effect.andThen(Effect.sync(() => Metronome.start(mouth.tick)))
     )
     const unpublish = Effect.promise(async () => {
-      tickers.delete(mouth.tick)
+      Metronome.stop(mouth.tick)
       await publisher.close()
     })
     yield* Effect.addFinalizer(() => unpublish)
@@ -189,10 +175,10 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
       client,
       ncSession,
       say: (count, { fast = false } = {}) =>
-        Effect.sync(() => mouth.queue(count, fast)).pipe(
-          Effect.andThen(until(`${name} to finish`, () => mouth.left() === 0, 120_000))
+        Effect.sync(() => mouth.say(count, fast)).pipe(
+          Effect.andThen(until(`${name} to finish`, mouth.quiet, 120_000))
         ),
-      quiet: () => mouth.left() === 0,
+      quiet: mouth.quiet,
       publish: Effect.asVoid(publish),
       unpublish,
       enterCall,
