@@ -40,7 +40,7 @@ export const layer: Layer.Layer<Enablement, never, Calls | Deployment | Nextclou
     })
 
     yield* nextcloud.enabled.pipe(
-      Effect.retry({ schedule: askAgain, while: ({ reason }) => reason !== "NotConfigured" && told === undefined }),
+      Effect.retry({ schedule: askAgain, while: ({ retryable }) => retryable && told === undefined }),
       Effect.flatMap((answer) => (told === undefined ? set(answer) : Effect.void)),
       Effect.catchTag("NextcloudError", (error) =>
         Effect.logWarning("Nextcloud does not say whether the app is enabled, going on as if", {

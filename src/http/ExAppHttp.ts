@@ -24,7 +24,7 @@ export const layer = HttpApiBuilder.group(
     // At most one report is under way: AppAPI may install again before it has heard of the first time.
     const reporting = yield* FiberHandle.make<void>()
     const report = nextcloud.reportInit(100).pipe(
-      Effect.retry({ schedule: reportAgain, while: ({ reason }) => reason !== "NotConfigured" }),
+      Effect.retry({ schedule: reportAgain, while: ({ retryable }) => retryable }),
       Effect.andThen(Effect.logInfo("Nextcloud knows that the app is ready")),
       Effect.catchTag("NextcloudError", (error) =>
         Effect.logError("could not tell Nextcloud that the app is ready", { reason: error.message })

@@ -4,11 +4,15 @@
 import { Context, type Effect, Schema } from "effect"
 import type { IceServer, RoomToken } from "../domain/Call.ts"
 
-/** Nextcloud did not answer as expected; never carries a body or a secret. */
+/** Nextcloud did not answer as expected; never carries a body or a secret. The detail of `Status` begins with the status, if there was one. */
 export class NextcloudError extends Schema.TaggedError<NextcloudError>()("NextcloudError", {
   reason: Schema.Literals(["NotConfigured", "Unreachable", "Status", "Unreadable"]),
   detail: Schema.String
 }) {
+  /** Whether asking again, later, can help; a refusal repeated counts as an attack on the secret. */
+  get retryable() {
+    return this.reason === "Unreachable" || (this.reason === "Status" && /^(429|5\d\d)$/.test(this.detail))
+  }
   override get message() {
     return `${this.reason}: ${this.detail}`
   }

@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage } from "node:http"
+import { readFileSync } from "node:fs"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createTlsServer } from "node:https"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Ref } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { RoomToken } from "../../src/domain/Call.ts"
 import * as AppApiNextcloud from "../../src/layers/AppApiNextcloud.ts"
-import { Nextcloud } from "../../src/services/Nextcloud.ts"
+import { Nextcloud, NextcloudError } from "../../src/services/Nextcloud.ts"
 
 const room = RoomToken.make("abc123")
 const options: AppApiNextcloud.Options = {
@@ -231,26 +233,59 @@ describe("ICE servers from Nextcloud", () => {
 })
 
 describe("over a real connection", () => {
+  const tls = (name: string) => readFileSync(new URL(`../fixtures/hpb-tls/${name}.pem`, import.meta.url))
+
+  const listening = (server: Server) =>
+    Effect.acquireRelease(
+      Effect.callback<number>((resume) => {
+        server.listen(0, "127.0.0.1", () => {
+          const address = server.address()
+          resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+        })
+      }),
+      () => Effect.sync(() => server.close())
+    )
+  const answer = (_: unknown, response: ServerResponse) =>
+    response.setHeader("content-type", "application/json").end(JSON.stringify(ocs(1).body))
+  const enabled = (given: Partial<AppApiNextcloud.Options>) =>
+    Nextcloud.use((service) => service.enabled).pipe(Effect.provide(AppApiNextcloud.layer({ ...options, ...given })))
+
   it.live("asks with the headers on the wire and answers with what came", () =>
     Effect.gen(function* () {
       const seen: Array<IncomingMessage["headers"]> = []
       const server = createServer((request, response) => {
         seen.push(request.headers)
-        response.setHeader("content-type", "application/json").end(JSON.stringify(ocs(1).body))
+        answer(request, response)
       })
-      const port = yield* Effect.acquireRelease(
-        Effect.callback<number>((resume) => {
-          server.listen(0, "127.0.0.1", () => {
-            const address = server.address()
-            resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
-          })
-        }),
-        () => Effect.sync(() => server.close())
-      )
-      const layer = AppApiNextcloud.layer({ ...options, url: `http://127.0.0.1:${port}` })
-      assert.isTrue(yield* Nextcloud.use((service) => service.enabled).pipe(Effect.provide(layer)))
+      const port = yield* listening(server)
+      assert.isTrue(yield* enabled({ url: `http://127.0.0.1:${port}` }))
       assert.strictEqual(seen[0]?.["ex-app-id"], "live_transcription")
       assert.isUndefined(seen[0]?.["traceparent"])
     })
   )
+
+  it.live("takes a certificate that nobody signed only where told to", () =>
+    Effect.gen(function* () {
+      const port = yield* listening(createTlsServer({ key: tls("key"), cert: tls("cert") }, answer))
+      const url = `https://127.0.0.1:${port}`
+      assert.strictEqual((yield* Effect.flip(enabled({ url }))).reason, "Unreachable")
+      assert.isTrue(yield* enabled({ url, skipCertVerify: true }))
+      assert.isUndefined(process.env["NODE_TLS_REJECT_UNAUTHORIZED"])
+    })
+  )
+})
+
+describe("a failure", () => {
+  it("is worth another attempt when Nextcloud is away, not when it refuses", () => {
+    const retryable = (reason: NextcloudError["reason"], detail: string) =>
+      new NextcloudError({ reason, detail }).retryable
+    assert.isTrue(retryable("Unreachable", "no answer in time"))
+    assert.isTrue(retryable("Status", "503"))
+    assert.isTrue(retryable("Status", "429"))
+    // Nextcloud counts wrong secrets against our address and slows down everybody on it.
+    assert.isFalse(retryable("Status", "401"))
+    assert.isFalse(retryable("Status", "refused by OCS"))
+    assert.isFalse(retryable("NotConfigured", ""))
+    assert.isFalse(retryable("Unreadable", ""))
+  })
 })
