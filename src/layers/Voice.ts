@@ -58,6 +58,8 @@ export interface HeardVoice {
 
 /** A packet so late means that none are sent (`replaceTrack(null)`, DTX): 120 ms after the last one of 20 ms. */
 const STOPPED_MS = 100
+/** Ticks come every 20 ms: so late means that this process did not run (garbage collection, a busy machine). */
+const STALLED_MS = 60
 /** More than anything waits for a gap. */
 const PATIENCE_MS = 1000
 
@@ -86,6 +88,7 @@ const hearing = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Don
   /** End of what was heard so far, and when more of it is due. */
   let heardUntil = 0
   let dueAtMs = 0
+  let tickedAtMs: number | undefined
   let ended = false
 
   const push = (frame: AudioFrame) => {
@@ -142,6 +145,13 @@ const hearing = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Don
   const decoder = options.decoder.make(hear)
 
   const tick = (atMs: number) => {
+    const slept = atMs - (tickedAtMs ?? atMs)
+    tickedAtMs = atMs
+    if (slept > STALLED_MS) {
+      // Timers run before sockets are read: what was sent while this process did not run is about to come.
+      dueAtMs += slept
+      return
+    }
     decoder.tick(atMs)
     if (frames.isRunning() && atMs - dueAtMs >= STOPPED_MS) endStretch()
   }

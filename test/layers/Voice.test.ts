@@ -153,6 +153,22 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
       })
     )
 
+    hearing("does not take a stall of its own process for the end of speech", (decoder) =>
+      Effect.gen(function* () {
+        const voice = yield* open(decoder)
+        const before = play(voice, send(mono.slice(0, 50)))
+        voice.tick(before)
+        // The process stands still; the first that runs afterwards is the timer, then the packets that waited in the socket.
+        voice.tick(before + 400)
+        const waiting = send(mono.slice(50), { timestamp: 5000 + 50 * 960, sequenceNumber: 1050, fromMs: 1000 })
+        for (const { packet } of waiting) voice.onPacket(packet, before + 401)
+        assert.isTrue(voice.isSpeaking())
+        const frames = yield* finish(voice)
+        assert.strictEqual(stretches(frames).length, 1)
+        assert.strictEqual(voice.counters.cutSamples, 0)
+      })
+    )
+
     hearing("marks the end with a frame of silence when the last one was already full", (decoder) =>
       Effect.gen(function* () {
         const voice = yield* open(decoder)
