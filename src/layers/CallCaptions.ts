@@ -10,6 +10,7 @@ import { type Audience, audienceOf, readersBeside } from "./CaptionAudience.ts"
 import * as CaptionLine from "./CaptionLine.ts"
 import * as CaptionOutbox from "./CaptionOutbox.ts"
 import * as CaptionSpeakers from "./CaptionSpeakers.ts"
+import * as CaptionVoices from "./CaptionVoices.ts"
 import * as TurnTaking from "./TurnTaking.ts"
 
 /** How long a token was under way in here until a message carried it, and why. */
@@ -55,62 +56,27 @@ export interface CallCaptions {
 
 /** How often is looked for somebody whose arrival no event announces to us. */
 const lookMs = 200
-/** With so many voices known those who are silent are forgotten: whoever publishes again gets a new voice. */
-const manyVoices = 64
-
-interface Voice {
-  readonly key: string
-  readonly line: CaptionLine.CaptionLine
-  readonly speaker: SessionId
-  /** The speaker as Nextcloud knows it: survives a new session id. */
-  speakerKey: string
-  block: CaptionOutbox.Block | undefined
-  /** The speaker has left: what is known is said without regard to turns. */
-  isLeaving: boolean
-  absentSinceMs: number | undefined
-  /** Certainly on the screens, behind the last final. */
-  leftOver: string
-  /** When it began to wait for its turn, until it has spoken. */
-  askedMs: number | undefined
-}
-
-const unknownKey = (speaker: SessionId): string => `session:${speaker}`
+/** How often open blocks are looked after: readers leave without an event to us, and a voice can end without its final. */
+const tendMs = 1_000
+/** A block that does not grow for so long is finished: no engine is silent about an open segment longer. */
+const idleMs = 10_000
 
 export const make = ({ intents, now, observer, session }: CallCaptionsOptions): CallCaptions => {
-  const voices = new Map<string, Voice>()
   const speakers = CaptionSpeakers.make(session)
+  const voices = CaptionVoices.make({ speakers, now })
   const turns = TurnTaking.make()
   let waitsForPeople = false
   let paceMs = Number.POSITIVE_INFINITY
 
-  const whereIs = ({ speaker, speakerKey }: Voice) => speakers.whereIs(speaker, speakerKey)
+  const { whereIs } = voices
   const outbox = CaptionOutbox.make({
     session,
     whereIs: ({ key, session }) => speakers.whereIs(session, key),
-    openBlocks: () => [...voices.values()].flatMap((voice) => voice.block ?? []),
+    openBlocks: () => voices.all().flatMap((voice) => voice.block ?? []),
     onSent: observer.onSent,
     onResent: observer.onResent,
     onDropped: (reason) => observer.onDropped(reason, 1)
   })
-
-  const begin = (key: string, speaker: SessionId): Voice => {
-    if (voices.size >= manyVoices) {
-      for (const [other, { line }] of voices) if (line.isEmpty()) voices.delete(other)
-    }
-    const voice: Voice = {
-      key,
-      line: CaptionLine.make(),
-      speaker,
-      speakerKey: speakers.keyOf(speaker) ?? unknownKey(speaker),
-      block: undefined,
-      isLeaving: false,
-      absentSinceMs: undefined,
-      leftOver: "",
-      askedMs: undefined
-    }
-    voices.set(key, voice)
-    return voice
-  }
 
   const rivalsIn =
     (audience: Audience): TurnTaking.AreRivals =>
@@ -121,14 +87,14 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return audience.hasEveryone || readersBeside(audience, speakers).length > 0
     }
 
-  const end = (voice: Voice) => {
+  const end = (voice: CaptionVoices.Voice) => {
     voice.block = undefined
     voice.leftOver = ""
     turns.ended(voice.key)
   }
 
   /** Ends what stands open of a voice, exactly as it was shown. */
-  const close = (voice: Voice, audience: Audience, nowMs: number) => {
+  const close = (voice: CaptionVoices.Voice, audience: Audience, nowMs: number) => {
     const { block, line } = voice
     const shown = line.shown()
     if (block === undefined || shown === undefined) return
@@ -139,7 +105,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     end(voice)
   }
 
-  const note = (voice: Voice, tokens: ReadonlyArray<CaptionLine.Token>, nowMs: number) => {
+  const note = (voice: CaptionVoices.Voice, tokens: ReadonlyArray<CaptionLine.Token>, nowMs: number) => {
     const turnWaitMs = voice.askedMs === undefined ? 0 : nowMs - voice.askedMs
     voice.askedMs = undefined
     for (const { atMs, publishedMs } of tokens) {
@@ -150,7 +116,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   }
 
   /** Whether it is the voice's turn to begin; interrupts who has to be interrupted. */
-  const mayBegin = (voice: Voice, audience: Audience, nowMs: number): boolean => {
+  const mayBegin = (voice: CaptionVoices.Voice, audience: Audience, nowMs: number): boolean => {
     const wish = {
       sinceMs: voice.line.unsaidSinceMs() ?? nowMs,
       isUrgent: voice.isLeaving,
@@ -169,18 +135,18 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   }
 
   /** The speaker is not in the call (yet): pages would drop what it says. */
-  const miss = (voice: Voice, nowMs: number) => {
+  const miss = (voice: CaptionVoices.Voice, nowMs: number) => {
     turns.withdrew(voice.key)
     waitsForPeople = true
     voice.absentSinceMs ??= nowMs
     if (nowMs - voice.absentSinceMs < CaptionSpeakers.absentMs) return
     observer.onDropped("caption_speaker_unknown", voice.line.giveUp())
     turns.ended(voice.key)
-    voices.delete(voice.key)
+    voices.forget(voice)
   }
 
   /** Sends at most one caption of a voice. `true`: something changed. */
-  const advance = (voice: Voice, audience: Audience, nowMs: number): boolean => {
+  const advance = (voice: CaptionVoices.Voice, audience: Audience, nowMs: number): boolean => {
     const { key, line } = voice
     if (!line.hasUnsaid()) {
       turns.withdrew(key)
@@ -193,7 +159,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return false
     }
     voice.absentSinceMs = undefined
-    voice.speakerKey = speakers.keyOf(voice.speaker) ?? voice.speakerKey
+    voices.recognise(voice)
     if (voice.block !== undefined) {
       const areRivals = rivalsIn(audience)
       const others = turns.openRivals(key, areRivals).flatMap((other) => voices.get(other) ?? [])
@@ -229,16 +195,31 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   }
 
   /** Those who have left, those who wait for their turn, the others; each by the age of what they have to say. */
-  const inOrder = (): Array<Voice> => {
-    const rank = (voice: Voice) => (voice.isLeaving ? 0 : turns.isWaiting(voice.key) ? 1 : 2)
-    const since = (voice: Voice) => voice.line.unsaidSinceMs() ?? 0
-    return [...voices.values()].sort((one, other) => rank(one) - rank(other) || since(one) - since(other))
+  const inOrder = (): Array<CaptionVoices.Voice> => {
+    const rank = (voice: CaptionVoices.Voice) => (voice.isLeaving ? 0 : turns.isWaiting(voice.key) ? 1 : 2)
+    const since = (voice: CaptionVoices.Voice) => voice.line.unsaidSinceMs() ?? 0
+    return voices.all().sort((one, other) => rank(one) - rank(other) || since(one) - since(other))
+  }
+
+  /** Ends blocks which nobody continues, or nobody reads. */
+  const tend = (audience: Audience, nowMs: number) => {
+    for (const voice of voices.all()) {
+      if (audience.isEmpty) voice.line.skip()
+      else if (voice.block === undefined) continue
+      else if (outbox.isUnread(voice.block, audience)) voice.line.cut(voice.line.shown() ?? "")
+      else {
+        if (nowMs - voice.heardMs >= idleMs && outbox.canSend()) close(voice, audience, nowMs)
+        continue
+      }
+      end(voice)
+    }
   }
 
   const attend = () => {
     const nowMs = now()
     const audience = audienceOf(intents(), session.roster(), session.canReachCall())
     outbox.attend(audience, nowMs)
+    tend(audience, nowMs)
     waitsForPeople = false
     paceMs = Number.POSITIVE_INFINITY
     let moved = true
@@ -246,21 +227,17 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
   }
 
   const back = () => {
-    for (const voice of voices.values()) voice.line.repeat()
+    for (const voice of voices.all()) voice.line.repeat()
     attend()
   }
 
   return {
     publish: ({ segment, speaker }) => {
-      const key = `${speaker} ${segment.id.slice(0, segment.id.lastIndexOf(":"))}`
-      const known = voices.get(key)
-      if (speakers.isGone(speaker, known?.speakerKey ?? unknownKey(speaker))) {
-        if (segment.final === undefined) return
-        observer.onDropped("caption_speaker_left", 1)
-        voices.delete(key)
+      if (voices.isGone(speaker, segment)) {
+        if (segment.final !== undefined) observer.onDropped("caption_speaker_left", 1)
         return
       }
-      const voice = known ?? begin(key, speaker)
+      const voice = voices.of(speaker, segment)
       // It may have appeared, or come back, only now.
       if (whereIs(voice) !== undefined) voice.isLeaving = false
       const gone = voice.line.take(segment, now())
@@ -269,7 +246,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     },
     speakerLeft: (speaker) => {
       if (!speakers.left(speaker, now())) return
-      for (const voice of voices.values()) {
+      for (const voice of voices.all()) {
         if (voice.speaker !== speaker) continue
         voice.isLeaving = true
         voice.line.hurry()
@@ -286,12 +263,14 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       back()
     },
     finish: () => {
-      for (const voice of voices.values()) voice.line.hurry()
+      for (const voice of voices.all()) voice.line.hurry()
       attend()
     },
     attend,
     dueMs: () => {
-      const look = waitsForPeople || outbox.isWaiting() ? now() + lookMs : Number.POSITIVE_INFINITY
+      const isOpen = voices.all().some((voice) => voice.block !== undefined)
+      const wait = waitsForPeople || outbox.isWaiting() ? lookMs : isOpen ? tendMs : Number.POSITIVE_INFINITY
+      const look = now() + wait
       return outbox.canSend() ? Math.min(look, paceMs, turns.deadline(now())) : look
     },
     needsProof: outbox.needsProof,
@@ -303,7 +282,6 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       }
     },
     isSettled: () =>
-      outbox.isSettled() &&
-      [...voices.values()].every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)
+      outbox.isSettled() && voices.all().every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)
   }
 }

@@ -17,6 +17,8 @@ export interface Audience {
   /** Language of everybody who wants captions, also of those the roster does not show (any more, or yet). */
   readonly wanted: (key: string) => LanguageId | undefined
   readonly hasEveryone: boolean
+  /** Nobody wants captions. */
+  readonly isEmpty: boolean
   /** Set when one message to the call reaches those who asked and nobody else: its language. */
   readonly callLanguage: LanguageId | undefined
 }
@@ -57,6 +59,7 @@ export const audienceOf = (intents: ReadonlyArray<Intent>, roster: Roster, canRe
     readers,
     wanted: (key) => asked.get(key) ?? everyone,
     hasEveryone: everyone !== undefined,
+    isEmpty: intents.length === 0,
     callLanguage: canReachCall && isWhole && languages.size === 1 ? language : undefined
   }
 }

@@ -34,8 +34,6 @@ export interface CaptionLine {
   readonly hasUnsaid: () => boolean
   /** Since when the oldest unsaid word has been here. */
   readonly unsaidSinceMs: () => number | undefined
-  /** No segment is under way. */
-  readonly isEmpty: () => boolean
   /** The open text as readers have it; `undefined` when nothing is open. */
   readonly shown: () => string | undefined
   /** `isContested`: somebody waits for this line's clause to end. */
@@ -48,6 +46,8 @@ export interface CaptionLine {
   readonly hurry: () => void
   /** The open text is sent again: the last partial may be lost. */
   readonly repeat: () => void
+  /** What is known by now is never said: nobody reads. */
+  readonly skip: () => void
   /** Everything is given up; returns how many finals that were. */
   readonly giveUp: () => number
 }
@@ -176,7 +176,6 @@ export const make = (): CaptionLine => {
     take,
     hasUnsaid: () => current() !== undefined,
     unsaidSinceMs: () => current()?.tokens[0]?.publishedMs,
-    isEmpty: () => utterances.length === 0,
     shown: () => utterances.find((one) => one.shown !== undefined)?.shown,
     next: (nowMs, isContested) => {
       const one = current()
@@ -212,6 +211,12 @@ export const make = (): CaptionLine => {
     },
     repeat: () => {
       for (const one of utterances) one.isStale = one.shown !== undefined
+    },
+    skip: () => {
+      for (const one of utterances) {
+        settle(one, textOf(one.segment).length)
+        one.tokens = []
+      }
     },
     giveUp: () => {
       const finals = utterances.filter((one) => isFinal(one.segment)).length

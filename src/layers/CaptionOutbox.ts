@@ -72,6 +72,8 @@ export interface CaptionOutbox {
   readonly begin: (wish: BlockWish, audience: Audience) => Block | undefined
   /** Whether the block may go on as it began: same route, same languages. */
   readonly isValid: (block: Block, audience: Audience) => boolean
+  /** All who had it on their screens have stopped reading. */
+  readonly isUnread: (block: Block, audience: Audience) => boolean
   /** `false`: not sent, the socket is gone. */
   readonly partial: (block: Block, text: string, audience: Audience) => boolean
   /** Once sent it is kept until it is proven. `false`: not sent, the socket is gone. */
@@ -220,6 +222,8 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
             ([key, language]) => (audience.readers.get(key)?.language ?? language) === language
           )
         : audience.callLanguage === block.callLanguage,
+    isUnread: ({ languages }, audience) =>
+      languages.size > 0 && [...languages.keys()].every((key) => audience.wanted(key) === undefined),
     partial: (block, text, audience) => {
       const isSent = deliver(block, text, false, audience)
       if (isSent) block.partials.push({ number: sent, text })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Metric } from "effect"
+import * as Metrics from "../../src/layers/Metrics.ts"
 import * as CaptionScene from "../support/CaptionScene.ts"
 import { id, nextcloudId, person } from "../support/ScriptedSession.ts"
 
@@ -306,6 +307,31 @@ describe("readers", () => {
     })
   )
 
+  it.effect("who come back after nobody read find nothing old, and wait for nobody", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      scene.voice("ada:0", "ada").says("Old words")
+      scene.stops("eve")
+      yield* scene.wait(1000)
+      scene.asks("eve")
+      scene.voice("ada:1", "ada").says("New")
+      assert.deepStrictEqual(scene.messages(), ["eve ada: Old words", "eve ada: New"])
+    })
+  )
+
+  it.effect("are not left with an open caption when a voice ends without a final", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      scene.voice("ada").says("And then")
+      yield* scene.wait(9_000)
+      assert.isTrue(scene.page("eve").isOpen())
+      yield* scene.wait(2_000)
+      assert.isFalse(scene.page("eve").isOpen())
+    })
+  )
+
   it.effect("who change the language get the open text finished in the old one", () =>
     Effect.gen(function* () {
       const scene = yield* sceneWith("ada", "eve")
@@ -407,7 +433,7 @@ describe("a lost socket", () => {
       assert.strictEqual(scene.page("eve").text(), "One. Two. Three four. Five")
       assert.deepStrictEqual(scene.page("eve").abandoned(), [])
       const count = scene.sent().length
-      yield* scene.wait(10_000)
+      yield* scene.wait(5_000)
       assert.strictEqual(scene.sent().length, count)
     })
   )
@@ -492,5 +518,51 @@ describe("the end", () => {
       yield* scene.wait(1)
       assert.isDefined(draining.pollUnsafe())
     })
+  )
+})
+
+describe("metrics", () => {
+  it.effect("count captions, those sent again, and how long tokens were under way", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve", "fay")
+      scene.asks("eve")
+      scene.asks("fay")
+      const ada = scene.voice("ada")
+      ada.says("One")
+      yield* scene.wait(100)
+      scene.vanish()
+      ada.says("two")
+      ada.ends()
+      yield* scene.wait(100)
+      scene.drop()
+      yield* scene.wait(100)
+      scene.comeBack()
+      scene.sink.resumed()
+      const kind = (value: string) => Metric.value(Metric.withAttributes(Metrics.captions, { kind: value }))
+      assert.strictEqual((yield* kind("partial")).count, 1)
+      assert.strictEqual((yield* kind("final")).count, 1)
+      assert.strictEqual((yield* Metric.value(Metrics.captionsResent)).count, 2)
+      assert.strictEqual((yield* Metric.value(Metrics.tokenToHpb)).count, 2)
+    }).pipe(CaptionScene.isolated)
+  )
+
+  it.effect("count what could not be shown", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      scene.leave("ada")
+      scene.sink.speakerLeft(id("ada"))
+      const ada = scene.voice("ada")
+      ada.says("Too late")
+      ada.ends()
+      const nobody = scene.voice("nobody")
+      nobody.says("Never seen")
+      nobody.ends()
+      yield* scene.wait(31_000)
+      const dropped = (reason: string) => Metric.value(Metric.withAttributes(Metrics.drops, { reason }))
+      assert.strictEqual((yield* dropped("caption_speaker_left")).count, 1)
+      assert.strictEqual((yield* dropped("caption_speaker_unknown")).count, 1)
+      assert.deepStrictEqual(scene.messages(), [])
+    }).pipe(CaptionScene.isolated)
   )
 })

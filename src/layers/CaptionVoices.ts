@@ -1,0 +1,99 @@
+/**
+ * The voices of one call which have something to say, and whose they are.
+ */
+import type { SessionId } from "../domain/Call.ts"
+import type { Segment } from "../domain/Segment.ts"
+import * as CaptionLine from "./CaptionLine.ts"
+import type { Block } from "./CaptionOutbox.ts"
+import type { CaptionSpeakers } from "./CaptionSpeakers.ts"
+
+/** With so many voices known those who have long been silent are forgotten: whoever publishes again gets a new voice. */
+const manyVoices = 64
+const forgetMs = 60_000
+
+export interface Voice {
+  readonly key: string
+  readonly line: CaptionLine.CaptionLine
+  readonly speaker: SessionId
+  /** The speaker as Nextcloud knows it: survives a new session id. */
+  speakerKey: string
+  block: Block | undefined
+  /** The speaker has left: what is known is said without regard to turns. */
+  isLeaving: boolean
+  absentSinceMs: number | undefined
+  /** When it published last. */
+  heardMs: number
+  /** Certainly on the screens, behind the last final. */
+  leftOver: string
+  /** When it began to wait for its turn, until it has spoken. */
+  askedMs: number | undefined
+}
+
+export interface CaptionVoices {
+  /** The voice which says this segment; a new one when it is the first of it. */
+  readonly of: (speaker: SessionId, segment: Segment) => Voice
+  /** Its speaker has left and has not come back. */
+  readonly isGone: (speaker: SessionId, segment: Segment) => boolean
+  readonly get: (key: string) => Voice | undefined
+  readonly all: () => Array<Voice>
+  readonly forget: (voice: Voice) => void
+  /** The session id under which pages know the speaker now. */
+  readonly whereIs: (voice: Voice) => SessionId | undefined
+  /** Remembers the speaker's lasting identity, while the roster shows it. */
+  readonly recognise: (voice: Voice) => void
+}
+
+const unknownKey = (speaker: SessionId): string => `session:${speaker}`
+
+/** A speaker can have several voices: a microphone and a shared screen, or one that was published anew. */
+const keyOf = (speaker: SessionId, { id }: Segment): string => `${speaker} ${id.slice(0, id.lastIndexOf(":"))}`
+
+export const make = (options: { readonly speakers: CaptionSpeakers; readonly now: () => number }): CaptionVoices => {
+  const { now, speakers } = options
+  const voices = new Map<string, Voice>()
+
+  const begin = (key: string, speaker: SessionId): Voice => {
+    if (voices.size >= manyVoices) {
+      for (const [other, { heardMs, line }] of voices) {
+        if (!line.hasUnsaid() && now() - heardMs > forgetMs) voices.delete(other)
+      }
+    }
+    const voice: Voice = {
+      key,
+      line: CaptionLine.make(),
+      speaker,
+      speakerKey: speakers.keyOf(speaker) ?? unknownKey(speaker),
+      block: undefined,
+      isLeaving: false,
+      absentSinceMs: undefined,
+      heardMs: now(),
+      leftOver: "",
+      askedMs: undefined
+    }
+    voices.set(key, voice)
+    return voice
+  }
+  return {
+    of: (speaker, segment) => {
+      const key = keyOf(speaker, segment)
+      const voice = voices.get(key) ?? begin(key, speaker)
+      voice.heardMs = now()
+      return voice
+    },
+    isGone: (speaker, segment) => {
+      const key = keyOf(speaker, segment)
+      const isGone = speakers.isGone(speaker, voices.get(key)?.speakerKey ?? unknownKey(speaker))
+      if (isGone && segment.final !== undefined) voices.delete(key)
+      return isGone
+    },
+    get: (key) => voices.get(key),
+    all: () => [...voices.values()],
+    forget: (voice) => {
+      voices.delete(voice.key)
+    },
+    whereIs: ({ speaker, speakerKey }) => speakers.whereIs(speaker, speakerKey),
+    recognise: (voice) => {
+      voice.speakerKey = speakers.keyOf(voice.speaker) ?? voice.speakerKey
+    }
+  }
+}
