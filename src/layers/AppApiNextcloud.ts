@@ -2,11 +2,10 @@
  * Nextcloud over its OCS interface, with the rights AppAPI gives an ExApp.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Clock, type Duration, Effect, Layer, Metric, Redacted, Schema, Semaphore } from "effect"
+import { type Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
-import { IceServer, type RoomToken } from "../domain/Call.ts"
 import { Nextcloud, NextcloudError } from "../services/Nextcloud.ts"
-import * as Metrics from "./Metrics.ts"
+import * as NextcloudIceServers from "./NextcloudIceServers.ts"
 
 export interface Options {
   /** As AppAPI hands it out: with or without `/` or `/index.php` at its end. Absent: every call fails with `NotConfigured`. */
@@ -19,12 +18,6 @@ export interface Options {
   readonly skipCertVerify: boolean
 }
 
-/** TURN credentials must outlive the connection that is being set up, and settings may change: hpb.md's advice, one hour each. */
-const MAX_AGE_MS = 3_600_000
-const MIN_REMAINING_MS = 3_600_000
-/** Many peers at once ask once, even where credentials are short-lived by nature; an answer without servers is asked again after a minute. */
-const MIN_AGE_MS = 5_000
-const EMPTY_AGE_MS = 60_000
 /** For everything but the report of the end of init. */
 const PATIENCE: Duration.Input = "10 seconds"
 /** Reporting 100 makes AppAPI call `/heartbeat` (up to 600 times) and `/enabled` (60 s) before it answers. */
@@ -44,16 +37,10 @@ const answer = <Data extends Schema.Constraint>(data: Data) =>
 const readAnything = answer(Schema.Unknown)
 const readState = answer(Schema.Union([Schema.Literals([0, 1]), Schema.Literals(["0", "1"]), Schema.Boolean]))
 const readAbsoluteUrl = answer(Schema.Struct({ absolute_url: Schema.String }))
-const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
-const Server = Schema.Struct({
-  urls: Schema.Union([Schema.String, Schema.Array(Schema.String)]),
-  username: Text,
-  credential: Text
-})
 const readSignaling = answer(
   Schema.Struct({
-    stunservers: Schema.optionalKey(Schema.Array(Server)),
-    turnservers: Schema.optionalKey(Schema.Array(Server))
+    stunservers: Schema.optionalKey(Schema.Array(NextcloudIceServers.Server)),
+    turnservers: Schema.optionalKey(Schema.Array(NextcloudIceServers.Server))
   })
 )
 
@@ -92,7 +79,7 @@ export const layerNoClient = (options: Options): Layer.Layer<Nextcloud, never, H
           ),
           Effect.map(({ ocs }) => withoutTail(ocs.data.absolute_url))
         ),
-        iceServers: yield* cachedIceServers((room) =>
+        iceServers: yield* NextcloudIceServers.cached((room) =>
           get(SIGNALING_PATH).pipe(
             // Talk 23.0.3 and 22.0.11 refuse the request without a room.
             Effect.filterOrElse(
@@ -179,67 +166,5 @@ const iceServersFrom = Effect.fnUntraced(function* (response: HttpClientResponse
     return []
   }
   const { ocs } = yield* understood(readSignaling)(response)
-  return yield* iceServersOf([...(ocs.data.stunservers ?? []), ...(ocs.data.turnservers ?? [])])
+  return yield* NextcloudIceServers.read([...(ocs.data.stunservers ?? []), ...(ocs.data.turnservers ?? [])])
 })
-
-const decodeServer = Schema.decodeUnknownEffect(IceServer)
-
-/** Servers without a usable URL go (Talk sends an empty list of STUN URLs where there are none); others are counted. */
-const iceServersOf = Effect.fnUntraced(function* (given: ReadonlyArray<typeof Server.Type>) {
-  const servers: Array<IceServer> = []
-  for (const { credential, urls, username } of given) {
-    const list = typeof urls === "string" ? [urls] : urls
-    if (list.length === 0) continue
-    const server = yield* decodeServer({
-      urls: list,
-      ...(username ? { username } : {}),
-      ...(credential ? { credential } : {})
-    }).pipe(Effect.option)
-    if (server._tag === "Some") servers.push(server.value)
-    else yield* Metric.update(Metric.withAttributes(Metrics.unknownMessages, { source: "nextcloud" }), 1)
-  }
-  return servers
-})
-
-/** When the first of these credentials expires, ms since 1970; coturn's REST scheme puts it before the first colon of the user name. */
-const expiryOf = (servers: ReadonlyArray<IceServer>): number =>
-  Math.min(
-    ...servers.map(({ username }) => {
-      const seconds = /^(\d{9,11})(:|$)/.exec(username ?? "")?.[1]
-      return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1000
-    })
-  )
-
-interface Fetched {
-  readonly servers: ReadonlyArray<IceServer>
-  readonly atMs: number
-}
-
-/** One answer for all rooms, asked for again when it is old or its credentials run out; one request at a time. */
-const cachedIceServers = Effect.fnUntraced(function* (
-  fetch: (room: RoomToken) => Effect.Effect<ReadonlyArray<IceServer>, NextcloudError>
-) {
-  const turn = yield* Semaphore.make(1)
-  let last: Fetched | undefined
-  return Effect.fn("Nextcloud.iceServers")(function* (room: RoomToken) {
-    const nowMs = yield* Clock.currentTimeMillis
-    if (last !== undefined && isFresh(last, nowMs)) return last.servers
-    const usable = last !== undefined && expiryOf(last.servers) > nowMs ? last : undefined
-    return yield* fetch(room).pipe(
-      Effect.tap((servers) =>
-        Effect.sync(() => {
-          last = { servers, atMs: nowMs }
-        })
-      ),
-      // Better yesterday's servers than none, as long as they would still let us in.
-      Effect.catch((error) => (usable === undefined ? Effect.fail(error) : Effect.succeed(usable.servers)))
-    )
-  }, turn.withPermits(1))
-})
-
-const isFresh = ({ atMs, servers }: Fetched, nowMs: number): boolean => {
-  const ageMs = nowMs - atMs
-  if (servers.length === 0) return ageMs < EMPTY_AGE_MS
-  const remainingMs = expiryOf(servers) - nowMs
-  return ageMs < (remainingMs > MIN_REMAINING_MS ? MAX_AGE_MS : MIN_AGE_MS) && remainingMs > 0
-}

@@ -2,7 +2,8 @@
  * Every environment variable this service reads, in the order the README lists them. Nothing else reads the environment.
  */
 import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
-import { defaultLanguage, known, kyutaiLanguages, type LanguageId } from "../domain/Language.ts"
+import { defaultLanguage } from "../domain/Language.ts"
+import { flag, hpbUrl, integer, type Kind, language, level, port, text, url } from "./SettingKinds.ts"
 import { DEFAULT_HOST_SUFFIX } from "./SocketModalClient.ts"
 
 /** A variable as an admin sees it; `README.md` and `appinfo/info.xml` are checked against these. */
@@ -22,53 +23,6 @@ export type Setting<A> = Config.Config<A> & { readonly variable: Variable }
 
 /** This version, where AppAPI does not say it; `package.json` and `info.xml` say the same. */
 export const VERSION = "0.1.0"
-
-/** Reads a text; `undefined` when it is not what the variable takes. */
-type Parse<A> = (text: string) => A | undefined
-
-interface Kind<A> {
-  /** Completes "NAME must be …". */
-  readonly expected: string
-  readonly parse: Parse<A>
-}
-
-const text: Kind<string> = { expected: "a text that is not empty", parse: (given) => given || undefined }
-const flag: Kind<boolean> = {
-  expected: "true or false",
-  // Python's str(True) is in use in existing deployments.
-  parse: (given) =>
-    ["true", "1", "yes", "on"].includes(given.toLowerCase())
-      ? true
-      : ["false", "0", "no", "off"].includes(given.toLowerCase())
-        ? false
-        : undefined
-}
-const integer = (minimum: number, maximum: number): Kind<number> => ({
-  expected: `a whole number from ${minimum} to ${maximum}`,
-  parse: (given) => {
-    const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN
-    return value >= minimum && value <= maximum ? value : undefined
-  }
-})
-const port: Kind<number> = { ...integer(1, 65_535), expected: "a port number from 1 to 65535" }
-const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
-  expected: `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
-  parse: (given) => (protocols.includes(URL.parse(given)?.protocol ?? "") ? given : undefined)
-})
-/** Existing deployments name the HPB in every form, also without a protocol. */
-const hpbUrl: Kind<string> = {
-  expected: "the address of the HPB, for example wss://cloud.example.com/standalone-signaling/spreed",
-  parse: (given) => url("wss:", "ws:", "https:", "http:").parse(given.includes("://") ? given : `wss://${given}`)
-}
-const language: Kind<LanguageId> = {
-  expected: `one of ${Object.keys(kyutaiLanguages).join(", ")}`,
-  parse: (given) => known(kyutaiLanguages, given)
-}
-const levels = { debug: "Debug", info: "Info", warn: "Warn", warning: "Warn", error: "Error" } as const
-const level: Kind<(typeof levels)[keyof typeof levels]> = {
-  expected: "debug, info, warn or error",
-  parse: (given) => Object.entries(levels).find(([name]) => name === given.toLowerCase())?.[1]
-}
 
 /** A refused value is never repeated: it may be a secret in the wrong place. */
 const invalid = (message: string) =>

@@ -230,6 +230,21 @@ describe("ICE servers from Nextcloud", () => {
       assert.strictEqual((yield* Effect.flip(service.iceServers(room))).reason, "Unreachable")
     })
   )
+
+  it.effect("do not keep twenty speakers waiting twenty times for an answer that does not come", () =>
+    Effect.gen(function* () {
+      const { asked, service } = yield* nextcloud(() => "hang")
+      const all = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 20 }), () => Effect.flip(service.iceServers(room)), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("10 seconds")
+      const errors = yield* Fiber.join(all)
+      assert.deepStrictEqual(new Set(errors.map(({ reason }) => reason)), new Set(["Unreachable"]))
+      assert.strictEqual(asked.length, 1)
+    })
+  )
 })
 
 describe("over a real connection", () => {

@@ -1,0 +1,59 @@
+/**
+ * Kinds of settings: how the text of an environment variable is read, and what is said of one that cannot be.
+ */
+import { known, kyutaiLanguages, type LanguageId } from "../domain/Language.ts"
+
+/** Reads a text; `undefined` when it is not what the variable takes. */
+type Parse<A> = (text: string) => A | undefined
+
+/** What a variable may hold. */
+export interface Kind<A> {
+  /** Completes "NAME must be …". */
+  readonly expected: string
+  readonly parse: Parse<A>
+}
+
+/** Anything but nothing. */
+export const text: Kind<string> = { expected: "a text that is not empty", parse: (given) => given || undefined }
+/** A switch. */
+export const flag: Kind<boolean> = {
+  expected: "true or false",
+  // Python's str(True) is in use in existing deployments.
+  parse: (given) =>
+    ["true", "1", "yes", "on"].includes(given.toLowerCase())
+      ? true
+      : ["false", "0", "no", "off"].includes(given.toLowerCase())
+        ? false
+        : undefined
+}
+/** A whole number, without sign. */
+export const integer = (minimum: number, maximum: number): Kind<number> => ({
+  expected: `a whole number from ${minimum} to ${maximum}`,
+  parse: (given) => {
+    const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN
+    return value >= minimum && value <= maximum ? value : undefined
+  }
+})
+/** A TCP port. */
+export const port: Kind<number> = { ...integer(1, 65_535), expected: "a port number from 1 to 65535" }
+/** An absolute URL with one of these protocols (`https:`). */
+export const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
+  expected: `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+  parse: (given) => (protocols.includes(URL.parse(given)?.protocol ?? "") ? given : undefined)
+})
+/** The address of an HPB; existing deployments name it in every form, also without a protocol. */
+export const hpbUrl: Kind<string> = {
+  expected: "the address of the HPB, for example wss://cloud.example.com/standalone-signaling/spreed",
+  parse: (given) => url("wss:", "ws:", "https:", "http:").parse(given.includes("://") ? given : `wss://${given}`)
+}
+/** A language that captions can be in. */
+export const language: Kind<LanguageId> = {
+  expected: `one of ${Object.keys(kyutaiLanguages).join(", ")}`,
+  parse: (given) => known(kyutaiLanguages, given)
+}
+const levels = { debug: "Debug", info: "Info", warn: "Warn", warning: "Warn", error: "Error" } as const
+/** A log level, however it is written. */
+export const level: Kind<(typeof levels)[keyof typeof levels]> = {
+  expected: "debug, info, warn or error",
+  parse: (given) => Object.entries(levels).find(([name]) => name === given.toLowerCase())?.[1]
+}
