@@ -1,0 +1,137 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { defaultLanguage } from "../../src/domain/Language.ts"
+import * as CallScene from "../support/CallScene.ts"
+
+/** ms; real sockets, real speech. */
+const patience = 60_000
+
+/** Everything Ada said stands on the page, once and in order; waits for it. */
+const isRead = (scene: CallScene.CallScene, words: ReadonlyArray<number>) =>
+  CallScene.until(() => Effect.sync(() => scene.read().length >= words.length)).pipe(
+    Effect.timeoutOption("20 seconds"),
+    Effect.andThen(Effect.sync(() => assert.deepStrictEqual(scene.read(), words)))
+  )
+
+describe("captions come back by themselves", () => {
+  it.live(
+    "in mid-speech, when the websocket to the HPB is cut",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        yield* Effect.forkScoped(Effect.andThen(Effect.sleep("2500 millis"), Effect.sync(scene.hpb.dropSockets)))
+        yield* isRead(scene, yield* scene.say(0, 16))
+        assert.strictEqual(scene.reader.rewritings(), 0)
+      }),
+    patience
+  )
+
+  it.live(
+    "after the HPB was restarted and people came back with new sessions",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        const before = yield* scene.say(0, 4)
+        yield* isRead(scene, before)
+        yield* scene.hpb.restart(500)
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
+        yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
+      }),
+    patience
+  )
+
+  it.live(
+    "after Janus was restarted, of which no message tells",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        const before = yield* scene.say(0, 4)
+        yield* isRead(scene, before)
+        yield* scene.hpb.restartMedia(500)
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
+        yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
+      }),
+    patience
+  )
+
+  it.live(
+    "when the engine's sessions break: what is said afterwards is captioned",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        const before = yield* scene.say(0, 4)
+        yield* isRead(scene, before)
+        scene.engine.control({ _tag: "Kill", how: "crash" })
+        yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
+      }),
+    patience
+  )
+
+  it.live(
+    "with what was said while a cold engine started",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make({ coldStartMs: 4_000 })
+        yield* isRead(scene, yield* scene.say(0, 10))
+      }),
+    patience
+  )
+})
+
+describe("nothing is left behind", () => {
+  const isGone = (scene: CallScene.CallScene) =>
+    CallScene.until(() => Effect.map(scene.calls.list, (all) => all.length === 0)).pipe(
+      Effect.andThen(Effect.sync(() => assert.strictEqual(scene.hpb.servicesIn(CallScene.room), 0))),
+      Effect.andThen(CallScene.until(() => Effect.sync(() => scene.engine.counters().active === 0)))
+    )
+
+  it.live(
+    "when a moderator ends the call",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        scene.hpb.endCall(CallScene.room)
+        yield* isGone(scene)
+      }),
+    patience
+  )
+
+  it.live(
+    "when the conversation is deleted",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        scene.hpb.deleteRoom(CallScene.room)
+        yield* isGone(scene)
+      }),
+    patience
+  )
+
+  it.live(
+    "when the last viewer has gone: nothing is heard from that moment, the room is left later",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make({ presence: { absenceMs: 2_000, graceMs: 1_000 } })
+        yield* isRead(scene, yield* scene.say(0, 3))
+        scene.viewerLeaves()
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 0))
+        assert.strictEqual(scene.hpb.servicesIn(CallScene.room), 1)
+        yield* isGone(scene)
+      }),
+    patience
+  )
+
+  it.live(
+    "unless somebody asks again while it is about to leave",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make({ presence: { graceMs: 1_000 } })
+        yield* scene.calls.stop(CallScene.room, scene.viewer)
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 0))
+        yield* scene.calls.start({ room: CallScene.room, viewer: scene.viewer, language: defaultLanguage })
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
+        yield* isRead(scene, yield* scene.say(0, 3))
+      }),
+    patience
+  )
+})
