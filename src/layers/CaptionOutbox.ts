@@ -66,8 +66,8 @@ export interface CaptionOutbox {
   /** Whether there is a point in sending now. */
   readonly canSend: () => boolean
   /**
-   * A new block for the current readers, who may already have `proven` of it on their screens; `undefined` while the route changes: what went by the former route must be proven first. An
-   * urgent one keeps the former route where that is right, and does not wait in any case.
+   * A new block for the current readers, who may already have `proven` of it on their screens. `undefined` while the route changes: what
+   * went by the former route must be proven first. An urgent one keeps the former route where that is right, and does not wait in any case.
    */
   readonly begin: (wish: BlockWish, audience: Audience) => Block | undefined
   /** Whether the block may go on as it began: same route, same languages. */
@@ -101,6 +101,8 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   let route: "Call" | "Sessions" | undefined
   let isLost = false
   let isProving = false
+  /** Grows with every new socket: a confirmation that began on a former one says nothing any more. */
+  let epoch = 0
   let isBackWhileProving = false
   let calmSince: number | undefined
   let returning: { readonly keys: ReadonlySet<string>; readonly untilMs: number } | undefined
@@ -160,21 +162,36 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     if (speaker === undefined && isLate) onDropped("caption_speaker_unknown")
     if (text === "" || (speaker === undefined && isLate)) one.pending.clear()
     if (speaker === undefined) return
+    const message = { message: text, speakerSessionId: speaker, final: true }
+    const toSend = reachable(one, speaker, audience, isLate)
+    const { callLanguage } = one.block
+    const isForAll = readersBeside(audience, [speaker]).every(({ key }) => toSend.has(key))
+    // By the way it went first, where that is still right: what follows on that way must not overtake it.
+    if (callLanguage !== undefined && callLanguage === audience.callLanguage && isForAll && toSend.size > 0) {
+      if (!send({ _tag: "Call" }, { ...message, langId: callLanguage })) return
+      for (const key of toSend.keys()) one.pending.delete(key)
+      onResent()
+    } else {
+      for (const [key, { langId, session: reader }] of toSend) {
+        if (!send({ _tag: "Session", session: reader }, { ...message, langId })) return
+        route = "Sessions"
+        one.pending.delete(key)
+        onResent()
+      }
+    }
+    if (toSend.size > 0) one.number = sent
+  }
+
+  /** Those of the pending who can be sent to now. Who will not come (any more) is struck off. */
+  const reachable = (one: Final, speaker: SessionId, audience: Audience, isLate: boolean) => {
+    const readers = new Map<string, { readonly langId: LanguageId; readonly session: SessionId }>()
     for (const [key, langId] of one.pending) {
       const reader = audience.readers.get(key)
-      if (reader !== undefined && reader.session !== speaker) {
-        if (
-          !send(
-            { _tag: "Session", session: reader.session },
-            { message: text, langId, speakerSessionId: speaker, final: true }
-          )
-        )
-          return
-        one.number = sent
-        onResent()
+      if (reader === undefined ? isLate || audience.wanted(key) === undefined : reader.session === speaker) {
         one.pending.delete(key)
-      } else if (reader !== undefined || isLate || audience.wanted(key) === undefined) one.pending.delete(key)
+      } else if (reader !== undefined) readers.set(key, { langId, session: reader.session })
     }
+    return readers
   }
 
   const blocks = () => [...openBlocks(), ...finals.map((one) => one.block)]
@@ -191,6 +208,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   /** There is a socket again: what was sent on the former one and is not proven is taken for lost. */
   const back = (nowMs: number) => {
     isLost = false
+    epoch++
     settled = sent
     for (const block of blocks()) block.partials = []
     for (const one of finals) {
@@ -253,9 +271,11 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     needsProof: () => !isLost && !isProving && settled < sent,
     prove: () => {
       const upTo = sent
+      const begunIn = epoch
       isProving = true
       return (isProven, nowMs) => {
         isProving = false
+        if (begunIn !== epoch) return
         if (isProven) {
           settled = Math.max(settled, upTo)
           for (const block of blocks()) noteProven(block, upTo)

@@ -438,6 +438,27 @@ describe("a lost socket", () => {
     })
   )
 
+  it.effect("what went to the call goes to the call again", () =>
+    Effect.gen(function* () {
+      const scene = yield* CaptionScene.make({ canReachCall: true })
+      const names = ["ada", "eve", "fay"]
+      scene.join(...names.map((name) => person(name)))
+      for (const name of names) scene.asks(name)
+      const ada = scene.voice("ada")
+      scene.vanish()
+      ada.says("One.")
+      ada.ends()
+      ada.says("Two")
+      yield* scene.wait(100)
+      scene.drop()
+      scene.comeBack()
+      scene.sink.resumed()
+      yield* scene.wait(300)
+      assert.deepStrictEqual(scene.messages().slice(3), ["call ada: One.*", "call ada: Two"])
+      assert.strictEqual(scene.page("eve").text(), "One. Two")
+    })
+  )
+
   it.effect("recovers without being told when it never really went", () =>
     Effect.gen(function* () {
       const scene = yield* sceneWith("ada", "eve")
