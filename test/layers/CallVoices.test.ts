@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Queue, Stream } from "effect"
+import { RoomToken, SessionId } from "../../src/domain/Call.ts"
+import type { Caption } from "../../src/domain/Caption.ts"
+import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
+import type { Participant, Roster } from "../../src/domain/Roster.ts"
+import type { Segment } from "../../src/domain/Segment.ts"
+import * as CallVoices from "../../src/layers/CallVoices.ts"
+import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
+import { Transcriber } from "../../src/services/Transcriber.ts"
+
+const session = (name: string) => SessionId.make(name)
+const person = (name: string, more: Partial<Participant> = {}): Participant => ({
+  session: session(name),
+  name,
+  inCall: 3,
+  internal: false,
+  virtual: false,
+  ...more
+})
+const rosterOf = (...people: ReadonlyArray<Participant>): Roster => ({
+  participants: new Map(people.map((one) => [one.session, one]))
+})
+const segment = (id: string, revision = 1): Segment => ({ id, revision, committed: "hello", open: "", tokenAtMs: 0 })
+
+/** Voices whose segments a test says. */
+const scene = Effect.fnUntraced(function* (first: Roster) {
+  let roster = first
+  const captions: Array<Caption> = []
+  const said = yield* Queue.make<Segment>({ capacity: 100 })
+  const sink = {
+    publish: (caption: Caption) => captions.push(caption),
+    speakerLeft: () => {},
+    resumed: () => {},
+    rejoined: () => {},
+    drain: Effect.void
+  }
+  const transcriber = Layer.succeed(Transcriber, {
+    transcribe: () => Stream.fromQueue(said),
+    languages: kyutaiLanguages
+  })
+  const voices = yield* CallVoices.make({
+    room: RoomToken.make("room1"),
+    sink,
+    roster: () => roster,
+    language: () => defaultLanguage
+  }).pipe(Effect.provide(Layer.merge(OpusDecoder.layer, transcriber)))
+  return {
+    voices,
+    says: (one: Segment) => Effect.andThen(Queue.offer(said, one), Effect.repeat(Effect.yieldNow, { times: 5 })),
+    becomes: (...people: ReadonlyArray<Participant>) => {
+      roster = rosterOf(...people)
+    },
+    speakers: () => captions.map(({ speaker }) => speaker),
+    names: () => captions.map(({ speakerName }) => speakerName)
+  }
+})
+
+const bridge = person("bridge", { internal: true })
+const caller = (name: string, talking: boolean) => person(name, { virtual: true, inCall: 9, talking })
+
+describe("who is said to have spoken", () => {
+  it.effect("is the participant who publishes, by name", () =>
+    Effect.gen(function* () {
+      const { names, says, speakers, voices } = yield* scene(rosterOf(person("ada")))
+      voices.start({ publisher: session("ada"), roomType: "video" })
+      yield* says(segment("a:0"))
+      assert.deepStrictEqual(speakers(), ["ada"])
+      assert.deepStrictEqual(names(), ["ada"])
+    })
+  )
+
+  it.effect("is the phone caller who talks, not the bridge which publishes", () =>
+    Effect.gen(function* () {
+      const { says, speakers, voices } = yield* scene(rosterOf(bridge, caller("ann", false), caller("ben", true)))
+      voices.start({ publisher: session("bridge"), roomType: "video" })
+      yield* says(segment("a:0"))
+      assert.deepStrictEqual(speakers(), ["ben"])
+    })
+  )
+
+  it.effect("stays the same for a whole segment, though another caller begins to talk in it", () =>
+    Effect.gen(function* () {
+      const { becomes, says, speakers, voices } = yield* scene(
+        rosterOf(bridge, caller("ann", true), caller("ben", false))
+      )
+      voices.start({ publisher: session("bridge"), roomType: "video" })
+      yield* says(segment("a:0"))
+      becomes(bridge, caller("ann", false), caller("ben", true))
+      yield* says(segment("a:0", 2))
+      yield* says(segment("a:1"))
+      assert.deepStrictEqual(speakers(), ["ann", "ann", "ben"])
+    })
+  )
+
+  it.effect("stays who it was when the last words come after the speaker has left", () =>
+    Effect.gen(function* () {
+      const { becomes, says, speakers, voices } = yield* scene(rosterOf(bridge, caller("ann", true)))
+      voices.start({ publisher: session("bridge"), roomType: "video" })
+      yield* says(segment("a:0"))
+      becomes()
+      yield* says(segment("a:1"))
+      assert.deepStrictEqual(speakers(), ["ann", "ann"])
+    })
+  )
+})
