@@ -56,11 +56,15 @@ export const make = Effect.fnUntraced(function* (
 
   const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
     const voice = yield* Voice.make({ id, language: options.language, decoder, now })
-    heard.set(id, { key, voice, reported: reportOf(voice) })
+    const one: HeardVoice = { key, voice, reported: reportOf(voice), wasSpeaking: false, unansweredSinceMs: undefined }
+    heard.set(id, one)
     ticking.openUnsafe()
     const speakerOfSegment = attribution(key, options.roster)
     yield* transcriber.transcribe(voice.voice).pipe(
-      Stream.runForEach((segment) => Effect.sync(() => publish(options, speakerOfSegment(segment), segment))),
+      Stream.runForEach((segment) => {
+        publish(options, speakerOfSegment(segment), segment)
+        return answered(one, now())
+      }),
       Effect.ensuring(Effect.suspend(() => forget(id)))
     )
   }, Effect.scoped)
@@ -73,7 +77,10 @@ export const make = Effect.fnUntraced(function* (
 
   const tick = Effect.sync(() => {
     const at = now()
-    for (const { voice } of heard.values()) voice.tick(at)
+    for (const one of heard.values()) {
+      one.voice.tick(at)
+      notice(one, at)
+    }
     if (heard.size === 0) ticking.closeUnsafe()
   })
   yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
@@ -112,6 +119,21 @@ interface HeardVoice {
   readonly voice: Voice.HeardVoice
   /** Counters as they were last added to the metrics. */
   reported: Report
+  wasSpeaking: boolean
+  /** When the speech began of which nothing has been read yet. */
+  unansweredSinceMs: number | undefined
+}
+
+const notice = (one: HeardVoice, atMs: number) => {
+  const isSpeaking = one.voice.isSpeaking()
+  if (isSpeaking && !one.wasSpeaking) one.unansweredSinceMs = atMs
+  one.wasSpeaking = isSpeaking
+}
+
+const answered = (one: HeardVoice, atMs: number): Effect.Effect<void> => {
+  const since = one.unansweredSinceMs
+  one.unansweredSinceMs = undefined
+  return since === undefined ? Effect.void : Metric.update(Metrics.firstCaption, (atMs - since) / 1000)
 }
 
 type Report = Voice.VoiceCounters & { readonly queued: number }

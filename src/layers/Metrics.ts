@@ -63,7 +63,10 @@ export const captionTurnWait = latency(
   "caption_turn_wait",
   "Part of token_to_hpb: a token waited for the turn of its speaker in cross-talk"
 )
-export const firstCaption = latency("first_caption", "Start of speech until its first caption is sent")
+export const firstCaption = latency(
+  "first_caption",
+  "Start of a stretch of speech until its first words are handed to the sink, the engine's time included"
+)
 
 /** A counter with fixed attributes for code that is called synchronously. */
 export const countsOf = (
