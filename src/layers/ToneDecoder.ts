@@ -49,9 +49,9 @@ export const make = (
   let blocks = 0
   /** Blocks without pilot; an utterance is open while they are fewer than the limit. */
   let quiet = quietLimit
-  let waiting: Array<number> = []
+  let waiting: ReadonlyArray<ToneSync.WordStart> = []
 
-  const read = (startMs: number) => {
+  const read = ({ isAssumed, startMs }: ToneSync.WordStart) => {
     const readings = symbolStarts(format, startMs).flatMap((symbolMs) =>
       format.bands.map((_, band) => strongestTone(history, symbolMs, format.symbolMs, firstBand + 16 * band))
     )
@@ -61,7 +61,12 @@ export const make = (
       readings.map(({ margin }) => margin),
       format
     )
-    if (word === undefined) return onEvent({ _tag: "Corrupt", startMs, endMs })
+    if (word === undefined) {
+      // Another utterance began where the next word of the last one was assumed.
+      const isSuperseded = isAssumed && waiting.some((other) => other.startMs > startMs && other.startMs < endMs)
+      if (!isSuperseded) onEvent({ _tag: "Corrupt", startMs, endMs })
+      return
+    }
     const last = lastSequence.get(word.speaker)
     lastSequence.set(word.speaker, word.sequence)
     const missing = last === undefined ? 0 : (word.sequence - last - 1 + 16) % 16
@@ -83,12 +88,16 @@ export const make = (
       quiet = 0
     }
     quiet = hasPilot(energies, block.length) ? 0 : quiet + 1
-    waiting.push(...sync.push(index, isSilent ? 0 : syncStrength(energies, energy), quiet))
+    for (const next of sync.push(index, isSilent ? 0 : syncStrength(energies, energy), quiet)) {
+      const sameMs = ToneSync.sameWordMs(format.wordMs)
+      const others = waiting.filter(({ startMs }) => Math.abs(startMs - next.startMs) >= sameMs)
+      waiting = [...others, next].sort((a, b) => a.startMs - b.startMs)
+    }
     const isOver = quiet >= quietLimit
     const heardMs = blocks * ToneBank.blockMs
-    const complete = waiting.filter((startMs) => isOver || heardMs >= startMs + spokenMs + 5)
-    waiting = waiting.filter((startMs) => !complete.includes(startMs))
-    complete.sort((a, b) => a - b).forEach(read)
+    const complete = waiting.filter(({ startMs }) => isOver || heardMs >= startMs + spokenMs + 5)
+    waiting = waiting.filter((start) => !complete.includes(start))
+    complete.forEach(read)
   }
 
   const push = (pcm: Float32Array) => {

@@ -4,21 +4,30 @@
 import { blockMs } from "./ToneBank.ts"
 import { leadMs, type ToneFormat } from "./ToneFormat.ts"
 
+/** Where a word begins; assumed where its sync was not heard. */
+export interface WordStart {
+  readonly startMs: number
+  readonly isAssumed: boolean
+}
+
 export interface ToneSync {
   /** An utterance began in this block. */
   readonly start: (index: number) => void
-  /** Takes the strength (0…1) of the sync in the next block; gives the starts (ms) of words that became certain. */
-  readonly push: (index: number, strength: number, quietBlocks: number) => ReadonlyArray<number>
+  /** Takes the strength (0…1) of the sync in the next block; gives the starts of words that became known. */
+  readonly push: (index: number, strength: number, quietBlocks: number) => ReadonlyArray<WordStart>
 }
 
 /** Enough for the longest sync and the blocks around it. */
 const historyBlocks = 16
 
+/** Starts nearer than this are about the same word; the newer one is right. */
+export const sameWordMs = (wordMs: number): number => wordMs / 3
+
 export const make = ({ symbolMs, wordMs }: ToneFormat): ToneSync => {
   const strengths = new Float64Array(historyBlocks)
   const windowBlocks = symbolMs / blockMs
   /** Starts that were told, newest last. */
-  let told: ReadonlyArray<number> = []
+  let told: ReadonlyArray<WordStart> = []
   /** Where the grid predicts the next start. */
   let expectedMs: number | undefined
 
@@ -28,17 +37,19 @@ export const make = ({ symbolMs, wordMs }: ToneFormat): ToneSync => {
     for (let i = 0; i < windowBlocks; i++) sum += at(from + i)
     return sum
   }
-  const isNear = (startMs: number, toleranceMs: number) => told.some((other) => Math.abs(other - startMs) < toleranceMs)
-
-  const tell = (startMs: number): ReadonlyArray<number> => {
-    if (isNear(startMs, wordMs / 3)) return []
-    told = [...told.slice(-7), startMs]
+  const tell = (startMs: number, isAssumed: boolean): ReadonlyArray<WordStart> => {
+    // A sync that was heard overrules one that was only assumed: an utterance that follows at once has a grid of its own.
+    const isKnown = told.some(
+      (other) => Math.abs(other.startMs - startMs) < sameWordMs(wordMs) && (isAssumed || !other.isAssumed)
+    )
+    if (isKnown) return []
+    told = [...told.slice(-7), { startMs, isAssumed }]
     expectedMs = startMs + wordMs
-    return [startMs]
+    return [{ startMs, isAssumed }]
   }
 
   /** A sync ended two blocks before `index` if its window is the strongest around. */
-  const found = (index: number): ReadonlyArray<number> => {
+  const found = (index: number): ReadonlyArray<WordStart> => {
     const from = index - windowBlocks - 2
     const strength = windowAt(from)
     // A third of a clean sync, whose tones hold 86 % of the energy.
@@ -55,16 +66,16 @@ export const make = ({ symbolMs, wordMs }: ToneFormat): ToneSync => {
       sum += at(i)
       moment += at(i) * (i + 0.5)
     }
-    return tell((moment / sum) * blockMs - symbolMs / 2)
+    return tell((moment / sum) * blockMs - symbolMs / 2, false)
   }
 
   /** 50 ms after a sync should have ended it is certain that none was found. */
-  const assumed = (index: number, quietBlocks: number): ReadonlyArray<number> => {
+  const assumed = (index: number, quietBlocks: number): ReadonlyArray<WordStart> => {
     if (expectedMs === undefined || index * blockMs <= expectedMs + symbolMs + 50) return []
     const startMs = expectedMs
     expectedMs = undefined
     // The pilot still sounded where the sync should have ended: the utterance was not over.
-    return quietBlocks < 4 && !isNear(startMs, symbolMs) ? tell(startMs) : []
+    return quietBlocks < 4 ? tell(startMs, true) : []
   }
 
   return {

@@ -78,6 +78,19 @@ describe.each([ToneModem.normal, ToneModem.fast])("ToneModem $name", (format) =>
     for (const [i, atMs] of told.entries()) assert.isAtMost(atMs - (spoken[i]?.endMs ?? 0), 20)
   })
 
+  it.each([0, 20, 60, 100, 160, 250])("is understood when an utterance follows another after %i ms", (gapMs) => {
+    const say = (said: ReadonlyArray<number>, firstSequence: number) =>
+      ToneModem.speak(said, { speaker: 7, sampleRate: 24_000, firstSequence, format }).pcm
+    const events = hear(concat([say([1, 2, 3], 0), new Float32Array(gapMs * 24), say([4, 5, 6], 3)]), {
+      sampleRate: 24_000,
+      format
+    })
+    assert.deepStrictEqual(
+      events.map((event) => (event._tag === "Word" ? event.word : event._tag)),
+      [1, 2, 3, 4, 5, 6]
+    )
+  })
+
   it("reports words that are missing, repeated or destroyed", () => {
     const say = (index: number, firstSequence: number) =>
       ToneModem.speak([index], { speaker: 7, sampleRate: 24_000, firstSequence, format }).pcm
