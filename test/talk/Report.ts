@@ -29,9 +29,8 @@ const sum = (results: ReadonlyArray<Result>, count: (verdict: Verdict) => number
 
 const row = (result: Result): string => {
   const count = (of: (verdict: Verdict) => number) => String(sum([result], of)).padStart(5)
-  const state = result.skipped !== undefined ? "skip" : faultsOf(result).length === 0 ? "ok" : "FAIL"
   return [
-    state.padEnd(4),
+    stateOf(result).padEnd(4),
     result.name.padEnd(22),
     `${result.seconds.toFixed(0).padStart(4)} s`,
     count((one) => one.expected),
@@ -43,6 +42,15 @@ const row = (result: Result): string => {
       .map(([name, value]) => `${name} ${Math.round(value * 100) / 100}`)
       .join(", ")}`
   ].join(" ")
+}
+
+const stateOf = (result: Result): string =>
+  result.skipped !== undefined ? "skip" : faultsOf(result).length === 0 ? "ok" : "FAIL"
+
+/** One line when a scenario is over, and what was wrong. */
+export const printOne = (result: Result): void => {
+  console.log(row(result))
+  for (const fault of faultsOf(result)) console.log(`!!! ${fault}`)
 }
 
 /** Prints both; whether all is well. */

@@ -52,7 +52,9 @@ const inside = (bench: string) =>
     const decoded = yield* Schema.decodeEffect(Bench)(bench)
     // The world around the service keeps time even where the machine is busy with something else.
     yield* Effect.ignore(Effect.try({ try: () => setPriority(0, -5), catch: because("priority") }))
-    const results = yield* Effect.forEach(chosen(), (scenario) => perform(decoded, scenario))
+    const results = yield* Effect.forEach(chosen(), (scenario) =>
+      Effect.tap(perform(decoded, scenario), (result) => Effect.sync(() => Report.printOne(result)))
+    )
     return Report.print(results)
   })
 
