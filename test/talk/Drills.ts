@@ -63,15 +63,15 @@ const captionsAgain = ({ ann, scene, vera }: Drilled, millis = 40_000) =>
   })
 
 const resume = drill(
-  { name: "socket-killed", about: "the websocket is cut while people speak; it resumes" },
+  { name: "socket-killed", about: "the websocket is cut three times while people speak; it resumes" },
   (drilled) =>
     Effect.gen(function* () {
       const { ann, scene, vera } = drilled
       const { door, ledger } = scene.stack
       const from = machineMs()
-      yield* Effect.all([ann.say(12), Effect.delay(Effect.sync(door.cut), "1500 millis")], { concurrency: 2 })
-      const verdict = yield* settle(ledger, vera, () => saidSince(ledger, from), 10_000)
-      return { verdicts: [verdict] }
+      const cuts = Effect.repeat(Effect.delay(Effect.sync(door.cut), "2300 millis"), { times: 2 })
+      yield* Effect.all([ann.say(22), cuts], { concurrency: 2 })
+      return { verdicts: [yield* settle(ledger, vera, () => saidSince(ledger, from), 10_000)] }
     })
 )
 
@@ -169,7 +169,6 @@ const lastViewer = (name: string, when: Scenario["when"], graceSeconds: number):
     (drilled) =>
       Effect.gen(function* () {
         const { ann, scene, vera } = drilled
-        const idle = scene.service.descriptors().sockets
         yield* scene.captions(vera, false)
         const off = performance.now()
         yield* engineSessions(scene, 0, 5000)
@@ -179,7 +178,7 @@ const lastViewer = (name: string, when: Scenario["when"], graceSeconds: number):
         yield* Effect.sleep("1 second")
         const faults = [
           ...(vera.received.length > words ? ["captions went on after the last viewer had left"] : []),
-          ...(scene.service.descriptors().sockets >= idle ? ["peer connections stay open without a viewer"] : []),
+          ...(scene.service.descriptors().udp > 0 ? ["peer connections stay open without a viewer"] : []),
           ...(vera.bots().length === 1 ? [] : ["the place in the room was given up at once"])
         ]
         yield* scene.captions(vera, true)
@@ -206,6 +205,48 @@ const emptyCall = drill({ name: "everybody-left", about: "everybody leaves the c
     const faults = yield* isGone(scene, vera, 25_000)
     return { faults, figures: { "gone after s": (performance.now() - started) / 1000 } }
   })
+)
+
+/** A viewer who hangs up without switching off, and calls again: the intent is remembered, so nobody has to ask. */
+const viewerAway = drill({ name: "viewer-away", about: "the only viewer leaves the call and comes back" }, (drilled) =>
+  Effect.gen(function* () {
+    const { scene, vera } = drilled
+    yield* vera.leaveCall
+    yield* engineSessions(scene, 0, 5000)
+    const faults = scene.service.descriptors().udp > 0 ? ["peer connections stay open without a viewer"] : []
+    yield* vera.enterCall
+    return { ...(yield* captionsAgain(drilled)), faults }
+  })
+)
+
+/** Promise 6: what was said before the signal is read, and we go properly. */
+const stopped = drill(
+  { name: "service-stopped", about: "the service is told to end in mid-sentence" },
+  ({ ann, scene, vera }) =>
+    Effect.gen(function* () {
+      const { ledger } = scene.stack
+      const from = machineMs()
+      yield* Effect.forkScoped(ann.say(10))
+      yield* Effect.sleep("2200 millis")
+      // What is on its way through the network when the signal comes may be lost.
+      const heardUntil = machineMs() - 150
+      scene.service.process.signal("SIGTERM")
+      const started = performance.now()
+      yield* until("the process to end", () => !scene.service.process.alive(), 30_000)
+      const ended = (performance.now() - started) / 1000
+      const expected = () => saidSince(ledger, from).filter(({ atMs = 0 }) => atMs < heardUntil)
+      const verdict = yield* settle(ledger, vera, expected, 1000)
+      const code = scene.service.process.exitCode()
+      return {
+        verdicts: [verdict],
+        faults: [
+          ...(code === 0 ? [] : [`the process ended with ${code}`]),
+          ...(vera.bots().length === 0 ? [] : ["no goodbye: we are still in the room"]),
+          ...(vera.received.at(-1)?.final === true ? [] : ["the last caption was not finished"])
+        ],
+        figures: { "ended after s": ended }
+      }
+    })
 )
 
 /** Chromium closes its connection and publishes a new one; no message tells anybody. */
@@ -259,7 +300,9 @@ export const drills: ReadonlyArray<Scenario> = [
   callEnded,
   roomDeleted,
   emptyCall,
+  viewerAway,
   lastViewer("last-viewer", "always", 3),
+  stopped,
   longDrop,
   lastViewer("last-viewer-60s", "all", 60)
 ]

@@ -1,7 +1,7 @@
 /**
  * What scenarios do with what was read: wait for words, judge pages, name what is left behind.
  */
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { judge, type Shown, type Verdict } from "./Judge.ts"
 import type { Ledger, SaidWord } from "./Ledger.ts"
 import { attempt, type ProofError, until } from "./ProofError.ts"
@@ -49,22 +49,34 @@ export const readsAgain = (viewer: Viewer, speaker: string, millis = 30_000): Ef
     )
   })
 
-/** Waits until nothing of us is left in the room and no socket is open; says what is, if it takes longer. */
+/** What of us is left: in the room, at the engine, in the service's own books, and of sockets. */
+const remains = ({ engine, service, stack }: Scene, viewer: Viewer | undefined) =>
+  Effect.gen(function* () {
+    const { active } = yield* engine.counters
+    const { rooms, speakers } = yield* service.status
+    const count = (what: string, number: number) => (number === 0 ? [] : [`${number} ${what}`])
+    return [
+      ...count("internal session(s) still in the room", viewer?.bots().length ?? 0),
+      ...count("connection(s) to the HPB still open", stack.door.open()),
+      ...count("engine session(s) still open", active),
+      ...count("room(s) in the service's status", rooms),
+      ...count("speaker(s) in the service's status", speakers),
+      ...count("UDP socket(s) still open", service.descriptors().udp)
+    ]
+  })
+
+/** Waits until nothing of us is left behind; says what is, if it takes longer. */
 export const isGone = (
   scene: Scene,
   viewer: Viewer | undefined,
   millis: number
-): Effect.Effect<ReadonlyArray<string>> => {
-  const bots = () => viewer?.bots().length ?? 0
-  return until("the bot to be gone", () => bots() === 0 && scene.stack.door.open() === 0, millis).pipe(
-    Effect.ignore,
-    Effect.andThen(scene.engine.counters),
-    Effect.map(({ active }) => [
-      ...(bots() === 0 ? [] : [`${bots()} internal session(s) still in the room`]),
-      ...(scene.stack.door.open() === 0 ? [] : [`${scene.stack.door.open()} connection(s) to the HPB still open`]),
-      ...(active === 0 ? [] : [`${active} engine session(s) still open`])
-    ]),
-    Effect.orElseSucceed(() => ["the engine does not answer"])
+): Effect.Effect<ReadonlyArray<string>, ProofError> => {
+  const started = performance.now()
+  return remains(scene, viewer).pipe(
+    Effect.repeat({
+      until: (left) => left.length === 0 || performance.now() - started > millis,
+      schedule: Schedule.spaced("100 millis")
+    })
   )
 }
 

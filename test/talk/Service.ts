@@ -4,11 +4,11 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import type { Engine } from "./Engine.ts"
 import { APP } from "./NextcloudFake.ts"
 import * as Processes from "./Processes.ts"
-import { attempt, failure, type ProofError } from "./ProofError.ts"
+import { attempt, because, failure, type ProofError } from "./ProofError.ts"
 import { INTERNAL_SECRET, type Stack } from "./Stack.ts"
 
 const APP_PORT = 23_000
@@ -35,9 +35,13 @@ export interface Service {
   /** CPU time used so far, ms. */
   readonly cpuMs: () => number
   readonly rssMb: () => number
-  /** Open sockets, and open descriptors of any kind. */
-  readonly descriptors: () => { readonly sockets: number; readonly all: number }
+  /** Open UDP sockets (media), sockets, and descriptors of any kind. */
+  readonly descriptors: () => { readonly udp: number; readonly sockets: number; readonly all: number }
+  /** Rooms and speakers as the service itself tells them. */
+  readonly status: Effect.Effect<typeof Status.Type, ProofError>
 }
+
+const Status = Schema.Struct({ rooms: Schema.Int, speakers: Schema.Int })
 
 const observe = (pid: number) => ({
   cpuMs: () => {
@@ -55,7 +59,19 @@ const observe = (pid: number) => ({
         return []
       }
     })
-    return { sockets: targets.filter((target) => target.startsWith("socket:")).length, all: targets.length }
+    const udp = new Set(
+      ["udp", "udp6"].flatMap((table) =>
+        readFileSync(`/proc/${pid}/net/${table}`, "utf8")
+          .split("\n")
+          .slice(1)
+          .map((line) => `socket:[${line.trim().split(/\s+/)[9]}]`)
+      )
+    )
+    return {
+      udp: targets.filter((target) => udp.has(target)).length,
+      sockets: targets.filter((target) => target.startsWith("socket:")).length,
+      all: targets.length
+    }
   }
 })
 
@@ -127,6 +143,9 @@ export const make = (
       transcribe: (body) => Effect.flatMap(ask("POST", "/api/v1/call/transcribe", body), expectOk),
       setLanguage: (roomToken, langId) =>
         Effect.flatMap(ask("POST", "/api/v1/call/set-language", { roomToken, langId }), expectOk),
+      status: Effect.flatMap(ask("GET", "/api/v1/status"), ({ body }) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Status)(body), because("status"))
+      ),
       ...observe(running.pid)
     }
   })

@@ -32,6 +32,7 @@ export interface Viewer {
   readonly firstSeen: ReadonlyMap<string, number>
   /** Internal sessions in the room, ours among them. */
   readonly bots: () => ReadonlyArray<string>
+  readonly enterCall: Effect.Effect<void, ProofError>
   readonly leaveCall: Effect.Effect<void, ProofError>
   /** After the HPB was restarted: a new session there, the page stays. */
   readonly comeBack: Effect.Effect<void, ProofError>
@@ -87,6 +88,7 @@ export const make = (options: ViewerOptions): Effect.Effect<Viewer, ProofError, 
       received,
       firstSeen,
       bots: () => [...client.people].filter(([, person]) => person.internal).map(([session]) => session),
+      enterCall,
       leaveCall: nextcloud.setInCall(room, ncSession, 0),
       comeBack: Effect.andThen(client.rejoin, enterCall)
     }
