@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module"
 import { Effect, Schema, type Scope } from "effect"
-import { OpusDecoder } from "opus-decoder"
+import { createDecoder, type OpusDecoderHandle } from "libopus-wasm"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { Codec } from "../services/Decoder.ts"
 import { MAX_TICKS } from "./OpusPacket.ts"
@@ -26,9 +26,9 @@ export interface CodecLibrary {
 
 /** Needs a compiler or a prebuilt binary at installation: an optional dependency, so only asked for here. */
 const NATIVE = "@discordjs/opus"
-const WASM = "opus-decoder"
-/** WebAssembly decoders need a moment to be ready; so many set-ups and replays may begin at once before one is late. */
-const SPARES = 8
+const WASM = "libopus-wasm"
+/** Decoders are made behind a promise; so many voices and replays may begin within one turn of the event loop. */
+const SPARES = 64
 
 /** libopus as a native addon: 25 µs for 20 ms of speech. */
 export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
@@ -44,7 +44,7 @@ export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
     new CodecMissing({ library: NATIVE, detail: cause instanceof Error ? cause.message : String(cause) })
 })
 
-/** libopus as WebAssembly: a third slower, runs everywhere. Keeps a few decoders ready; they are freed with the scope. */
+/** libopus as WebAssembly: runs everywhere. Keeps a few decoders ready; they are freed with the scope. */
 export const wasm: Effect.Effect<CodecLibrary, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(async () => {
     const spares = makeSpares()
@@ -88,83 +88,51 @@ const nativeCodec = (decoder: NativeDecoder): Codec => {
   }
 }
 
-type WasmDecoder = OpusDecoder<24000>
-
 interface Spares {
   readonly prepare: () => Promise<void>
   /** A decoder, while another one is prepared. */
-  readonly take: () => WasmDecoder | undefined
-  readonly giveBack: (decoder: WasmDecoder) => void
+  readonly take: () => OpusDecoderHandle | undefined
   readonly close: () => void
 }
 
 const makeSpares = (): Spares => {
-  const fresh: Array<WasmDecoder> = []
-  /** They sound of their last voice for a moment: only when there is no fresh one. */
-  const used: Array<WasmDecoder> = []
+  const spares: Array<OpusDecoderHandle> = []
   let closed = false
-  let preparing = 0
   const prepare = async () => {
-    preparing++
-    const decoder = new OpusDecoder({ channels: 1, sampleRate: SAMPLE_RATE })
-    await decoder.ready
-    preparing--
+    const decoder = await createDecoder({ channels: 1, sampleRate: SAMPLE_RATE, maxFrameSize: MAX_SAMPLES })
     if (closed) decoder.free()
-    else fresh.push(decoder)
+    else spares.push(decoder)
   }
   return {
     prepare,
     take: () => {
-      const decoder = fresh.pop() ?? used.pop()
-      if (!closed && fresh.length + preparing < SPARES) void prepare()
-      return decoder
-    },
-    giveBack: (decoder) => {
-      if (closed || used.length >= SPARES) decoder.free()
-      else used.push(decoder)
+      if (!closed) void prepare()
+      return spares.pop()
     },
     close: () => {
       closed = true
-      for (const decoder of [...fresh.splice(0), ...used.splice(0)]) decoder.free()
+      for (const decoder of spares.splice(0)) decoder.free()
     }
   }
 }
 
 const wasmCodec = (spares: Spares): Codec => {
-  let decoder: WasmDecoder | undefined
+  let decoder: OpusDecoderHandle | undefined
   let closed = false
   return {
     decode: (packet) => {
       if (packet.length === 0 || closed) return undefined
       decoder ??= spares.take()
-      if (decoder === undefined) return undefined
       try {
-        const { channelData, samplesDecoded } = quietly(decoder, packet)
-        return samplesDecoded === 0 ? undefined : channelData[0]
+        return decoder?.decodeFloat(packet)
       } catch {
-        // Memory of the module may be damaged: this decoder is not used again.
-        decoder = undefined
         return undefined
       }
     },
     close: () => {
       closed = true
-      if (decoder !== undefined) spares.giveBack(decoder)
+      decoder?.free()
       decoder = undefined
     }
   }
 }
-
-/** The library prints every packet it cannot decode; a sender must not be able to fill our log. Synchronous, so nothing else is muted. */
-const quietly = (decoder: WasmDecoder, packet: Uint8Array) => {
-  const { console: printer } = globalThis
-  const print = printer.error
-  printer.error = mute
-  try {
-    return decoder.decodeFrame(packet)
-  } finally {
-    printer.error = print
-  }
-}
-
-const mute = () => undefined

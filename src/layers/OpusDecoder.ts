@@ -32,10 +32,7 @@ export const layerPreferring = (preferred: Effect.Effect<OpusCodec.CodecLibrary,
     Decoder,
     preferred.pipe(
       Effect.catch((missing) =>
-        Effect.andThen(
-          Effect.logInfo("Opus is decoded by WebAssembly, a third slower than native", missing.message),
-          OpusCodec.wasm
-        )
+        Effect.andThen(Effect.logInfo("Opus is decoded by WebAssembly", missing.message), OpusCodec.wasm)
       ),
       Effect.map(decoderOf)
     )

@@ -315,7 +315,7 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
   })
 }
 
-suite("opus-decoder (WebAssembly)", OpusDecoder.layerWasm)
+suite("libopus-wasm (WebAssembly)", OpusDecoder.layerWasm)
 if (hasNative) suite("@discordjs/opus (native)", OpusDecoder.layerNative)
 
 describe("OpusDecoder.layer", () => {
@@ -323,7 +323,7 @@ describe("OpusDecoder.layer", () => {
     const lines: Array<unknown> = []
     const missing = new OpusCodec.CodecMissing({ library: "@discordjs/opus", detail: "not built here" })
     return Decoder.useSync((decoder) => {
-      assert.strictEqual(decoder.library, "opus-decoder")
+      assert.strictEqual(decoder.library, "libopus-wasm")
       decoder.make(() => undefined).close()
       decoder.makeCodec().close()
       assert.strictEqual(lines.length, 1)
@@ -337,7 +337,7 @@ describe("OpusDecoder.layer", () => {
   })
 
   it.effect("prefers the native library", () =>
-    Decoder.useSync(({ library }) => assert.strictEqual(library, hasNative ? "@discordjs/opus" : "opus-decoder")).pipe(
+    Decoder.useSync(({ library }) => assert.strictEqual(library, hasNative ? "@discordjs/opus" : "libopus-wasm")).pipe(
       Effect.provide(OpusDecoder.layer)
     )
   )

@@ -332,5 +332,5 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
   })
 }
 
-suite("opus-decoder (WebAssembly)", OpusDecoder.layerWasm)
+suite("libopus-wasm (WebAssembly)", OpusDecoder.layerWasm)
 if (hasNative) suite("@discordjs/opus (native)", OpusDecoder.layerNative)
