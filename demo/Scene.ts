@@ -5,9 +5,10 @@ import { Effect, Redacted, type Scope } from "effect"
 import * as KyutaiSimulator from "../src/layers/KyutaiSimulator.ts"
 import type { LocalServerError } from "../src/layers/LocalServer.ts"
 import type { SimulatedSpeaker } from "../src/layers/SimulatedSpeaker.ts"
-import { ENCODER_RATE, type EncoderMissing } from "../src/layers/SpeechEncoder.ts"
+import { ENCODER_RATE } from "../src/layers/SpeechEncoder.ts"
 import * as TalkSimulator from "../src/layers/TalkSimulator.ts"
 import * as ToneModem from "../src/layers/ToneModem.ts"
+import { wordText } from "../src/layers/ToneWords.ts"
 import type { DemoOptions } from "./Options.ts"
 import * as Reader from "./Reader.ts"
 import * as Score from "./Score.ts"
@@ -19,9 +20,11 @@ export interface Outcome {
   readonly spoken: number
   readonly verdicts: ReadonlyArray<Score.Verdict>
   readonly latencies: Score.Latencies
+  /** Where to look for what went wrong, in plain lines; empty when nothing did. */
+  readonly clues: ReadonlyArray<string>
 }
 
-type SceneError = LocalServerError | EncoderMissing | ServiceProcess.ServiceError
+type SceneError = LocalServerError | ServiceProcess.ServiceError
 
 const room = "demo"
 const names = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Niklaus"]
@@ -55,10 +58,19 @@ export const play = (options: DemoOptions, screen: Screen): Effect.Effect<Outcom
     const said = yield* perform(speakers, Script.write(options.speakers, options.seconds))
     yield* allRead(readers, said.length)
     yield* service.stop(room)
+    const told = kyutai.log()
+    const lost = readers.flatMap((reader) => Score.lostBy(reader, said, told))
     return {
       spoken: said.length,
       verdicts: readers.map((reader) => Score.judge(reader, said)),
-      latencies: Score.latencies(readers, said, kyutai.log())
+      latencies: Score.latencies(readers, said, told),
+      clues: [
+        ...lost.map(
+          ({ reader, speaker, wasTold, word }) =>
+            `${reader} never read "${wordText(word)}" of ${nameOf(speaker)}: the engine ${wasTold ? "told it" : "did not hear it"}`
+        ),
+        ...service.log()
+      ]
     }
   })
 

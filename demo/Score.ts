@@ -65,6 +65,15 @@ export const judge = (reader: Reader, said: ReadonlyArray<SaidWord>): Verdict =>
 export const isClean = ({ disordered, duplicated, lost, rewritten, wrongSpeaker }: Verdict): boolean =>
   lost + duplicated + wrongSpeaker + disordered + rewritten === 0
 
+/** Words that this reader never saw, and whether the engine told them. */
+export const lostBy = (reader: Reader, said: ReadonlyArray<SaidWord>, told: ReadonlyArray<ToldWord>) => {
+  const shownTimes = countsOf(reader.words())
+  const toldWords = new Set(told.map(({ word }) => word))
+  return said
+    .filter((one) => !shownTimes.has(keyOf(one)))
+    .map(({ speaker, word }) => ({ reader: reader.name, speaker, word, wasTold: toldWords.has(word) }))
+}
+
 /** Latencies of all words at all readers; words that were said twice are left out, since nobody knows which was read. */
 export const latencies = (
   readers: ReadonlyArray<Reader>,

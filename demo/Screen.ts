@@ -22,8 +22,10 @@ export const make = (out: WriteStream): Screen => {
     out.write(open === "" ? `${text}\n` : `${clearLine}${text}\n`)
     open = ""
   }
-  const redraw = (text: string) => {
-    open = text.slice(0, Math.max(20, out.columns - 1))
+  /** The newest words matter when the line is too long for the terminal. */
+  const redraw = (name: string, text: string) => {
+    const room = Math.max(20, out.columns - name.length - 2)
+    open = name + (text.length > room ? `…${text.slice(1 - room)}` : text)
     out.write(`${clearLine}${open}`)
   }
 
@@ -31,9 +33,9 @@ export const make = (out: WriteStream): Screen => {
     say: line,
     follow: (viewer, nameOf) => {
       viewer.onCaption(({ final, message, speakerSessionId }) => {
-        const text = `  ${nameOf(speakerSessionId).padEnd(8)} ${message}`
-        if (final) line(text)
-        else if (out.isTTY) redraw(`${text} …`)
+        const name = `  ${nameOf(speakerSessionId).padEnd(8)} `
+        if (final) line(name + message)
+        else if (out.isTTY) redraw(name, `${message} …`)
       })
     },
     table: (verdicts, spoken, latencies) => {

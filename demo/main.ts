@@ -23,12 +23,13 @@ const demo = Effect.gen(function* () {
   const options = yield* Options.parse(process.argv.slice(2))
   const screen = Screen.make(options.json ? process.stderr : process.stdout)
   screen.say(introduction)
-  const { latencies, spoken, verdicts } = yield* Effect.scoped(Scene.play(options, screen))
+  const { clues, latencies, spoken, verdicts } = yield* Effect.scoped(Scene.play(options, screen))
   screen.table(verdicts, spoken, latencies)
   const isPerfect = spoken > 0 && verdicts.every(isClean)
   screen.say(
     isPerfect ? "\nEvery word was read once, in order, under the right name." : "\nSomething went wrong: see the table."
   )
+  if (!isPerfect) for (const clue of clues) screen.say(`  ${clue}`)
   if (options.json) {
     const worst = (of: (verdict: (typeof verdicts)[number]) => number) => Math.max(...verdicts.map(of))
     console.log(
