@@ -35,9 +35,7 @@ export interface Simulation {
   /** What `LT_HPB_URL` takes. */
   readonly url: string
   readonly internalSecret: Redacted.Redacted
-  readonly addSpeaker: (
-    options: SimulatedSpeaker.SpeakerOptions
-  ) => Effect.Effect<SimulatedSpeaker.SimulatedSpeaker, SpeechEncoder.EncoderMissing>
+  readonly addSpeaker: (options: SimulatedSpeaker.SpeakerOptions) => Effect.Effect<SimulatedSpeaker.SimulatedSpeaker>
   readonly addViewer: (options: {
     readonly name: string
     readonly room: string
@@ -89,9 +87,10 @@ export const make = Effect.fn("TalkSimulator.make")(function* (
     url: `http://127.0.0.1:${hpb.port}`,
     internalSecret,
     addSpeaker: Effect.fnUntraced(function* (wanted) {
-      const newEncoder = yield* SpeechEncoder.load
-      const parts = { hpb, clock, encoder: newEncoder() }
-      const speaker = yield* SimulatedSpeaker.make(parts, wanted).pipe(Effect.provideService(Scope.Scope, scope))
+      const speaker = yield* SpeechEncoder.make.pipe(
+        Effect.flatMap((encoder) => SimulatedSpeaker.make({ hpb, clock, encoder }, wanted)),
+        Scope.provide(scope)
+      )
       speakers.push(speaker)
       return speaker
     }),
