@@ -1,5 +1,7 @@
-import { createRequire } from "node:module"
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as OpusCodec from "../../src/layers/OpusCodec.ts"
+import * as SpeechEncoder from "../../src/layers/SpeechEncoder.ts"
 import * as ToneFormat from "../../src/layers/ToneFormat.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { vocabularySize, wordIndex, wordText } from "../../src/layers/ToneWords.ts"
@@ -131,41 +133,27 @@ describe("ToneFormat", () => {
   })
 })
 
-interface Codec {
-  readonly setBitrate: (bitrate: number) => void
-  readonly encode: (pcm: Buffer) => Buffer
-  readonly decode: (packet: Buffer) => Buffer
-}
-
-const opus = (): { OpusEncoder: new (rate: number, channels: number) => Codec } | undefined => {
-  try {
-    return createRequire(import.meta.url)("@discordjs/opus")
-  } catch {
-    return undefined
-  }
-}
-
-describe.skipIf(opus() === undefined)("ToneModem through Opus at 32 kbit/s, decoded at 24 kHz", () => {
-  it.each([ToneModem.normal, ToneModem.fast])("loses no word of $name speech", (format) => {
-    const { OpusEncoder } = opus() ?? assert.fail("no Opus")
-    const encoder = new OpusEncoder(48_000, 1)
-    const decoder = new OpusEncoder(24_000, 1)
-    encoder.setBitrate(32_000)
-    const said = words(80, 3)
-    const { pcm } = ToneModem.speak(said, { speaker: 2, sampleRate: 48_000, format })
-    const heard = concat(
-      Array.from({ length: Math.ceil(pcm.length / 960) + 10 }, (_, i) => {
-        const frame = new Int16Array(960)
-        for (let k = 0; k < 960; k++) frame[k] = Math.round((pcm[i * 960 + k] ?? 0) * 32_767)
-        const out = decoder.decode(encoder.encode(Buffer.from(frame.buffer)))
-        return Float32Array.from({ length: out.length / 2 }, (_, k) => out.readInt16LE(2 * k) / 32_768)
+describe("ToneModem through Opus at 32 kbit/s, decoded at 24 kHz", () => {
+  for (const format of [ToneModem.normal, ToneModem.fast]) {
+    it.effect(`loses no word of ${format.name} speech`, () =>
+      Effect.gen(function* () {
+        const encoder = yield* SpeechEncoder.make
+        const decoder = (yield* OpusCodec.wasm).make()
+        const said = words(80, 3)
+        const { pcm } = ToneModem.speak(said, { speaker: 2, sampleRate: SpeechEncoder.ENCODER_RATE, format })
+        const heard = concat(
+          Array.from({ length: Math.ceil(pcm.length / SpeechEncoder.PACKET_SAMPLES) + 10 }, (_, i) => {
+            const frame = pcm.subarray(i * SpeechEncoder.PACKET_SAMPLES, (i + 1) * SpeechEncoder.PACKET_SAMPLES)
+            return decoder.decode(encoder.encode(frame)) ?? assert.fail("not Opus")
+          })
+        )
+        const events = hear(heard, { sampleRate: 24_000, format })
+        assert.deepStrictEqual(
+          wordsOf(events).map(({ word }) => word),
+          said
+        )
+        assert.strictEqual(events.length, said.length)
       })
     )
-    const events = hear(heard, { sampleRate: 24_000, format })
-    assert.deepStrictEqual(
-      wordsOf(events).map(({ word }) => word),
-      said
-    )
-    assert.strictEqual(events.length, said.length)
-  })
+  }
 })
