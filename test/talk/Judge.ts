@@ -3,7 +3,7 @@
  */
 import type { ToldWord } from "./Engine.ts"
 import type { Ledger, SaidWord } from "./Ledger.ts"
-import { wordsOf } from "./Viewer.ts"
+import { type Viewer, wordsOf } from "./Viewer.ts"
 
 /** What a reader's page shows: one entry per block. */
 export interface Shown {
@@ -78,21 +78,31 @@ export const complaints = (verdict: Verdict): ReadonlyArray<string> => {
   ]
 }
 
-/**
- * For each word that was read: its last sound at the speaker to the first message carrying it, ms, without the time the engine kept it
- * (audio in, token out).
- */
-export const latencies = (
-  firstSeen: ReadonlyMap<string, number>,
+/** Talk's sink sends a segment at most so often. */
+const PACING_MS = 200
+
+export interface Delay {
+  /** The word's last sound at the speaker to the first message carrying it, without the time the engine kept it (audio in, token out). */
+  readonly ms: number
+  /** Part of it: the caption of the speaker had been sent less than 200 ms before the word came from the engine. */
+  readonly pacingMs: number
+}
+
+/** For each word that was read, as far as its times are known. */
+export const delays = (
+  { firstSeen, received }: Pick<Viewer, "firstSeen" | "received">,
   said: ReadonlyArray<SaidWord>,
   told: ReadonlyArray<ToldWord>
-): ReadonlyArray<number> => {
-  const engine = new Map(
-    told.map(({ audioArrivedAtMs, text, tokenSentAtMs }) => [wordsOf(text)[0] ?? "", tokenSentAtMs - audioArrivedAtMs])
-  )
+): ReadonlyArray<Delay> => {
+  const tokens = new Map(told.map((token) => [wordsOf(token.text)[0] ?? "", token]))
   return said.flatMap(({ atMs, word }) => {
-    const [seen, kept] = [firstSeen.get(word), engine.get(word)]
-    return atMs === undefined || seen === undefined || kept === undefined ? [] : [seen - atMs - kept]
+    const [seen, token] = [firstSeen.get(word), tokens.get(word)]
+    if (atMs === undefined || seen === undefined || token === undefined) return []
+    const { speaker } = received.find((one) => one.atMs === seen) ?? {}
+    const before = received.findLast((one) => one.atMs < seen && one.speaker === speaker)
+    const ms = seen - atMs - (token.tokenSentAtMs - token.audioArrivedAtMs)
+    const waited = before === undefined || before.final ? 0 : before.atMs + PACING_MS - token.tokenSentAtMs
+    return [{ ms, pacingMs: Math.min(ms, Math.max(0, waited)) }]
   })
 }
 

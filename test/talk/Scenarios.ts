@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import * as ChromiumPages from "./ChromiumPages.ts"
 import { machineMs } from "./HpbClient.ts"
-import { judge, latencies, percentile } from "./Judge.ts"
+import { delays, judge, percentile } from "./Judge.ts"
 import { MEDIA_IP } from "./Namespace.ts"
 import * as Processes from "./Processes.ts"
 import { failure, until } from "./ProofError.ts"
@@ -150,7 +150,7 @@ const core = (name: string, about: string, generation: Generation, options: Scen
         yield* settle(ledger, vic, () => saidSince(ledger, vicFrom))
       ]
       const told = yield* scene.engine.told
-      const took = latencies(vera.firstSeen, saidSince(ledger, started, "ann", "bob").slice(0, 18), told)
+      const took = delays(vera, saidSince(ledger, started).slice(0, 18), told).map(({ ms }) => ms)
       return { verdicts, figures: { "p50 ms": percentile(took, 0.5), "p99 ms": percentile(took, 0.99) } }
     })
 })

@@ -2,13 +2,14 @@
  * The service under test as a black box: `src/main.ts` (or what `--main` names) with its environment, asked over HTTP as AppAPI asks an ExApp, and watched
  * from outside through /proc.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Effect, Schema, type Scope } from "effect"
 import type { Engine } from "./Engine.ts"
 import { APP } from "./NextcloudFake.ts"
 import * as Processes from "./Processes.ts"
-import { attempt, because, failure, type ProofError } from "./ProofError.ts"
+import { attempt, because, failure, type ProofError, until } from "./ProofError.ts"
 import { INTERNAL_SECRET, type Stack } from "./Stack.ts"
 
 const APP_PORT = 23_000
@@ -35,6 +36,8 @@ export interface Service {
   /** CPU time used so far, ms. */
   readonly cpuMs: () => number
   readonly rssMb: () => number
+  /** JavaScript heap in use after a collection. */
+  readonly heapMb: Effect.Effect<number, ProofError>
   /** Open UDP sockets (media), sockets, and descriptors of any kind. */
   readonly descriptors: () => { readonly udp: number; readonly sockets: number; readonly all: number }
   /** Rooms and speakers as the service itself tells them. */
@@ -108,10 +111,11 @@ export const make = (
 ): Effect.Effect<Service, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
     const { host, hpbUrl, namespace, nextcloudUrl, thisSide } = stack.service
+    const heapFile = join(stack.folder, "heap")
     const running = yield* Processes.daemon({
       name: "service",
       command: process.execPath,
-      args: [stack.service.main],
+      args: ["--expose-gc", "--import", fileURLToPath(new URL("heapProbe.ts", import.meta.url)), stack.service.main],
       logFile: join(stack.folder, "service.log"),
       ...(namespace === undefined ? {} : { namespace }),
       env: {
@@ -125,6 +129,7 @@ export const make = (
         APP_HOST: host,
         APP_PORT: String(APP_PORT),
         LOG_LEVEL: "debug",
+        PROOF_HEAP_FILE: heapFile,
         ...env
       }
     })
@@ -146,6 +151,12 @@ export const make = (
       status: Effect.flatMap(ask("GET", "/api/v1/status"), ({ body }) =>
         Effect.mapError(Schema.decodeUnknownEffect(Status)(body), because("status"))
       ),
+      heapMb: Effect.gen(function* () {
+        rmSync(heapFile, { force: true })
+        running.signal("SIGUSR2")
+        const bytes = yield* until("the heap", () => existsSync(heapFile) && readFileSync(heapFile, "utf8"))
+        return Number(bytes) / 1e6
+      }),
       ...observe(running.pid)
     }
   })
