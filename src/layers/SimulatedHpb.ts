@@ -4,12 +4,13 @@
  */
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { Effect, FiberSet, Option, type Scope } from "effect"
+import { Effect, FiberSet, type Scope } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as LocalServer from "./LocalServer.ts"
-import { type HelloRules, withId } from "./SimulatedHello.ts"
+import type { HelloRules } from "./SimulatedHello.ts"
 import * as SimulatedMcu from "./SimulatedMcu.ts"
 import * as Protocol from "./SimulatedProtocol.ts"
+import * as SimulatedRequests from "./SimulatedRequests.ts"
 import * as SimulatedRoom from "./SimulatedRoom.ts"
 import * as SimulatedServices from "./SimulatedServices.ts"
 
@@ -63,7 +64,7 @@ export const make = (
       services.remove(service)
       release(service)
     }
-    const routes: Routes = { options, rooms, services, mcu, release, end, fork }
+    const parts: SimulatedRequests.Parts = { version: options.version, rooms, services, mcu, release, end, fork }
     let isDown = false
 
     const connected = (socket: WebSocket) => {
@@ -71,18 +72,19 @@ export const make = (
       const deadline = fork(
         Effect.sync(() => {
           if (service !== undefined) return
-          reply(socket, { type: "bye", bye: { reason: "hello_timeout" } })
+          Protocol.sendTo(socket, { type: "bye", bye: { reason: "hello_timeout" } })
           socket.close()
         }).pipe(Effect.delay(helloTimeout))
       )
       const features = Protocol.featuresOf(options.version)
       if (options.version !== "0.4.1") {
-        reply(socket, { type: "welcome", welcome: { version: options.version, features } })
+        Protocol.sendTo(socket, { type: "welcome", welcome: { version: options.version, features } })
       }
       socket.ping()
       socket.on("error", () => {})
       socket.on("message", (data, isBinary) => {
-        service = isBinary ? invalid(socket, service) : receive(routes, { socket, service, text: String(data) })
+        const text = isBinary ? undefined : String(data)
+        service = SimulatedRequests.receive(parts, { socket, service, text })
       })
       socket.on("close", () => {
         deadline.interruptUnsafe()
@@ -125,14 +127,7 @@ export const make = (
     }
   })
 
-interface Rooms {
-  readonly get: (token: string) => SimulatedRoom.SimulatedRoom
-  /** Where this session is. */
-  readonly of: (sessionId: string) => SimulatedRoom.SimulatedRoom | undefined
-  readonly clear: () => void
-}
-
-const makeRooms = (): Rooms => {
+const makeRooms = (): SimulatedRequests.Rooms & { readonly clear: () => void } => {
   const rooms = new Map<string, SimulatedRoom.SimulatedRoom>()
   return {
     get: (token) => {
@@ -143,95 +138,4 @@ const makeRooms = (): Rooms => {
     of: (sessionId) => [...rooms.values()].find((room) => room.has(sessionId)),
     clear: () => rooms.clear()
   }
-}
-
-/** What a message of a service may lead to. */
-interface Routes {
-  readonly options: SimulatedHpbOptions
-  readonly rooms: Rooms
-  readonly services: SimulatedServices.SimulatedServices
-  readonly mcu: SimulatedMcu.SimulatedMcu
-  readonly release: (service: Service) => void
-  readonly end: (service: Service) => void
-  readonly fork: (effect: Effect.Effect<void>) => void
-}
-
-interface Received {
-  readonly socket: WebSocket
-  readonly service: Service | undefined
-  readonly text: string
-}
-
-const understood: ReadonlySet<string> = new Set(["hello", "room", "message", "control", "bye"])
-
-/** Acts on one frame; gives the service that the socket belongs to from then on. */
-const receive = (routes: Routes, { service, socket, text }: Received): Service | undefined => {
-  const frame = Option.getOrUndefined(Protocol.decodeFrame(text))
-  if (frame === undefined) {
-    const envelope = Option.getOrUndefined(Protocol.decodeEnvelope(text))
-    // Unknown types are ignored without a word.
-    const isIgnored = envelope?.type !== undefined && !understood.has(envelope.type)
-    return isIgnored ? service : invalid(socket, service, envelope?.id)
-  }
-  if (frame.type === "hello") return service ?? routes.services.greet(socket, frame)
-  if (service === undefined) {
-    reply(socket, Protocol.failure(frame.id, "hello_expected"))
-    return undefined
-  }
-  if (frame.type === "room") enter(routes, service, frame.room.roomid, frame.id)
-  else if (frame.type === "internal") {
-    if (routes.options.version === "0.4.1") return service
-    service.inCall = frame.internal.incall.incall
-    service.room?.setInCall(service.session.id, service.inCall)
-  } else if (frame.type === "bye") {
-    routes.end(service)
-    reply(socket, { ...withId(frame.id), type: "bye" })
-    socket.close()
-  } else pass(routes, service, frame)
-  return service
-}
-
-const enter = ({ options, release, rooms }: Routes, service: Service, token: string, id: string | undefined) => {
-  const { session } = service
-  if (token !== "" && service.room?.token === token) {
-    // 0.4.1 does not answer at all.
-    if (options.version !== "0.4.1") session.send(Protocol.failure(id, "already_joined"))
-    return
-  }
-  const wasInRoom = service.room !== undefined
-  release(service)
-  if (token !== "" || wasInRoom) session.send({ ...withId(id), type: "room", room: { roomid: token } })
-  if (token === "") return
-  service.room = rooms.get(token)
-  const onRemoved = () => {
-    service.room = undefined
-  }
-  service.room.join({ sessionId: session.id, deliver: session.send, onRemoved }, service.inCall)
-}
-
-const pass = ({ fork, mcu, options, rooms, services }: Routes, service: Service, { id, message }: Protocol.Message) => {
-  const { session } = service
-  const { data, recipient } = message
-  const isNamed = typeof data["type"] === "string" && data["type"] !== ""
-  const isTyped = options.version !== "1.2.4" || data["roomType"] !== undefined
-  const reachesCall = Protocol.featuresOf(options.version).includes("recipient-call")
-  if (!isNamed || !isTyped) return session.send(Protocol.failure(id, "invalid_format"))
-  const { sessionid: target, type: kind } = recipient
-  if (kind === "session" && target !== undefined) {
-    if (Protocol.mediaTypes.has(data["type"])) return fork(mcu.handle(session, { requestId: id, target, data }))
-    if (target === session.id) return
-    const relayed = Protocol.relayed(session.id, data)
-    const other = services.find(target)
-    if (other === undefined) rooms.of(target)?.tell(target, relayed)
-    else other.session.send(relayed)
-  } else if (kind === "room" || (kind === "call" && reachesCall)) {
-    service.room?.broadcast(session.id, Protocol.relayed(session.id, data, kind), kind)
-  } else session.send(Protocol.failure(id, "invalid_format"))
-}
-
-const reply = (socket: WebSocket, message: object) => socket.send(JSON.stringify(message))
-
-const invalid = (socket: WebSocket, service: Service | undefined, id?: string): Service | undefined => {
-  reply(socket, Protocol.failure(id, "invalid_format"))
-  return service
 }

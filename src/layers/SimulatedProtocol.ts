@@ -31,7 +31,7 @@ export type Hello = typeof Hello.Type
 const Room = Schema.Struct({ type: Schema.tag("room"), id, room: Schema.Struct({ roomid: Schema.String }) })
 
 const Message = Schema.Struct({
-  type: Schema.Literals(["message", "control"]),
+  type: Schema.tag("message"),
   id,
   message: Schema.Struct({
     recipient: Schema.Struct({ type: Schema.String, sessionid: Schema.optionalKey(Schema.String) }),
@@ -110,6 +110,10 @@ export const featuresOf = (version: HpbVersion): ReadonlyArray<string> => {
   const since1 = [...common, "dialout", "hello-v2", "incall-all", "switchto", "transient-data", "update-sdp", "welcome"]
   return version === "1.2.4" ? since1 : [...since1, "federation", "join-features", "offer-codecs", "recipient-call"]
 }
+
+/** One message, one text frame. */
+export const sendTo = (socket: { readonly send: (frame: string) => void }, message: object) =>
+  socket.send(JSON.stringify(message))
 
 /** An answer that refuses a request. */
 export const failure = (requestId: string | undefined, code: string) => ({

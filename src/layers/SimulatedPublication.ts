@@ -2,6 +2,7 @@
  * The sending end of one subscription: what Janus is towards one subscriber of one publisher. A real WebRTC peer (ICE, DTLS, SRTP).
  */
 import { randomInt } from "node:crypto"
+import { networkInterfaces } from "node:os"
 import { Effect, Schema, type Scope } from "effect"
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
 import type { Candidate } from "../services/Signaling.ts"
@@ -52,6 +53,7 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
             iceServers: [],
             bundlePolicy: "max-bundle",
             iceUseIpv6: false,
+            ...(hasNetwork() ? {} : { iceAdditionalHostAddresses: ["127.0.0.1"] }),
             codecs: { audio: [opus], video: camera ? [vp8] : [] }
           })
       ),
@@ -94,6 +96,12 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
       isConnected
     }
   })
+
+/** werift never offers the loopback by itself, which is all there is on a machine without a network. */
+const hasNetwork = () =>
+  Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family, internal }) => family === "IPv4" && !internal)
+  )
 
 const attempt = (run: () => Promise<unknown>) =>
   Effect.tryPromise({

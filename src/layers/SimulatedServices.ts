@@ -3,7 +3,7 @@
  */
 import type { WebSocket } from "ws"
 import * as SimulatedHello from "./SimulatedHello.ts"
-import { failure, type Hello } from "./SimulatedProtocol.ts"
+import { failure, type Hello, sendTo } from "./SimulatedProtocol.ts"
 import type { SimulatedRoom } from "./SimulatedRoom.ts"
 import * as SimulatedSession from "./SimulatedSession.ts"
 
@@ -30,7 +30,7 @@ export const make = (rules: SimulatedHello.HelloRules): SimulatedServices => {
     const service = [...services.values()].find(({ session }) => session.resumeId === hello.hello.resumeid)
     if (service === undefined) return refuse(socket, hello, "no_such_session")
     service.session.attach(socket)
-    reply(socket, SimulatedHello.answerTo(hello, service.session, rules.version))
+    sendTo(socket, SimulatedHello.answerTo(hello, service.session, rules.version))
     // Whoever missed nothing is shown the list of participants all the same.
     if (!service.session.replay()) service.room?.repeatParticipants(service.session.id)
     return service
@@ -45,7 +45,7 @@ export const make = (rules: SimulatedHello.HelloRules): SimulatedServices => {
     const service: Service = { session, inCall: managesInCall ? 0 : 3, room: undefined }
     services.set(session.id, service)
     session.attach(socket)
-    reply(socket, SimulatedHello.answerTo(hello, session, rules.version))
+    sendTo(socket, SimulatedHello.answerTo(hello, session, rules.version))
     return service
   }
 
@@ -60,8 +60,6 @@ export const make = (rules: SimulatedHello.HelloRules): SimulatedServices => {
   }
 }
 
-const reply = (socket: WebSocket, message: object) => socket.send(JSON.stringify(message))
-
 const refuse = (socket: WebSocket, { id }: Hello, code: string): undefined => {
-  reply(socket, failure(id, code))
+  sendTo(socket, failure(id, code))
 }

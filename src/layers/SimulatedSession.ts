@@ -2,6 +2,7 @@
  * The session of one service on the simulated HPB: it outlives its socket and keeps what it misses. Plain and synchronous.
  */
 import type { WebSocket } from "ws"
+import { sendTo } from "./SimulatedProtocol.ts"
 
 export interface SimulatedSession {
   readonly id: string
@@ -29,18 +30,19 @@ export const make = (id: string, resumeId: string): SimulatedSession => {
     resumeId,
     send: (message) => {
       if (socket === undefined) missed.push(message)
-      else socket.send(JSON.stringify(message))
+      else sendTo(socket, message)
     },
     attach: (next) => {
       const before = socket
       socket = next
-      before?.send(JSON.stringify({ type: "bye", bye: { reason: "session_resumed" } }))
-      before?.close()
+      if (before === undefined) return
+      sendTo(before, { type: "bye", bye: { reason: "session_resumed" } })
+      before.close()
     },
     replay: () => {
       const kept = missed
       missed = []
-      for (const message of kept) socket?.send(JSON.stringify(message))
+      if (socket !== undefined) for (const message of kept) sendTo(socket, message)
       return kept.length > 0
     },
     detach: (gone) => {

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto"
-import { assert, describe, it } from "@effect/vitest"
+import dns from "node:dns"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import { RTCPeerConnection, RTCRtpCodecParameters } from "werift"
 import { WebSocket } from "ws"
@@ -309,13 +310,17 @@ const listen = Effect.fnUntraced(function* (client: Client & { readonly self: st
 })
 
 describe("TalkSimulator: media", () => {
-  it.live("sends what a speaker says, every 20 ms and complete", () =>
+  it.live("sends what a speaker says, every 20 ms and complete, and asks no server on the way", () =>
     Effect.gen(function* () {
+      // werift would look up a public STUN server.
+      const lookups = vi.spyOn(dns.promises, "lookup")
       const talk = yield* TalkSimulator.make()
       const speaker = yield* talk.addSpeaker({ name: "Ada", room: "room", camera: true })
       const client = yield* join(talk, "room")
       const { packets } = yield* listen(client, speaker.sessionId())
       const words = [5, 6, 7, 8, 9]
+      assert.deepStrictEqual(lookups.mock.calls, [])
+      lookups.mockRestore()
       const { pcm } = ToneModem.speak(words, { speaker: 1, sampleRate: 48_000, format: ToneModem.fast })
       const { startedAtMs } = yield* speaker.say(pcm)
       assert.closeTo(Date.now() - startedAtMs, (pcm.length / 48_000) * 1000, 400)
