@@ -22,12 +22,12 @@ export const make = (
 ): Effect.Effect<TcpProxy, ProofError, Scope.Scope> => {
   const pairs = new Set<readonly [Socket, Socket]>()
   let refused = false
-  const server = createServer((near) => {
+  const server = createServer({ noDelay: true }, (near) => {
     if (refused) {
       near.resetAndDestroy()
       return
     }
-    const far = connect(target, "127.0.0.1")
+    const far = connect({ port: target, host: "127.0.0.1", noDelay: true })
     const pair = [near, far] as const
     pairs.add(pair)
     near.on("data", tap)
