@@ -99,9 +99,9 @@ export const delays = (
     const [seen, token] = [firstSeen.get(word), tokens.get(word)]
     if (atMs === undefined || seen === undefined || token === undefined) return []
     const { speaker } = received.find((one) => one.atMs === seen) ?? {}
-    const before = received.findLast((one) => one.atMs < seen && one.speaker === speaker)
+    const before = received.findLast((one) => one.atMs < seen && one.speaker === speaker && !one.final)
     const ms = seen - atMs - (token.tokenSentAtMs - token.audioArrivedAtMs)
-    const waited = before === undefined || before.final ? 0 : before.atMs + PACING_MS - token.tokenSentAtMs
+    const waited = before === undefined ? 0 : before.atMs + PACING_MS - token.tokenSentAtMs
     return [{ ms, pacingMs: Math.min(ms, Math.max(0, waited)) }]
   })
 }
