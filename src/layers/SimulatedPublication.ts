@@ -2,10 +2,10 @@
  * The sending end of one subscription: what Janus is towards one subscriber of one publisher. A real WebRTC peer (ICE, DTLS, SRTP).
  */
 import { randomInt } from "node:crypto"
-import { networkInterfaces } from "node:os"
 import { Effect, Schema, type Scope } from "effect"
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
 import type { Candidate } from "../services/Signaling.ts"
+import * as OwnAddresses from "./OwnAddresses.ts"
 
 /** The subscriber's answer or candidate could not be used. */
 export class PublicationError extends Schema.TaggedError<PublicationError>()("PublicationError", {
@@ -53,7 +53,7 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
             iceServers: [],
             bundlePolicy: "max-bundle",
             iceUseIpv6: false,
-            ...(hasNetwork() ? {} : { iceAdditionalHostAddresses: ["127.0.0.1"] }),
+            iceAdditionalHostAddresses: [...OwnAddresses.unlisted()],
             codecs: { audio: [opus], video: camera ? [vp8] : [] }
           })
       ),
@@ -96,12 +96,6 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
       isConnected
     }
   })
-
-/** werift never offers the loopback by itself, which is all there is on a machine without a network. */
-const hasNetwork = () =>
-  Object.values(networkInterfaces()).some((addresses) =>
-    addresses?.some(({ family, internal }) => family === "IPv4" && !internal)
-  )
 
 const attempt = (run: () => Promise<unknown>) =>
   Effect.tryPromise({

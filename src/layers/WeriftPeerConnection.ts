@@ -5,12 +5,13 @@ import { Deferred, Effect, Exit, Layer, Scope, Semaphore } from "effect"
 import { type Peer, PeerConnection, type PeerError, type PeerOptions } from "../services/PeerConnection.ts"
 import * as Metrics from "./Metrics.ts"
 import * as OfferSdp from "./OfferSdp.ts"
+import * as OwnAddresses from "./OwnAddresses.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
 
 export interface WeriftOptions {
   /** Also offer addresses of IPv6; only where Janus has no other. Default `false`: a socket less per peer. */
   readonly useIpv6?: boolean
-  /** Own addresses offered besides those of the network interfaces; `127.0.0.1` where the other side is on this machine. Default none. */
+  /** Own addresses offered besides those of the network interfaces; `127.0.0.1` where the other side is on this machine, which is the default where there is no network. */
   readonly hostAddresses?: ReadonlyArray<string>
 }
 
@@ -30,7 +31,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const setUps = yield* Semaphore.make(setUpsAtATime)
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
-      const { hostAddresses = [], useIpv6 = false } = options
+      const { hostAddresses = OwnAddresses.unlisted(), useIpv6 = false } = options
 
       const open = Effect.fnUntraced(function* (wanted: PeerOptions): Effect.fn.Return<Peer, PeerError, Scope.Scope> {
         const offer = yield* readOffer(wanted.sdp, unusable)
