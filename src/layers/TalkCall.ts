@@ -80,7 +80,9 @@ const run = Effect.fnUntraced(function* (
     onVoiceEnd: voices.end
   })
   // The first finalizer to run: everything it needs is still open.
-  yield* Effect.addFinalizer(() => Effect.andThen(voices.finish, sink.drain))
+  yield* Effect.addFinalizer(() =>
+    voices.finish.pipe(Effect.andThen(sink.drain), Effect.andThen(Effect.logInfo("leaving the room")))
+  )
   report(statusOf({ session, intents, voices, subscriptions }))
 
   const attendance = yield* makeAttendance({ options, session, intents, sink, voices, subscriptions })
@@ -142,6 +144,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
       known = event.roster
     }
     yield* subscriptions.handle(event)
+    if (event._tag === "Joined") yield* Effect.logInfo(event.again ? "room joined anew" : "room joined")
     if (event._tag === "Resumed") sink.resumed()
     if (event._tag === "Joined" && event.again) {
       presence.rejoined()
