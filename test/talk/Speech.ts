@@ -1,9 +1,11 @@
 /**
  * What a speaker of the proof says: words of its own as tones, encoded to Opus, with a note of when each word's last sound left.
  */
-import opus from "@discordjs/opus"
+import { Effect, type Scope } from "effect"
+import { Application, createEncoder } from "libopus-wasm"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import * as ToneWords from "../../src/layers/ToneWords.ts"
+import { attempt, type ProofError } from "./ProofError.ts"
 
 export const SPEECH_RATE = 48_000
 const FRAME_SAMPLES = 960
@@ -48,7 +50,7 @@ export const utterance = (
 
 const pcm16 = (pcm: Float32Array): Buffer => {
   const bytes = Buffer.alloc(pcm.length * 2)
-  for (const [i, sample] of pcm.entries()) bytes.writeInt16LE(Math.round(sample * 32_767), i * 2)
+  for (let i = 0; i < pcm.length; i++) bytes.writeInt16LE(Math.round((pcm[i] ?? 0) * 32_767), i * 2)
   return bytes
 }
 
@@ -61,32 +63,42 @@ export interface Voice {
 }
 
 /** Encodes each frame only when it is due: a long sentence must not hold up other speakers of this process. */
-export const voice = (bitrate = 48_000): Voice => {
-  const encoder = new opus.OpusEncoder(SPEECH_RATE, 1)
-  // OPUS_SET_APPLICATION to OPUS_APPLICATION_VOIP: what a browser uses for speech.
-  encoder.applyEncoderCTL(4000, 2048)
-  encoder.setBitrate(bitrate)
-  const silence = Buffer.alloc(FRAME_SAMPLES * 2)
-  const frames: Array<{ readonly pcm: Buffer; readonly ends: SpeechFrame["ends"] }> = []
-  return {
-    say: (pcm, words) => {
-      const count = Math.ceil(pcm.length / FRAME_SAMPLES)
-      const bytes = Buffer.concat([pcm16(pcm), Buffer.alloc((count * FRAME_SAMPLES - pcm.length) * 2)])
-      for (let i = 0; i < count; i++) {
-        const ends = words.filter((word) => word.endMs > i * 20 && word.endMs <= (i + 1) * 20)
-        frames.push({
-          pcm: bytes.subarray(i * FRAME_SAMPLES * 2, (i + 1) * FRAME_SAMPLES * 2),
-          ends: ends.map((word) => ({ word: textOf(word.word), beforeEndMs: (i + 1) * 20 - word.endMs }))
-        })
-      }
-    },
-    nextFrame: () => {
-      const { ends, pcm } = frames.shift() ?? { pcm: silence, ends: [] }
-      return { packet: encoder.encode(pcm), ends }
-    },
-    quiet: () => frames.length === 0
-  }
-}
+export const voice: Effect.Effect<Voice, ProofError, Scope.Scope> = Effect.acquireRelease(
+  attempt("Opus", () =>
+    // VOIP is what a browser uses for speech.
+    createEncoder({
+      sampleRate: SPEECH_RATE,
+      channels: 1,
+      bitrate: 48_000,
+      application: Application.Voip,
+      frameSize: FRAME_SAMPLES
+    })
+  ),
+  (encoder) => Effect.sync(() => encoder.free())
+).pipe(
+  Effect.map((encoder) => {
+    const silence = new Float32Array(FRAME_SAMPLES)
+    const frames: Array<{ readonly pcm: Float32Array; readonly ends: SpeechFrame["ends"] }> = []
+    return {
+      say: (pcm, words) => {
+        for (let i = 0; i * FRAME_SAMPLES < pcm.length; i++) {
+          const frame = new Float32Array(FRAME_SAMPLES)
+          frame.set(pcm.subarray(i * FRAME_SAMPLES, (i + 1) * FRAME_SAMPLES))
+          const ends = words.filter((word) => word.endMs > i * 20 && word.endMs <= (i + 1) * 20)
+          frames.push({
+            pcm: frame,
+            ends: ends.map((word) => ({ word: textOf(word.word), beforeEndMs: (i + 1) * 20 - word.endMs }))
+          })
+        }
+      },
+      nextFrame: () => {
+        const { ends, pcm } = frames.shift() ?? { pcm: silence, ends: [] }
+        return { packet: encoder.encodeFloat(pcm), ends }
+      },
+      quiet: () => frames.length === 0
+    }
+  })
+)
 
 /** A WAV file, 48 kHz mono 16 bit, for Chromium's fake microphone. */
 export const wav = (pcm: Float32Array): Buffer => {

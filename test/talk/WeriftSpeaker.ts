@@ -116,8 +116,7 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
 }
 
 /** Says words of its own, each once, one frame per tick. */
-const makeMouth = (options: SpeakerOptions, write: (packet: RtpPacket) => void) => {
-  const voice = Speech.voice()
+const makeMouth = (options: SpeakerOptions, voice: Speech.Voice, write: (packet: RtpPacket) => void) => {
   const vocabulary = Speech.vocabularyOf(options.number)
   let spoken = 0
   let sequenceNumber = randomInt(0xffff)
@@ -153,7 +152,7 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
     const ncSession = `nc-${name}-${randomInt(1e9)}`
     const client = yield* HpbClient.join({ userId: name, room, ncSession, backend: nextcloud.backend })
     const publisher = makePublisher(client, options.roomType ?? "video")
-    const mouth = makeMouth(options, publisher.write)
+    const mouth = makeMouth(options, yield* Speech.voice, publisher.write)
     const enterCall = Effect.suspend(() => {
       ledger.name(client.sessionId(), name)
       return nextcloud.setInCall(room, ncSession, TALKING)
