@@ -12,7 +12,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
-import { drills } from "./Drills.ts"
+import { breakages } from "./Breakages.ts"
+import { endings } from "./Endings.ts"
 import { measurements } from "./Measurements.ts"
 import * as Namespace from "./Namespace.ts"
 import { because, failure, type ProofError } from "./ProofError.ts"
@@ -39,7 +40,7 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...drills, ...measurements]
+  const all = [...scenarios, ...breakages, ...endings, ...measurements]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all
