@@ -218,6 +218,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   turn,
   longTurn,
   core("core-1.2", "the core on an HPB that refuses captions without a room type", "1.2"),
+  core("rough-network", "the core with packets late by up to 70 ms and out of order", "2", { rough: true }),
   core("core-0.4-screen", "the core on Debian's own HPB, with the audio of shared screens", "0.4", {
     roomType: "screen",
     env: { LT_SCREEN_AUDIO: "true" }

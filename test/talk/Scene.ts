@@ -20,6 +20,8 @@ export interface SceneOptions extends Omit<Stack.StackOptions, "bench" | "hpb" |
   /** Flags of the engine: `fast`, `punctuation`. */
   readonly engine?: ReadonlyArray<string>
   readonly roomType?: "video" | "screen"
+  /** Speakers have a bad connection. */
+  readonly rough?: boolean
 }
 
 export interface Scene {
@@ -72,7 +74,13 @@ export const make = (corner: Corner, options: SceneOptions = {}): Effect.Effect<
       viewer: (who) =>
         Effect.tap(Viewer.make({ ...people, name: who }), (viewer) => Effect.sync(() => viewers.push(viewer))),
       speaker: (who, number) =>
-        WeriftSpeaker.make({ ...people, name: who, number, roomType: options.roomType ?? "video" }),
+        WeriftSpeaker.make({
+          ...people,
+          name: who,
+          number,
+          roomType: options.roomType ?? "video",
+          rough: options.rough === true
+        }),
       captions: (viewer, enable, langId) =>
         service.transcribe({
           roomToken: ROOM,

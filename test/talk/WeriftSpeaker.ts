@@ -9,6 +9,7 @@ import type { Ledger } from "./Ledger.ts"
 import * as Metronome from "./Metronome.ts"
 import type { NextcloudFake } from "./NextcloudFake.ts"
 import { attempt, type ProofError, until } from "./ProofError.ts"
+import * as RoughNetwork from "./RoughNetwork.ts"
 import * as Speech from "./Speech.ts"
 
 export interface SpeakerOptions {
@@ -19,6 +20,8 @@ export interface SpeakerOptions {
   /** Which words are its own. */
   readonly number: number
   readonly roomType?: "video" | "screen"
+  /** Between the microphone and Janus lies a bad connection. */
+  readonly rough?: boolean
 }
 
 export interface Speaker {
@@ -152,7 +155,11 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
     const ncSession = `nc-${name}-${randomInt(1e9)}`
     const client = yield* HpbClient.join({ userId: name, room, ncSession, backend: nextcloud.backend })
     const publisher = makePublisher(client, options.roomType ?? "video")
-    const mouth = makeMouth(options, yield* Speech.voice, publisher.write)
+    const mouth = makeMouth(
+      options,
+      yield* Speech.voice,
+      options.rough === true ? RoughNetwork.through(publisher.write) : publisher.write
+    )
     const enterCall = Effect.suspend(() => {
       ledger.name(client.sessionId(), name)
       return nextcloud.setInCall(room, ncSession, TALKING)
