@@ -11,7 +11,8 @@ const User = Schema.Struct({
   sessionId: Schema.optionalKey(Schema.String),
   nextcloudSessionId: Schema.optionalKey(Schema.String),
   inCall: Schema.optionalKey(Schema.Finite),
-  internal: Schema.optionalKey(Schema.Boolean)
+  internal: Schema.optionalKey(Schema.Boolean),
+  virtual: Schema.optionalKey(Schema.Boolean)
 })
 const Joined = Schema.Struct({ sessionid: Schema.String, userid: Schema.optionalKey(Schema.String) })
 const ServerMessage = Schema.Struct({
@@ -48,6 +49,8 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(ServerMessage))
 export interface Person {
   readonly inCall: number
   readonly internal: boolean
+  /** A phone caller, for whom an internal session publishes. */
+  readonly virtual: boolean
 }
 
 export interface HpbClient {
@@ -69,9 +72,12 @@ export interface HpbClient {
 export interface HpbClientOptions {
   readonly userId: string
   readonly room: string
-  readonly ncSession: string
+  /** Absent for services. */
+  readonly ncSession?: string
   /** Nextcloud as the HPB knows it. */
   readonly backend: string
+  /** Another hello than a user's. */
+  readonly hello?: () => object
 }
 
 /** Milliseconds since 1970, fractional: processes of one machine can subtract them. */
@@ -79,16 +85,24 @@ export const machineMs = (): number => performance.timeOrigin + performance.now(
 
 const merge = (people: Map<string, Person>, { event }: ServerMessage) => {
   for (const { sessionid } of event?.join ?? []) {
-    if (!people.has(sessionid)) people.set(sessionid, { inCall: 0, internal: false })
+    if (!people.has(sessionid)) people.set(sessionid, { inCall: 0, internal: false, virtual: false })
   }
   for (const session of event?.leave ?? []) people.delete(session)
   if (event?.update?.all === true) {
     for (const [session, person] of people) people.set(session, { ...person, inCall: 0 })
   }
-  for (const { inCall = 0, internal = false, sessionId } of event?.update?.users ?? []) {
-    if (sessionId !== undefined) people.set(sessionId, { inCall, internal })
+  for (const { inCall = 0, internal = false, sessionId, virtual = false } of event?.update?.users ?? []) {
+    if (sessionId !== undefined) people.set(sessionId, { inCall, internal, virtual })
   }
 }
+
+const userHello = ({ backend, userId }: HpbClientOptions) => ({
+  version: "1.0",
+  auth: {
+    url: new URL("ocs/v2.php/apps/spreed/api/v3/signaling/backend", backend).href,
+    params: { userid: userId, ticket: "good" }
+  }
+})
 
 /** In the room for as long as the scope. */
 export const join = (options: HpbClientOptions): Effect.Effect<HpbClient, ProofError, Scope.Scope> => {
@@ -142,13 +156,10 @@ export const join = (options: HpbClientOptions): Effect.Effect<HpbClient, ProofE
   const enter = Effect.gen(function* () {
     people.clear()
     yield* connect
-    const auth = {
-      url: new URL("ocs/v2.php/apps/spreed/api/v3/signaling/backend", options.backend).href,
-      params: { userid: options.userId, ticket: "good" }
-    }
-    const { hello } = yield* request({ type: "hello", hello: { version: "1.0", auth } })
+    const { hello } = yield* request({ type: "hello", hello: options.hello?.() ?? userHello(options) })
     session = hello?.sessionid ?? ""
-    yield* request({ type: "room", room: { roomid: options.room, sessionid: options.ncSession } })
+    const nextcloudSession = options.ncSession === undefined ? {} : { sessionid: options.ncSession }
+    yield* request({ type: "room", room: { roomid: options.room, ...nextcloudSession } })
   })
   const bye = Effect.sync(() => {
     send({ id: "bye", type: "bye", bye: {} })

@@ -212,11 +212,35 @@ const longTurn: Scenario = {
     })
 }
 
+/** A bridge publishes for its caller, who is a participant without media: words go under the caller's name. */
+const phone: Scenario = {
+  name: "phone",
+  about: "somebody calls by phone, through a SIP bridge",
+  generation: "2",
+  when: "always",
+  run: (corner) =>
+    Effect.gen(function* () {
+      const scene = yield* Scene.make(corner)
+      const { ledger } = scene.stack
+      const vera = yield* scene.viewer("vera")
+      const phil = yield* scene.caller("phil", 0)
+      const ann = yield* scene.speaker("ann", 1)
+      yield* scene.captions(vera, true)
+      yield* Effect.sleep(SET_UP)
+      for (const speaker of [phil, ann, phil]) {
+        yield* speaker.say(5)
+        yield* Effect.sleep("1200 millis")
+      }
+      return { verdicts: [yield* settle(ledger, vera, () => ledger.said)] }
+    })
+}
+
 export const scenarios: ReadonlyArray<Scenario> = [
   chromium,
   crossTalk,
   turn,
   longTurn,
+  phone,
   core("core-1.2", "the core on an HPB that refuses captions without a room type", "1.2"),
   core("rough-network", "the core with packets late by up to 70 ms and out of order", "2", { rough: true }),
   core("core-0.4-screen", "the core on Debian's own HPB, with the audio of shared screens", "0.4", {

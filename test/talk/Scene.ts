@@ -30,6 +30,8 @@ export interface Scene {
   readonly service: Service.Service
   readonly viewer: (name: string) => Effect.Effect<Viewer.Viewer, ProofError, Scope.Scope>
   readonly speaker: (name: string, number: number) => Effect.Effect<WeriftSpeaker.Speaker, ProofError, Scope.Scope>
+  /** Somebody who speaks through a SIP bridge. */
+  readonly caller: (name: string, number: number) => Effect.Effect<WeriftSpeaker.Speaker, ProofError, Scope.Scope>
   /** Switches captions on (or off) for a viewer. */
   readonly captions: (
     viewer: { readonly ncSession: string },
@@ -81,6 +83,7 @@ export const make = (corner: Corner, options: SceneOptions = {}): Effect.Effect<
           roomType: options.roomType ?? "video",
           rough: options.rough === true
         }),
+      caller: (who, number) => WeriftSpeaker.make({ ...people, name: who, number, phone: true }),
       captions: (viewer, enable, langId) =>
         service.transcribe({
           roomToken: ROOM,

@@ -8,6 +8,7 @@ import * as HpbClient from "./HpbClient.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as Metronome from "./Metronome.ts"
 import type { NextcloudFake } from "./NextcloudFake.ts"
+import * as PhoneBridge from "./PhoneBridge.ts"
 import { attempt, type ProofError, until } from "./ProofError.ts"
 import * as RoughNetwork from "./RoughNetwork.ts"
 import * as Speech from "./Speech.ts"
@@ -22,6 +23,8 @@ export interface SpeakerOptions {
   readonly roomType?: "video" | "screen"
   /** Between the microphone and Janus lies a bad connection. */
   readonly rough?: boolean
+  /** Calls by phone: a SIP bridge publishes. */
+  readonly phone?: boolean
 }
 
 export interface Speaker {
@@ -148,22 +151,36 @@ const makeMouth = (options: SpeakerOptions, voice: Speech.Voice, write: (packet:
   }
 }
 
+/** How a participant comes to be in the call under a name: in a browser, or by phone. */
+const entrance = (options: SpeakerOptions, ncSession: string) =>
+  Effect.gen(function* () {
+    const { ledger, name, nextcloud, room } = options
+    const { backend } = nextcloud
+    if (options.phone === true) {
+      const bridge = yield* PhoneBridge.join({ caller: name, room, backend })
+      const enterCall = Effect.map(bridge.enterCall, (caller) => ledger.name(caller, name))
+      return { client: bridge.client, enterCall }
+    }
+    const client = yield* HpbClient.join({ userId: name, room, ncSession, backend })
+    const enterCall = Effect.suspend(() => {
+      ledger.name(client.sessionId(), name)
+      return Effect.asVoid(nextcloud.setInCall(room, ncSession, TALKING))
+    })
+    return { client, enterCall }
+  })
+
 /** In the call and publishing, for as long as the scope. */
 export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { ledger, name, nextcloud, room } = options
+    const { name, nextcloud, room } = options
     const ncSession = `nc-${name}-${randomInt(1e9)}`
-    const client = yield* HpbClient.join({ userId: name, room, ncSession, backend: nextcloud.backend })
+    const { client, enterCall } = yield* entrance(options, ncSession)
     const publisher = makePublisher(client, options.roomType ?? "video")
     const mouth = makeMouth(
       options,
       yield* Speech.voice,
       options.rough === true ? RoughNetwork.through(publisher.write) : publisher.write
     )
-    const enterCall = Effect.suspend(() => {
-      ledger.name(client.sessionId(), name)
-      return nextcloud.setInCall(room, ncSession, TALKING)
-    })
     const publish = attempt(`${name} publishes`, publisher.open).pipe(
       Effect.andThen(until(`${name} to publish`, publisher.connected)),
       Effect.andThen(Effect.sync(() => Metronome.start(mouth.tick)))
