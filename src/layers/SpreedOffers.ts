@@ -15,14 +15,25 @@ export interface SpreedOffers {
    */
   readonly offered: (voice: VoiceKey) => boolean
   readonly wants: (voice: VoiceKey) => boolean
+  /** An offer of this voice was answered under this id; an answer before it does not matter any more. */
+  readonly answered: (id: string, voice: VoiceKey, sid: string | undefined) => void
+  /** Which subscription was answered under this id. */
+  readonly answerOf: (id: string) => AnsweredOffer | undefined
   /** The publisher has left. */
   readonly forget: (publisher: SessionId) => void
   readonly clear: () => void
 }
 
+export interface AnsweredOffer {
+  readonly voice: VoiceKey
+  readonly sid?: string
+}
+
 export const make = (): SpreedOffers => {
   const asked = new Map<string, VoiceKey>()
   const underWay = new Map<string, string>()
+  /** The newest answer of each voice. */
+  const answers = new Map<string, { readonly id: string; readonly answered: AnsweredOffer }>()
   const end = (voice: string) => underWay.delete(voice)
   return {
     request: (voice, id) => {
@@ -46,15 +57,25 @@ export const make = (): SpreedOffers => {
       return asked.has(voiceId(voice))
     },
     wants: (voice) => asked.has(voiceId(voice)),
+    answered: (id, voice, sid) => {
+      if (asked.has(voiceId(voice)))
+        answers.set(voiceId(voice), { id, answered: { voice, ...(sid === undefined ? {} : { sid }) } })
+    },
+    answerOf: (id) => {
+      for (const answer of answers.values()) if (answer.id === id) return answer.answered
+      return undefined
+    },
     forget: (publisher) => {
       for (const [key, voice] of asked) {
         if (voice.publisher !== publisher) continue
         asked.delete(key)
+        answers.delete(key)
         end(key)
       }
     },
     clear: () => {
       asked.clear()
+      answers.clear()
       underWay.clear()
     }
   }

@@ -140,7 +140,9 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       return undefined
     }
     sender.refused(id, code)
-    failRequest(id, code)
+    const refused = offers.answerOf(id)
+    if (refused === undefined) failRequest(id, code)
+    else emit({ _tag: "AnswerRefused", ...refused, code })
     return undefined
   }
 
@@ -173,7 +175,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       state: () => state,
       canReachCall: sender.canReachCall,
       requestOffer,
-      answer: sender.answer,
+      answer: (voice, sid, sdp) => offers.answered(sender.answer(voice, sid, sdp), voice, sid),
       sendCandidate: sender.candidate,
       sendTranscript: (to, transcript) => state._tag === "Joined" && !isOut && sender.transcript(to, transcript),
       confirm: sender.confirm

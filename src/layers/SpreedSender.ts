@@ -17,7 +17,8 @@ export interface SpreedSender {
   readonly nextId: (kind: "join" | "offer") => string
   readonly join: (id: string, room: RoomToken) => void
   readonly requestOffer: (id: string, voice: VoiceKey) => boolean
-  readonly answer: (voice: VoiceKey, sid: string | undefined, sdp: string) => void
+  /** Gives the id of the message. */
+  readonly answer: (voice: VoiceKey, sid: string | undefined, sdp: string) => string
   readonly candidate: (voice: VoiceKey, sid: string | undefined, candidate: Candidate) => void
   readonly transcript: (to: Recipient, transcript: Transcript) => boolean
   /** A request was refused; an HPB which calls a caption invalid wants another form. */
@@ -58,11 +59,9 @@ export const make = (): SpreedSender => {
     },
     requestOffer: (id, voice) => toPublisher(id, voice, { type: "requestoffer", roomType: voice.roomType }),
     answer: (voice, sid, sdp) => {
-      toPublisher(nextId("answer"), voice, {
-        type: "answer",
-        ...subscription(voice, sid),
-        payload: { type: "answer", sdp }
-      })
+      const id = nextId("answer")
+      toPublisher(id, voice, { type: "answer", ...subscription(voice, sid), payload: { type: "answer", sdp } })
+      return id
     },
     candidate: (voice, sid, candidate) => {
       toPublisher(nextId("candidate"), voice, {

@@ -32,6 +32,8 @@ export interface SubscribedVoice {
   /** A new subscription, or, with a `sid` which is known, a renegotiation (`false`). */
   readonly offered: (sid: string | undefined, sdp: string) => Effect.Effect<boolean>
   readonly candidateFound: (sid: string | undefined, candidate: Candidate) => void
+  /** The HPB has given this subscription up before it was connected. */
+  readonly refused: (sid: string | undefined) => void
   /** About once a second: the old peer does not wait for ever for the new one. */
   readonly tick: (nowMs: number) => void
   readonly health: (nowMs: number) => Health
@@ -184,6 +186,10 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
       const fresh = early.filter((each) => nowMs - each.atMs < earlyMs)
       if (fresh.length >= earlyCandidates) options.onDropped()
       early = [...fresh, { sid, candidate, atMs: nowMs }].slice(-earlyCandidates)
+    },
+    refused: (sid) => {
+      const one = subscriptions.findLast((subscription) => subscription.sid === sid)
+      if (one?.state === "connecting") drop(one)
     },
     tick: (nowMs) => {
       const newest = subscriptions.at(-1)

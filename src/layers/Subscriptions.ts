@@ -172,6 +172,13 @@ export const make = Effect.fnUntraced(function* (
     if (key.roomType === "screen" && code === "client_not_found") one.voice.end()
   }
 
+  /** Without this the set-up would be waited for until it is certainly late. */
+  const answerRefused = (key: VoiceKey, sid: string | undefined) => {
+    const one = voices.get(voiceId(key))
+    one?.voice.refused(sid)
+    one?.watchdog.failed(now())
+  }
+
   const startAnew = (again: boolean) => {
     // All session ids are void, and what Janus had for us is gone.
     if (again) endWhere(() => true)
@@ -201,6 +208,8 @@ export const make = Effect.fnUntraced(function* (
         return Effect.sync(() => voices.get(voiceId(event.voice))?.voice.candidateFound(event.sid, event.candidate))
       case "RequestFailed":
         return Effect.sync(() => failed(event.voice, event.code))
+      case "AnswerRefused":
+        return Effect.sync(() => answerRefused(event.voice, event.sid))
       case "MuteChanged":
         return Effect.sync(() => {
           const microphone = voices.get(voiceId({ publisher: event.speaker, roomType: "video" }))

@@ -22,6 +22,7 @@ export interface Candidate {
  * - `RosterChanged`: somebody came, went, or changed; the roster is complete.
  * - `Offered`: a publisher's media is offered; `sid` names the subscription (absent before HPB 0.5).
  * - `RequestFailed`: `requestOffer` was refused or not answered in time; it may be repeated.
+ * - `AnswerRefused`: the HPB had already given up the subscription we answered: no media will come from it.
  * - `CallEnded`: for everybody, by a moderator or because the room is gone.
  */
 export type SignalingEvent =
@@ -32,6 +33,7 @@ export type SignalingEvent =
   | { readonly _tag: "Offered"; readonly voice: VoiceKey; readonly sid?: string; readonly sdp: string }
   | { readonly _tag: "CandidateFound"; readonly voice: VoiceKey; readonly sid?: string; readonly candidate: Candidate }
   | { readonly _tag: "RequestFailed"; readonly voice: VoiceKey; readonly code: string }
+  | { readonly _tag: "AnswerRefused"; readonly voice: VoiceKey; readonly sid?: string; readonly code: string }
   | { readonly _tag: "MuteChanged"; readonly speaker: SessionId; readonly muted: boolean }
   | { readonly _tag: "CallEnded"; readonly reason: "EndedForAll" | "RoomDeleted" }
 

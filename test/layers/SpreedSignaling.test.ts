@@ -46,6 +46,8 @@ const transcript = { message: "hello", langId: "en", speakerSessionId: alice, fi
 const toAlice = { _tag: "Session", session: alice } as const
 const requestsTo = (hpb: FakeHpb): ReadonlyArray<Message> =>
   hpb.ofType("message").filter((message) => field(message, "message", "data", "type") === "requestoffer")
+const answersTo = (hpb: FakeHpb): ReadonlyArray<Message> =>
+  hpb.ofType("message").filter((message) => field(message, "message", "data", "type") === "answer")
 const transcriptsTo = (hpb: FakeHpb): ReadonlyArray<unknown> =>
   hpb.ofType("message").flatMap((message) => {
     const data = field(message, "message", "data")
@@ -263,6 +265,25 @@ describe("offers", () => {
         yield* eventually("asked again", () => requestsTo(hpb).length === 3)
         assert.strictEqual(yield* counted(Metrics.offerRequests, { cause: "first" }), 2)
         assert.strictEqual(yield* counted(Metrics.offerRequests, { cause: "again" }), 1)
+      })
+    )
+  )
+
+  it.live("an answer the HPB has no subscription for any more is told, and only the newest one", () =>
+    room((hpb, { events, session }) =>
+      Effect.gen(function* () {
+        session.requestOffer(voice)
+        yield* eventually("asked", () => requestsTo(hpb).length === 1)
+        hpb.last().send(from(alice, offer("7")))
+        yield* eventually("offered", () => events.length === 2)
+        session.answer(voice, "6", "an answer to an earlier offer")
+        session.answer(voice, "7", "an answer")
+        yield* eventually("answered", () => answersTo(hpb).length === 2)
+        for (const answer of answersTo(hpb)) {
+          hpb.last().send({ id: answer["id"], type: "error", error: { code: "client_not_found" } })
+        }
+        yield* eventually("told", () => events.length === 3)
+        assert.deepStrictEqual(events.at(-1), { _tag: "AnswerRefused", voice, sid: "7", code: "client_not_found" })
       })
     )
   )

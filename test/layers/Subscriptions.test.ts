@@ -185,6 +185,21 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
     }))
 
+  test("an answer that comes too late for the HPB: asked again at once, not when the set-up is certainly late", (scene) =>
+    Effect.gen(function* () {
+      yield* scene.enter("alice")
+      yield* scene.offer("alice", "s1")
+      scene.requests()
+      yield* scene.tell({ _tag: "AnswerRefused", voice: voiceOf("alice"), sid: "s1", code: "client_not_found" })
+      assert.isTrue(scene.peers.all[0]?.isClosed)
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(scene.requests(), ["video:alice"])
+      yield* scene.offer("alice", "s2")
+      scene.peers.all[1]?.connect()
+      yield* scene.tell({ _tag: "AnswerRefused", voice: voiceOf("alice"), sid: "s1", code: "client_not_found" })
+      assert.isFalse(scene.peers.all[1]?.isClosed)
+    }))
+
   test("without a sid, as from HPB 0.4.1, each offer is a new peer", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice")
