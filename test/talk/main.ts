@@ -6,7 +6,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { setPriority } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -59,11 +59,11 @@ const inside = (bench: string) =>
     return Report.print(results)
   })
 
-/** A folder for this run; those of the last few are kept. */
+/** A folder for this run; those of the last few are kept, and those of runs that go on. */
 const freshFolder = (root: string): string => {
   mkdirSync(root, { recursive: true })
-  for (const old of readdirSync(root).sort().slice(0, -RUNS_KEPT))
-    rmSync(join(root, old), { recursive: true, force: true })
+  const over = readdirSync(root).filter((name) => !existsSync(`/proc/${name.split("-").at(-1)}`))
+  for (const old of over.sort().slice(0, -RUNS_KEPT)) rmSync(join(root, old), { recursive: true, force: true })
   const folder = join(root, `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}-${process.pid}`)
   mkdirSync(folder)
   return folder
