@@ -7,10 +7,13 @@
  */
 import { Cause, Effect, Fiber, Layer, Metric, Random, Result, Stream } from "effect"
 import type { EndCause } from "../domain/Speech.ts"
+import { Resampler } from "../services/Resampler.ts"
 import { EngineError, SpeechEngine } from "../services/SpeechEngine.ts"
 import { Transcriber, type Voice } from "../services/Transcriber.ts"
+import * as EngineRate from "./EngineRate.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as PolyphaseResampler from "./PolyphaseResampler.ts"
 import * as SegmentCutter from "./SegmentCutter.ts"
 import * as SegmentOutbox from "./SegmentOutbox.ts"
 import { conduct } from "./VoiceConversation.ts"
@@ -33,7 +36,7 @@ const LAST_WORDS = "4 seconds"
 export const layer: Layer.Layer<Transcriber, never, SpeechEngine> = Layer.effect(
   Transcriber,
   SpeechEngine.use((engine) => make([engine]))
-)
+).pipe(Layer.provide(PolyphaseResampler.layer))
 
 /**
  * Transcribes with these engines, the first being preferred; see `Transcriber` for what is promised.
@@ -47,7 +50,8 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (
 ) {
   const [engine] = engines
   const now = yield* monotonicMs
-  const shared: Shared = { engine, now, complaints: makeComplaints(engine.capabilities.name) }
+  const resampler = yield* Resampler
+  const shared: Shared = { engine, resampler, now, complaints: makeComplaints(engine.capabilities.name) }
   return Transcriber.of({
     languages: engine.capabilities.languages,
     transcribe: (voice) => Stream.unwrap(transcribe(voice, shared))
@@ -57,6 +61,7 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (
 /** What all voices share. */
 interface Shared {
   readonly engine: Engine
+  readonly resampler: Resampler["Service"]
   readonly now: () => number
   readonly complaints: Complaints
 }
@@ -128,7 +133,7 @@ const sessions = Effect.fnUntraced(function* (work: Work) {
 
 /** Opens a session and uses it until there is a reason to close it; fails when it ends by itself, after all it said was taken. */
 const runSession = (
-  { engine, voice, line, cutter, outbox, now }: Work,
+  { engine, resampler, voice, line, cutter, outbox, now }: Work,
   opened: Effect.Effect<void>
 ): Effect.Effect<EndCause, EngineError> =>
   Effect.gen(function* () {
@@ -153,9 +158,10 @@ const runSession = (
       ),
       Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" })))
     )
+    const atEngineRate = EngineRate.make(resampler, engine.capabilities.sampleRate)
     const conversation = conduct({
       line,
-      session,
+      session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
       capabilities: engine.capabilities,
       now,
       openTextMs: () => (cutter.isOpen() ? changedMs : undefined),

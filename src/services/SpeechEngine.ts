@@ -35,7 +35,7 @@ export interface EngineCapabilities {
 }
 
 export interface EngineSession {
-  /** Takes one frame; never waits. Positions may jump forward (silence in between), never back. */
+  /** Takes one frame, its samples at `capabilities.sampleRate`, its position at 24 kHz; never waits. Positions may jump forward (silence in between), never back. */
   readonly send: (frame: AudioFrame) => void
   /** Ends the open utterance now; nothing where an engine has no utterances. */
   readonly commit: Effect.Effect<void, EngineError>

@@ -26,7 +26,26 @@ const unreachable = new EngineError({ reason: "Unreachable", detail: "no" })
 /** Kyutai's flush takes about this long. */
 const slowFlush: ScriptedEngine.Script = { flushing: () => Effect.sleep("700 millis") }
 
+const heardAt16kHz: Array<number> = []
+
 describe("EngineTranscriber", () => {
+  told(
+    "sends an engine that listens at 16 kHz as much sound as was spoken",
+    {
+      capabilities: { sampleRate: 16_000 },
+      onFrame: ({ pcm }) => {
+        heardAt16kHz.push(pcm.length)
+      }
+    },
+    Effect.gen(function* () {
+      const voice = yield* ScriptedVoice.make()
+      yield* voice.speak(5)
+      yield* TestClock.adjust("10 seconds")
+      const samples = heardAt16kHz.reduce((sum, length) => sum + length, 0)
+      assert.strictEqual(samples, (5 * 80 * 16_000) / 1000)
+    })
+  )
+
   told(
     "opens nothing before the first frame, and one session for what follows",
     {},
