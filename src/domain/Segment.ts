@@ -21,6 +21,14 @@ export interface Segment {
   readonly final?: EndCause
 }
 
+/**
+ * What a voice gives: states of its segments; and, whenever an engine has finished with what it was sent, up to which position (samples at
+ * 24 kHz) everything that was said is in finals that came before.
+ */
+export type Transcribed =
+  | { readonly _tag: "Segment"; readonly segment: Segment }
+  | { readonly _tag: "Settled"; readonly position: number }
+
 /** The whole current text. */
 export const textOf = (segment: Segment): string => joinText(segment.committed, segment.open)
 

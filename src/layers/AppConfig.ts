@@ -3,7 +3,20 @@
  */
 import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
 import { defaultLanguage } from "../domain/Language.ts"
-import { flag, hpbUrl, integer, type Kind, language, level, port, text, url } from "./SettingKinds.ts"
+import {
+  engineChain,
+  flag,
+  hpbUrl,
+  integer,
+  type Kind,
+  language,
+  level,
+  oneOf,
+  originList,
+  port,
+  text,
+  url
+} from "./SettingKinds.ts"
 import { DEFAULT_HOST_SUFFIX } from "./SocketModalClient.ts"
 
 /** A variable as an admin sees it; `README.md` and `appinfo/info.xml` are checked against these. */
@@ -62,8 +75,13 @@ export const settings = {
       "The internal secret of the HPB (internalsecret under [clients] in its server.conf, INTERNAL_SECRET in AIO). Not the shared secret of Talk's admin settings. Needed for captions in calls.",
     example: "the-hpb-internal-secret"
   }),
+  engines: optional("LT_ENGINE", engineChain, {
+    description:
+      "Speech engines in the order in which they are tried: modal, moshi, openai, aws, tldw, vosk, sherpa. Left out: the first of these that is configured, alone.",
+    example: "modal,sherpa"
+  }),
   modalWorkspace: optional("MODAL_WORKSPACE", text, {
-    description: "Modal workspace in which Kyutai is deployed. Modal or STT_STREAM_URL is needed for captions.",
+    description: "Modal workspace in which Kyutai is deployed.",
     example: "my-workspace"
   }),
   modalKey: secret("MODAL_KEY", { description: "Key of a Modal proxy auth token.", example: "wk-…" }),
@@ -78,6 +96,64 @@ export const settings = {
     description:
       "A server of your own that speaks the protocol of Kyutai on Modal. Comes before Modal, whose credentials it never gets.",
     example: "ws://gpu.example.com:8000/v1/stream"
+  }),
+  moshiUrl: optional("LT_MOSHI_URL", url("wss:", "ws:"), {
+    description: "Kyutai's own server (moshi-server).",
+    example: "ws://gpu.example.com:8080/api/asr-streaming"
+  }),
+  moshiKey: secret("LT_MOSHI_KEY", { description: "Its kyutai-api-key.", example: "public_token" }),
+  openaiApiKey: secret("OPENAI_API_KEY", { description: "Key of OpenAI's API.", example: "sk-…" }),
+  openaiModel: withDefault("MODEL_NAME", text, "gpt-live-transcribe", {
+    description: "Model of OpenAI's Realtime transcription.",
+    example: "gpt-transcribe"
+  }),
+  openaiUrl: withDefault("LT_OPENAI_URL", url("wss:", "ws:"), "wss://api.openai.com/v1/realtime", {
+    description: "Address of OpenAI's Realtime API, or of a server that speaks the same.",
+    example: "wss://example.openai.azure.com/openai/v1/realtime"
+  }),
+  awsRegion: optional("AWS_REGION", text, {
+    description:
+      "AWS region of Amazon Transcribe and of the bucket. Credentials are found as by every AWS tool (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role).",
+    example: "us-east-1"
+  }),
+  awsLanguage: optional("TRANSCRIBE_LANGUAGE_CODE", text, {
+    description:
+      "Language of Amazon Transcribe; several separated by commas are told apart by it. Left out: the language of the call or session.",
+    example: "en-US"
+  }),
+  awsVocabulary: optional("LT_AWS_VOCABULARY", text, {
+    description: "Name of a custom vocabulary of Amazon Transcribe.",
+    example: "product-names"
+  }),
+  awsEndpoint: optional("LT_AWS_ENDPOINT", url("https:", "http:"), {
+    description: "Address of Amazon Transcribe in place of the region's own, for private endpoints.",
+    example: "https://vpce-1.transcribestreaming.us-east-1.vpce.amazonaws.com"
+  }),
+  tldwUrl: optional("LT_TLDW_URL", url("wss:", "ws:"), {
+    description: "The NeMo streaming module of a tldw server.",
+    example: "ws://gpu.example.com:8000/api/v1/audio/stream/transcribe"
+  }),
+  tldwKey: secret("LT_TLDW_KEY", { description: "Its API key.", example: "the-api-key" }),
+  tldwModel: withDefault("LT_TLDW_MODEL", text, "parakeet", {
+    description: "Its model: parakeet (English) or canary (English, Spanish, German, French).",
+    example: "canary"
+  }),
+  tldwVariant: withDefault("LT_TLDW_VARIANT", text, "standard", {
+    description: "Variant of the model: standard, onnx or mlx.",
+    example: "onnx"
+  }),
+  tldwAudio: withDefault("LT_TLDW_AUDIO", oneOf("pcm16", "float32"), "pcm16", {
+    description: "What the server takes: pcm16, or float32 as servers before 2026 did.",
+    example: "float32"
+  }),
+  voskUrl: optional("LT_VOSK_SERVER_URL", url("wss:", "ws:"), {
+    description: "A Vosk server, the stock one or Nextcloud's.",
+    example: "ws://vosk.example.com:2700"
+  }),
+  sherpaModel: optional("LT_SHERPA_MODEL", text, {
+    description:
+      "Model of the engine in this machine (sherpa-onnx): a folder, or the name of one that npm run model has fetched.",
+    example: "streaming-zipformer-en"
   }),
   backendUrl: optional("LT_BACKEND_URL", url("https:", "http:"), {
     description:
@@ -120,6 +196,73 @@ export const settings = {
     description: "Bearer token that the service API asks for (in a browser: any user name, the token as password).",
     example: "a long random text"
   }),
+  tokensFile: optional("LT_TOKENS_FILE", text, {
+    description:
+      "JSON file with further tokens for streaming: [{name, token or sha256, concurrentStreams?, minutesPerDay?}]. Read again when it changes.",
+    example: "/run/secrets/tokens.json"
+  }),
+  jwtSecret: secret("LT_JWT_SECRET", {
+    description: "Secret of signed tokens (JWT, HS256) that an application of yours hands out; 32 characters or more.",
+    example: "a long random text"
+  }),
+  jwtPublicKey: optional("LT_JWT_PUBLIC_KEY", text, {
+    description: "Public key of signed tokens (JWT, RS256): a PEM file, or the PEM text.",
+    example: "/run/secrets/jwt.pem"
+  }),
+  jwtAudience: withDefault("LT_JWT_AUDIENCE", text, "transcribe", {
+    description: "The audience (aud) that signed tokens must name.",
+    example: "transcribe"
+  }),
+  allowedOrigins: optional("LT_ALLOWED_ORIGINS", originList, {
+    description: "Origins, separated by commas, whose pages may use the service besides its own.",
+    example: "https://app.example.com"
+  }),
+  maxStreams: withDefault("LT_MAX_STREAMS", integer(1, 10_000), 200, {
+    description: "Most streaming sessions at a time.",
+    unit: "sessions",
+    example: "50"
+  }),
+  streamsPerToken: withDefault("LT_STREAMS_PER_TOKEN", integer(1, 10_000), 20, {
+    description: "Most streaming sessions of one token at a time, where the token says nothing else.",
+    unit: "sessions",
+    example: "3"
+  }),
+  minutesPerDay: optional("LT_MINUTES_PER_DAY", integer(1, 1_000_000), {
+    description: "Minutes of audio that one token may stream in a day (UTC), where the token says nothing else.",
+    unit: "minutes",
+    example: "300"
+  }),
+  sessionSeconds: withDefault("LT_SESSION_SECONDS", integer(10, 86_400), 14_400, {
+    description: "Longest streaming session.",
+    unit: "seconds",
+    example: "3600"
+  }),
+  idleSeconds: withDefault("LT_IDLE_SECONDS", integer(5, 3600), 300, {
+    description: "A streaming session that sends nothing for so long is closed.",
+    unit: "seconds",
+    example: "60"
+  }),
+  tlsCertificate: optional("LT_TLS_CERT", text, {
+    description: "PEM file with the certificate for PORT, with which it speaks TLS (https, wss).",
+    example: "/run/secrets/tls.crt"
+  }),
+  tlsKey: optional("LT_TLS_KEY", text, {
+    description: "PEM file with its key.",
+    example: "/run/secrets/tls.key"
+  }),
+  transcriptDir: optional("LT_TRANSCRIPT_DIR", text, {
+    description:
+      "Folder in which the transcripts of streaming sessions are kept. Nothing is kept unless this or S3_BUCKET is set.",
+    example: "/data/transcripts"
+  }),
+  s3Bucket: optional("S3_BUCKET", text, {
+    description: "Bucket in which the transcripts of streaming sessions that ask for it are kept.",
+    example: "my-transcripts"
+  }),
+  s3Endpoint: optional("LT_S3_ENDPOINT", url("https:", "http:"), {
+    description: "Address of an S3-compatible store other than Amazon's.",
+    example: "https://minio.example.com"
+  }),
   logLevel: withDefault("LOG_LEVEL", level, "Info", {
     default: "info",
     description:
@@ -158,6 +301,11 @@ export const settings = {
   appPort: optional("APP_PORT", port, {
     description: "Port on which Nextcloud reaches the ExApp.",
     default: "23000",
+    setBy: "AppAPI"
+  }),
+  storage: optional("APP_PERSISTENT_STORAGE", text, {
+    description:
+      "Folder for what must outlive a restart: quotas, the generated key, models, transcripts not yet stored. Left out: .parlance in the working directory.",
     setBy: "AppAPI"
   }),
   harpKey: secret("HP_SHARED_KEY", {

@@ -9,7 +9,7 @@ import type { Segment } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
-import { Transcriber } from "../services/Transcriber.ts"
+import { segments, Transcriber } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (
     heard.set(id, one)
     ticking.openUnsafe()
     const speakerOfSegment = attribution(key, options.roster)
-    yield* transcriber.transcribe(voice.voice).pipe(
+    yield* segments(transcriber.transcribe(voice.voice)).pipe(
       Stream.runForEach((segment) => {
         publish(options, speakerOfSegment(segment), segment)
         return answered(one, now())

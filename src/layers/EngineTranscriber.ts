@@ -54,7 +54,8 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (
   const shared: Shared = { engine, resampler, now, complaints: makeComplaints(engine.capabilities.name) }
   return Transcriber.of({
     languages: engine.capabilities.languages,
-    transcribe: (voice) => Stream.unwrap(transcribe(voice, shared))
+    transcribe: (voice) =>
+      Stream.map(Stream.unwrap(transcribe(voice, shared)), (segment) => ({ _tag: "Segment" as const, segment }))
   })
 })
 

@@ -12,16 +12,20 @@ import { monotonicMs } from "./Monotonic.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
 export const capabilities: EngineCapabilities = {
-  name: "kyutai-modal",
+  name: "modal",
   sampleRate: SAMPLE_RATE,
   partials: "append",
   endOfTurn: "none",
+  mark: "KnownDelay",
   wordTimes: false,
+  confidence: false,
   punctuation: true,
   languages: kyutaiLanguages,
+  keepAlive: "Message",
   // Modal's function timeout; a websocket is one call of the function
   maxSessionMs: 30 * 60_000,
-  fasterThanRealtime: true
+  fasterThanRealtime: true,
+  local: false
 }
 
 /** The server hangs up 30 s after the last binary message. */

@@ -69,10 +69,14 @@ const standard: EngineCapabilities = {
   sampleRate: SAMPLE_RATE,
   partials: "append",
   endOfTurn: "none",
+  mark: "KnownDelay",
   wordTimes: false,
+  confidence: false,
   punctuation: true,
   languages: kyutaiLanguages,
-  fasterThanRealtime: true
+  keepAlive: "None",
+  fasterThanRealtime: true,
+  local: true
 }
 
 /** A speech engine that follows the script, and the service to direct it. */

@@ -57,3 +57,28 @@ export const level: Kind<(typeof levels)[keyof typeof levels]> = {
   expected: "debug, info, warn or error",
   parse: (given) => Object.entries(levels).find(([name]) => name === given.toLowerCase())?.[1]
 }
+/** One of these words. */
+export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Kind<A> => ({
+  expected: words.join(" or "),
+  parse: (given) => words.find((word) => word === given.toLowerCase())
+})
+/** Engines in the order in which the first configured one is taken where nothing was chosen. */
+export const engineNames = ["modal", "moshi", "openai", "aws", "tldw", "vosk", "sherpa"] as const
+export type EngineName = (typeof engineNames)[number]
+/** Engines in order, none twice. */
+export const engineChain: Kind<ReadonlyArray<EngineName>> = {
+  expected: `names of engines (${engineNames.join(", ")}), separated by commas, none twice`,
+  parse: (given) => {
+    const names = given.split(",").map((name) => oneOf(...engineNames).parse(name.trim()))
+    const found = names.filter((name) => name !== undefined)
+    return found.length === names.length && new Set(found).size === found.length ? found : undefined
+  }
+}
+/** Origins as browsers send them. */
+export const originList: Kind<ReadonlyArray<string>> = {
+  expected: "origins like https://app.example.com, separated by commas",
+  parse: (given) => {
+    const origins = given.split(",").map((one) => one.trim())
+    return origins.every((one) => URL.parse(one)?.origin === one) ? origins : undefined
+  }
+}

@@ -5,6 +5,7 @@ import { Context, type Effect, Schema, type Scope, type Stream } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import type { LanguageId, Languages } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
+import type { SampleRate } from "./Resampler.ts"
 
 /** The engine refused, broke, went silent or reached a limit; `retryable` says whether another session can help. */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
@@ -19,19 +20,35 @@ export class EngineError extends Schema.TaggedError<EngineError>()("EngineError"
   }
 }
 
-/** What the Transcriber must know about an engine to treat it well. */
+/** What the Transcriber must know about an engine to treat it well, and callers to choose one. */
 export interface EngineCapabilities {
+  /** As `LT_ENGINE` names it: `modal`, `openai` … */
   readonly name: string
-  readonly sampleRate: 16_000 | 24_000
+  /** What recognises, where the engine has a choice or says so. */
+  readonly model?: string
+  /** Hz of the samples it is sent. */
+  readonly sampleRate: SampleRate
   readonly partials: "append" | "replace" | "none"
   readonly endOfTurn: "none" | "vad" | "semantic" | "commit"
+  /**
+   * What proves that audio has become events: the times of words, acknowledged commits, or that an engine of a known delay was quiet after
+   * it had been flushed.
+   */
+  readonly mark: "WordTimes" | "Commits" | "KnownDelay"
   readonly wordTimes: boolean
+  readonly confidence: boolean
   readonly punctuation: boolean
   readonly languages: Languages
+  /** What keeps a session without speech open; every adapter does it by itself. */
+  readonly keepAlive: "None" | "Silence" | "Message"
   /** A session cannot outlive this, ms. */
   readonly maxSessionMs?: number
+  /** Sessions the engine gives us at a time. */
+  readonly maxSessions?: number
   /** Audio may be sent faster than it was spoken: needed to catch up after a cold start. */
   readonly fasterThanRealtime: boolean
+  /** Audio never leaves this machine. */
+  readonly local: boolean
 }
 
 export interface EngineSession {
@@ -41,6 +58,8 @@ export interface EngineSession {
   readonly commit: Effect.Effect<void, EngineError>
   /** Completes when everything sent before has certainly become events. Frames may be sent meanwhile. */
   readonly flush: Effect.Effect<void, EngineError>
+  /** In place of the last flush, where an engine gives its last words only at the end of the audio: no frame may follow. */
+  readonly finish?: Effect.Effect<void, EngineError>
   /** In speaking order, for one reader. Fails once, with the reason the session ended. */
   readonly events: Stream.Stream<SpeechEvent, EngineError>
   /** The mark: position (samples) up to which audio has certainly become events. Never ahead of proof, never decreases. */

@@ -1,15 +1,15 @@
 /**
  * Transcriber: a voice in, segments out.
  */
-import { Context, type Stream } from "effect"
+import { Context, Stream } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import type { LanguageId, Languages } from "../domain/Language.ts"
-import type { Segment } from "../domain/Segment.ts"
+import type { Segment, Transcribed } from "../domain/Segment.ts"
 
 /** One voice as the Transcriber sees it. */
 export interface Voice {
   readonly id: string
-  /** Speech only: no frame while the speaker is silent. Bounded; when the reader is too slow the oldest frames go and are counted. Ends with the voice. */
+  /** Speech only: no frame while the speaker is silent. Bounded; when the reader is too slow the oldest frames go and are counted, unless `waits`. Ends with the voice. */
   readonly frames: Stream.Stream<AudioFrame>
   /**
    * What was heard of speech from `position` (samples) on, as far as the ring still holds it, decoded anew; the last frames may also
@@ -18,6 +18,10 @@ export interface Voice {
   readonly replay: (position: number) => Iterable<AudioFrame>
   /** Read when a session is opened. */
   readonly language: () => LanguageId
+  /** Read when a session is opened: the engine, by its `capabilities.name`, that comes before the configured order. */
+  readonly engine?: () => string | undefined
+  /** The source can be held up: frames that are not taken are not lost. No more than 2 s of them are then taken ahead of an engine. */
+  readonly waits?: boolean
 }
 
 /**
@@ -25,12 +29,19 @@ export interface Voice {
  *
  * `transcribe` never fails: sessions come and go inside. Segments come in speaking order, each with exactly one final state; a final
  * always comes, also when the engine is lost or the voice ends. The stream ends after the voice has ended and its last words were
- * delivered (bounded by a few seconds). Nothing is opened before the first frame, and no session is held longer than 60 s without speech.
+ * delivered (bounded by a few seconds). `Settled` comes after every flush, behind the finals it led to; also after a session was lost. Nothing is opened before the first frame, and no session is held longer than 60 s without speech.
  */
 export class Transcriber extends Context.Service<
   Transcriber,
   {
-    readonly transcribe: (voice: Voice) => Stream.Stream<Segment>
+    readonly transcribe: (voice: Voice) => Stream.Stream<Transcribed>
     readonly languages: Languages
   }
 >()("parlance/services/Transcriber") {}
+
+/** Only the segments, for readers who never ask whether all was said. */
+export const segments = <E, R>(transcribed: Stream.Stream<Transcribed, E, R>): Stream.Stream<Segment, E, R> =>
+  transcribed.pipe(
+    Stream.filter((one) => one._tag === "Segment"),
+    Stream.map(({ segment }) => segment)
+  )

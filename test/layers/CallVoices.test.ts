@@ -36,7 +36,7 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
     drain: Effect.void
   }
   const transcriber = Layer.succeed(Transcriber, {
-    transcribe: () => Stream.fromQueue(said),
+    transcribe: () => Stream.map(Stream.fromQueue(said), (segment) => ({ _tag: "Segment" as const, segment })),
     languages: kyutaiLanguages
   })
   const voices = yield* CallVoices.make({

@@ -8,7 +8,7 @@ import { isFinal, textOf } from "../../src/domain/Segment.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as ModalEngine from "../../src/layers/ModalEngine.ts"
 import * as SocketModalClient from "../../src/layers/SocketModalClient.ts"
-import { Transcriber } from "../../src/services/Transcriber.ts"
+import { segments, Transcriber } from "../../src/services/Transcriber.ts"
 
 /** Says one word per frame that is not silence; after the third hangs up with 1000 and no reason, as today's server does. */
 const manners = (connection: number, ws: WebSocket) => {
@@ -53,17 +53,22 @@ describe("Kyutai over a socket", () => {
       const frames = yield* Queue.bounded<AudioFrame, Cause.Done>(64)
       const finals: Array<string> = []
       const lost = yield* Deferred.make<void>()
-      const reading = yield* transcriber
-        .transcribe({ id: "v", frames: Stream.fromQueue(frames), replay: () => [], language: () => defaultLanguage })
-        .pipe(
-          Stream.runForEach((state) =>
-            Effect.sync(() => {
-              if (isFinal(state)) finals.push(`${textOf(state)} (${state.final})`)
-              if (state.final === "EngineLost") Deferred.doneUnsafe(lost, Effect.void)
-            })
-          ),
-          Effect.forkScoped
-        )
+      const reading = yield* segments(
+        transcriber.transcribe({
+          id: "v",
+          frames: Stream.fromQueue(frames),
+          replay: () => [],
+          language: () => defaultLanguage
+        })
+      ).pipe(
+        Stream.runForEach((state) =>
+          Effect.sync(() => {
+            if (isFinal(state)) finals.push(`${textOf(state)} (${state.final})`)
+            if (state.final === "EngineLost") Deferred.doneUnsafe(lost, Effect.void)
+          })
+        ),
+        Effect.forkScoped
+      )
       const speak = (index: number) =>
         Queue.offer(frames, {
           position: index * FRAME_SAMPLES,

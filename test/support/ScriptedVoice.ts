@@ -6,7 +6,7 @@ import { type AudioFrame, FRAME_MS, FRAME_SAMPLES, samplesOfMs } from "../../src
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import { isFinal, type Segment, textOf } from "../../src/domain/Segment.ts"
 import { monotonicMs } from "../../src/layers/Monotonic.ts"
-import { Transcriber, type Voice } from "../../src/services/Transcriber.ts"
+import { segments, Transcriber, type Voice } from "../../src/services/Transcriber.ts"
 
 export interface Options {
   /** Frames the ring holds; absent: all. */
@@ -57,7 +57,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
 
   const states: Array<Segment> = []
   const transcriber = yield* Transcriber
-  const reading = yield* transcriber.transcribe(voice).pipe(
+  const reading = yield* segments(transcriber.transcribe(voice)).pipe(
     Stream.runForEach((state) => Effect.sync(() => note(states, state))),
     Effect.forkScoped
   )

@@ -1,0 +1,28 @@
+/**
+ * Engines: what this deployment can transcribe with, in the order in which it is tried.
+ */
+import { Context } from "effect"
+import type { EngineError, SpeechEngine } from "./SpeechEngine.ts"
+
+/** As far as sessions have shown; nothing is opened only to find out. */
+export interface EngineHealth {
+  readonly state: "Untried" | "Healthy" | "Failing"
+  /** Sessions open now. */
+  readonly sessions: number
+  /** Why the newest attempt failed, while `Failing`. */
+  readonly reason?: EngineError["reason"]
+  readonly detail?: string
+}
+
+/** An engine and how it does. */
+export interface ConfiguredEngine {
+  readonly engine: SpeechEngine["Service"]
+  readonly health: () => EngineHealth
+  /** The Transcriber's: a session is open, until its scope closes. */
+  readonly opened: () => void
+  readonly closed: () => void
+  readonly failed: (error: EngineError) => void
+}
+
+/** Empty where none is configured. Names (`engine.capabilities.name`) are unique. */
+export class Engines extends Context.Service<Engines, ReadonlyArray<ConfiguredEngine>>()("parlance/services/Engines") {}
