@@ -1,0 +1,218 @@
+/**
+ * EngineSocket: a websocket to a speech engine. `ws` and not Effect's socket: what it alone can tell (HTTP status of a refusal, close code,
+ * bytes waiting) is needed.
+ */
+import { Cause, Deferred, type Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
+import { WebSocket } from "ws"
+import { EngineError } from "../services/SpeechEngine.ts"
+import * as Metrics from "./Metrics.ts"
+import { monotonicMs } from "./Monotonic.ts"
+
+/**
+ * Every way such a socket can fail or end. `NotConfigured`: no websocket can be made from the address or headers. `Unauthorized`: HTTP 401,
+ * 403 or 407 on the upgrade. `Rejected`: another HTTP status. `Closed`: the server closed; `code` is its close code, or the HTTP status.
+ */
+export class EngineSocketError extends Schema.TaggedError<EngineSocketError>()("EngineSocketError", {
+  reason: Schema.Literals(["NotConfigured", "Unauthorized", "Rejected", "OpenTimeout", "Unreachable", "Closed"]),
+  detail: Schema.String,
+  code: Schema.optionalKey(Schema.Int)
+}) {
+  override get message() {
+    return this.code === undefined ? `${this.reason}: ${this.detail}` : `${this.reason} (${this.code}): ${this.detail}`
+  }
+}
+
+export interface Options {
+  /** `ws:` or `wss:`; `http:` and `https:` are taken for them. */
+  readonly url: string
+  /** Credentials belong here: nothing of a header is ever quoted. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly protocols?: ReadonlyArray<string>
+  readonly openTimeout: Duration.Input
+  /** Bytes of the longest message that is read; a longer one ends the socket with 1009. */
+  readonly maxPayload: number
+  /** Bytes that may wait for the network before what is sent is dropped: some seconds of audio. */
+  readonly maxWaitingBytes: number
+  /** Accept any certificate of the server. Absent: no. */
+  readonly skipCertVerify?: boolean
+}
+
+/** A message as it came: text, or binary. `atMs` is of the monotonic clock. */
+export interface Incoming {
+  readonly data: string | Uint8Array
+  readonly atMs: number
+}
+
+export interface EngineSocket {
+  /**
+   * One message, text or binary; never waits. The bytes may be reused at once. `false`: the socket is closed or too much is waiting in it;
+   * the message was dropped and counted.
+   */
+  readonly send: (message: string | Uint8Array) => boolean
+  /** The next message, for what comes before the conversation proper. */
+  readonly take: Effect.Effect<Incoming, EngineSocketError>
+  /** In order, for one reader; fails with the reason the socket ended, behind all that came before. A slow reader holds the server up. */
+  readonly messages: Stream.Stream<Incoming, EngineSocketError>
+  /** Never completes; fails a second after the socket took no more, which is all one sees of a connection that died without a word. */
+  readonly stuck: Effect.Effect<never, EngineError>
+}
+
+/** So much may wait for the reader before the socket is not read any more; what one read brings (64 KiB) and one message come on top. */
+const PAUSE_AT = { messages: 512, bytes: 1024 * 1024 }
+
+/**
+ * Dials, once. No policy: no retry, no keep-alive by itself (pings of the server are answered), no compression: audio does not get smaller,
+ * and it costs 50 µs a message. The socket closes with its scope, with 1000 or, after a second, by force. Errors never quote the URL: it
+ * may carry credentials.
+ */
+export const open = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<EngineSocket, EngineSocketError, Scope.Scope> {
+  const now = yield* monotonicMs
+  const ws = yield* dial(options)
+  const session = yield* converse(ws, options, now)
+  yield* opened(ws).pipe(
+    Effect.timeoutOrElse({
+      duration: options.openTimeout,
+      orElse: () =>
+        Effect.fail(new EngineSocketError({ reason: "OpenTimeout", detail: "the server did not answer in time" }))
+    })
+  )
+  return session
+})
+
+/** What the end of a socket means for a session, where the engine's protocol gives its close codes no other meaning. */
+export const toEngineError = (error: EngineSocketError): EngineError => {
+  const detail = error.code === undefined ? error.detail : `${error.detail} (${error.code})`
+  return new EngineError({ reason: engineReason(error), detail })
+}
+
+const engineReason = ({ reason, code }: EngineSocketError): EngineError["reason"] => {
+  switch (reason) {
+    case "NotConfigured":
+    case "Unauthorized":
+      return "Refused"
+    case "Rejected":
+      return code === 429 || code === 503 ? "Busy" : "Unreachable"
+    case "OpenTimeout":
+    case "Unreachable":
+      return "Unreachable"
+    case "Closed":
+      return "Closed"
+  }
+}
+
+/** A socket that dials; whatever becomes of it, it is gone when the scope closes. */
+const dial = (options: Options): Effect.Effect<WebSocket, EngineSocketError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const ws = new WebSocket(options.url, [...(options.protocols ?? [])], {
+          headers: { ...options.headers },
+          rejectUnauthorized: options.skipCertVerify !== true,
+          perMessageDeflate: false,
+          maxPayload: options.maxPayload
+        })
+        // an `error` without a listener ends the process
+        ws.on("error", () => {})
+        return ws
+      },
+      catch: () =>
+        new EngineSocketError({
+          reason: "NotConfigured",
+          detail: "the websocket could not be made from this configuration"
+        })
+    }),
+    (ws) =>
+      Effect.callback<void>((resume) => {
+        if (ws.readyState === WebSocket.CLOSED) return resume(Effect.void)
+        ws.once("close", () => resume(Effect.void))
+        if (ws.readyState === WebSocket.CONNECTING) return ws.terminate()
+        ws.close(1000)
+        // the answer to a close comes behind all that was not read
+        ws.removeAllListeners("message")
+        if (ws.isPaused) ws.resume()
+      }).pipe(Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.sync(() => ws.terminate()) }))
+  )
+
+const refusal = (status: number): EngineSocketError =>
+  status === 401 || status === 403 || status === 407
+    ? new EngineSocketError({
+        reason: "Unauthorized",
+        detail: "the server does not accept our credentials",
+        code: status
+      })
+    : new EngineSocketError({ reason: "Rejected", detail: "the server does not take us in", code: status })
+
+const opened = (ws: WebSocket): Effect.Effect<void, EngineSocketError> =>
+  Effect.callback<void, EngineSocketError>((resume) => {
+    const onOpen = () => resume(Effect.void)
+    const onError = (error: Error) =>
+      resume(Effect.fail(new EngineSocketError({ reason: "Unreachable", detail: errorCode(error) })))
+    const onResponse = (_request: unknown, response: { readonly statusCode?: number | undefined }) => {
+      resume(Effect.fail(refusal(response.statusCode ?? 0)))
+      ws.terminate()
+    }
+    ws.once("open", onOpen).once("error", onError).once("unexpected-response", onResponse)
+    return Effect.sync(() => {
+      ws.off("open", onOpen).off("error", onError).off("unexpected-response", onResponse)
+    })
+  })
+
+/** `ECONNREFUSED` and the like; whole messages may quote the URL. */
+const errorCode = (error: Error): string =>
+  "code" in error && typeof error.code === "string" ? error.code : "no connection"
+
+/** Everything about a socket but that it opens. */
+const converse = Effect.fnUntraced(function* (ws: WebSocket, { maxWaitingBytes }: Options, now: () => number) {
+  const metrics = yield* Effect.context<never>()
+  // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
+  const incoming = yield* Queue.unbounded<Incoming, EngineSocketError>()
+  const refused = yield* Deferred.make<void>()
+  let messages = 0
+  let bytes = 0
+  const drop = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_full" })
+  const dropClosed = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_closed" })
+
+  ws.on("message", (data, isBinary) => {
+    if (!Buffer.isBuffer(data)) return
+    const message: Incoming = { data: isBinary ? data : data.toString(), atMs: now() }
+    Queue.offerUnsafe(incoming, message)
+    messages += 1
+    bytes += message.data.length
+    if (messages >= PAUSE_AT.messages || bytes >= PAUSE_AT.bytes) ws.pause()
+  })
+  ws.on("close", (code) => {
+    const error = new EngineSocketError({ reason: "Closed", detail: "the server closed the connection", code })
+    Queue.failCauseUnsafe(incoming, Cause.fail(error))
+  })
+
+  const taken = (message: Incoming): Incoming => {
+    messages -= 1
+    bytes -= message.data.length
+    if (ws.isPaused && messages < PAUSE_AT.messages / 2 && bytes < PAUSE_AT.bytes / 2) ws.resume()
+    return message
+  }
+
+  const session: EngineSocket = {
+    send: (message) => {
+      if (ws.readyState === WebSocket.OPEN && ws.bufferedAmount <= maxWaitingBytes) {
+        // what the client sends is masked, and `ws` copies while it masks
+        ws.send(message)
+        return true
+      }
+      const counted = ws.readyState === WebSocket.OPEN ? drop : dropClosed
+      counted.updateUnsafe(1, metrics)
+      Deferred.doneUnsafe(refused, Effect.void)
+      return false
+    },
+    take: Effect.map(Queue.take(incoming), taken),
+    messages: Stream.map(Stream.fromQueue(incoming), taken),
+    stuck: Deferred.await(refused).pipe(
+      // a socket that closed properly says so meanwhile
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.andThen(Effect.fail(new EngineError({ reason: "Silent", detail: "it takes no more audio" })))
+    )
+  }
+  return session
+})
