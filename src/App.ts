@@ -3,6 +3,7 @@
  */
 import { Duration, Effect, Layer, Logger, Option, References } from "effect"
 import { kyutaiLanguages } from "./domain/Language.ts"
+import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
 import * as Server from "./http/Server.ts"
 import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
@@ -39,7 +40,9 @@ export const layer = (config: AppConfig) =>
 const listeners = (config: AppConfig) => {
   const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
   const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
-  const service = Server.service({ host: serviceHost(config), port: servicePort })
+  const service = Server.service({ host: serviceHost(config), port: servicePort }).pipe(
+    Layer.provide(Access.layer(config))
+  )
   if (!isExApp(config)) return service
   return config.servicePort === undefined ? exApp : Layer.merge(exApp, service)
 }
@@ -53,7 +56,6 @@ const deployment = (config: AppConfig) =>
     appId: config.appId,
     version: config.appVersion,
     appSecret: config.appSecret,
-    apiToken: config.apiToken,
     languages: kyutaiLanguages,
     defaultLanguage: config.defaultLanguage,
     missing: missing(config)

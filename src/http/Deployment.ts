@@ -19,8 +19,6 @@ export class Deployment extends Context.Service<
     readonly version: string
     /** Absent: nobody can prove to be Nextcloud. */
     readonly appSecret: Redacted.Redacted | undefined
-    /** Absent: the service listener is on loopback and asks for nothing. */
-    readonly apiToken: Redacted.Redacted | undefined
     readonly languages: Languages
     readonly defaultLanguage: LanguageId
     readonly missing: ReadonlyArray<MissingVariable>

@@ -10,7 +10,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { listen } from "../../src/http/Listener.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
-import { deployment, nextcloud } from "../support/HttpSetup.ts"
+import { access, deployment, nextcloud } from "../support/HttpSetup.ts"
 import { freePort } from "../support/ServiceProcess.ts"
 
 interface Plain {
@@ -86,7 +86,7 @@ describe("a listener", () => {
         ({ close }) => Effect.sync(close)
       )
       const error = yield* Layer.build(Server.service({ host: "127.0.0.1", port: taken.port })).pipe(
-        Effect.provide(Layer.merge(setup, deployment())),
+        Effect.provide(Layer.mergeAll(setup, deployment(), access())),
         Effect.flip
       )
       assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE`)
@@ -98,7 +98,7 @@ describe("a listener", () => {
       const port = yield* freePort
       yield* Layer.build(
         Server.service({ host: "127.0.0.1", port }).pipe(
-          Layer.provide(Layer.merge(setup, deployment({ apiToken: undefined })))
+          Layer.provide(Layer.mergeAll(setup, deployment(), access({ apiToken: undefined })))
         )
       )
       const statusAs = (host: string) =>
@@ -125,7 +125,7 @@ describe("a listener", () => {
       const port = yield* freePort
       yield* Layer.build(
         Server.service({ host: "127.0.0.1", port }).pipe(
-          Layer.provide(Layer.merge(setup, deployment({ apiToken: undefined })))
+          Layer.provide(Layer.mergeAll(setup, deployment(), access({ apiToken: undefined })))
         )
       )
       const chunks = [

@@ -20,11 +20,12 @@ const guarded = [
 
 const onService = <A, E>(
   test: (calls: FakeCalls.FakeCalls) => Effect.Effect<A, E, HttpClient.HttpClient>,
-  given: Given = {}
+  given: Given = {},
+  access: Parameters<typeof service>[0]["access"] = {}
 ) =>
   Effect.suspend(() => {
     const calls = FakeCalls.make()
-    return test(calls).pipe(Effect.provide(service({ calls: FakeCalls.layer(calls), given })))
+    return test(calls).pipe(Effect.provide(service({ calls: FakeCalls.layer(calls), given, access })))
   })
 
 describe("the service API", () => {
@@ -142,6 +143,7 @@ describe("the service API", () => {
           }
           assert.strictEqual(calls.started.length, 1)
         }),
+      {},
       { apiToken: undefined }
     )
   )

@@ -5,6 +5,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, Metric, Redacted } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
+import * as Access from "../../src/http/Access.ts"
 import { Deployment } from "../../src/http/Deployment.ts"
 import * as Server from "../../src/http/Server.ts"
 import type { Calls } from "../../src/services/Calls.ts"
@@ -15,12 +16,27 @@ export const apiToken = "t0ken"
 
 export type Given = Partial<Deployment["Service"]>
 
+/** Who may ask: whoever has `apiToken`, unless it says otherwise. */
+export const access = (given: Partial<Access.AccessSettings> = {}) =>
+  Access.layer({
+    allowedOrigins: undefined,
+    apiToken: Redacted.make(apiToken),
+    jwtAudience: "transcribe",
+    jwtPublicKey: undefined,
+    jwtSecret: undefined,
+    maxStreams: 200,
+    minutesPerDay: undefined,
+    storage: undefined,
+    streamsPerToken: 20,
+    tokensFile: undefined,
+    ...given
+  })
+
 export const deployment = (given: Given = {}) =>
   Layer.succeed(Deployment, {
     appId: "live_transcription",
     version: "1.2.3",
     appSecret: Redacted.make(appSecret),
-    apiToken: Redacted.make(apiToken),
     languages: kyutaiLanguages,
     defaultLanguage,
     missing: [],
@@ -41,6 +57,7 @@ export const nextcloud = (given: Partial<Nextcloud["Service"]> = {}) =>
 interface Setup {
   readonly calls: Layer.Layer<Calls>
   readonly given?: Given
+  readonly access?: Partial<Access.AccessSettings>
   readonly nextcloud?: Layer.Layer<Nextcloud>
   /** In place of silence: loggers, tracers. */
   readonly watching?: Layer.Layer<never>
@@ -50,6 +67,7 @@ const dependencies = (setup: Setup) =>
   Layer.mergeAll(
     setup.calls,
     deployment(setup.given),
+    access(setup.access),
     setup.nextcloud ?? nextcloud(),
     Layer.succeed(Metric.MetricRegistry, new Map()),
     setup.watching ?? Logger.layer([])

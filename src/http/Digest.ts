@@ -1,0 +1,10 @@
+/**
+ * Comparing secrets: takes the same time for every wrong answer, whatever its length.
+ */
+import { createHash, timingSafeEqual } from "node:crypto"
+
+/** SHA-256: 32 bytes, whatever was given. */
+export const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+
+/** Whether the text is the one with this digest. */
+export const hasDigest = (given: string, expected: Uint8Array): boolean => timingSafeEqual(digest(given), expected)
