@@ -363,5 +363,8 @@ export const missing = (config: AppConfig): ReadonlyArray<Variable> => {
 export const isExApp = (config: AppConfig): boolean =>
   config.appSecret !== undefined || config.appPort !== undefined || config.harpKey !== undefined
 
+/** Where things are kept that must outlive a restart. */
+export const storageOf = ({ storage }: Pick<AppConfig, "storage">): string => storage ?? ".parlance"
+
 /** Whether only this machine can reach it. */
 export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host)
