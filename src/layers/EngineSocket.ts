@@ -35,6 +35,8 @@ export interface Options {
   readonly maxWaitingBytes: number
   /** Accept any certificate of the server. Absent: no. */
   readonly skipCertVerify?: boolean
+  /** Pings the server so often, for whoever cuts silent connections; one that gives no sign of life from one to the next is `stuck`. Absent: no. */
+  readonly pingEvery?: Duration.Input
 }
 
 /** A message as it came: text, or binary. `atMs` is of the monotonic clock. */
@@ -53,7 +55,10 @@ export interface EngineSocket {
   readonly take: Effect.Effect<Incoming, EngineSocketError>
   /** In order, for one reader; fails with the reason the socket ended, behind all that came before. A slow reader holds the server up. */
   readonly messages: Stream.Stream<Incoming, EngineSocketError>
-  /** Never completes; fails a second after the socket took no more, which is all one sees of a connection that died without a word. */
+  /**
+   * Never completes; fails a second after the socket took no more, which is all one sees of a connection that died without a word, or after a
+   * ping without an answer.
+   */
   readonly stuck: Effect.Effect<never, EngineError>
 }
 
@@ -61,8 +66,8 @@ export interface EngineSocket {
 const PAUSE_AT = { messages: 512, bytes: 1024 * 1024 }
 
 /**
- * Dials, once. No policy: no retry, no keep-alive by itself (pings of the server are answered), no compression: audio does not get smaller,
- * and it costs 50 µs a message. The socket closes with its scope, with 1000 or, after a second, by force. Errors never quote the URL: it
+ * Dials, once. No policy: no retry, no keep-alive but `pingEvery` (pings of the server are answered), no compression: audio does not get
+ * smaller, and it costs 50 µs a message. The socket closes with its scope, with 1000 or, after a second, by force. Errors never quote the URL: it
  * may carry credentials.
  */
 export const open = Effect.fnUntraced(function* (
@@ -164,11 +169,15 @@ const errorCode = (error: Error): string =>
   "code" in error && typeof error.code === "string" ? error.code : "no connection"
 
 /** Everything about a socket but that it opens. */
-const converse = Effect.fnUntraced(function* (ws: WebSocket, { maxWaitingBytes }: Options, now: () => number) {
+const converse = Effect.fnUntraced(function* (
+  ws: WebSocket,
+  { maxWaitingBytes, pingEvery }: Options,
+  now: () => number
+) {
   const metrics = yield* Effect.context<never>()
   // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
   const incoming = yield* Queue.unbounded<Incoming, EngineSocketError>()
-  const refused = yield* Deferred.make<void>()
+  const died = yield* Deferred.make<string>()
   let messages = 0
   let bytes = 0
   const drop = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_full" })
@@ -194,6 +203,11 @@ const converse = Effect.fnUntraced(function* (ws: WebSocket, { maxWaitingBytes }
     return message
   }
 
+  if (pingEvery !== undefined) {
+    const silent = Deferred.succeed(died, "it gives no sign of life")
+    yield* Effect.forkScoped(Effect.andThen(untilSilent(ws, pingEvery), silent))
+  }
+
   const session: EngineSocket = {
     send: (message) => {
       if (ws.readyState === WebSocket.OPEN && ws.bufferedAmount <= maxWaitingBytes) {
@@ -203,16 +217,30 @@ const converse = Effect.fnUntraced(function* (ws: WebSocket, { maxWaitingBytes }
       }
       const counted = ws.readyState === WebSocket.OPEN ? drop : dropClosed
       counted.updateUnsafe(1, metrics)
-      Deferred.doneUnsafe(refused, Effect.void)
+      Deferred.doneUnsafe(died, Effect.succeed("it takes no more audio"))
       return false
     },
     take: Effect.map(Queue.take(incoming), taken),
     messages: Stream.map(Stream.fromQueue(incoming), taken),
-    stuck: Deferred.await(refused).pipe(
+    stuck: Deferred.await(died).pipe(
       // a socket that closed properly says so meanwhile
-      Effect.andThen(Effect.sleep("1 second")),
-      Effect.andThen(Effect.fail(new EngineError({ reason: "Silent", detail: "it takes no more audio" })))
+      Effect.tap(() => Effect.sleep("1 second")),
+      Effect.flatMap((detail) => Effect.fail(new EngineError({ reason: "Silent", detail })))
     )
   }
   return session
+})
+
+/** Pings; completes when an open socket gave no sign of life from one ping to the next. One that nobody reads from is not judged. */
+const untilSilent = Effect.fnUntraced(function* (ws: WebSocket, pingEvery: Duration.Input) {
+  let isAlive = true
+  const alive = () => {
+    isAlive = true
+  }
+  ws.on("open", alive).on("message", alive).on("pong", alive)
+  while (isAlive || ws.isPaused || ws.readyState !== WebSocket.OPEN) {
+    isAlive = false
+    if (ws.readyState === WebSocket.OPEN) ws.ping()
+    yield* Effect.sleep(pingEvery)
+  }
 })
