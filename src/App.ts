@@ -2,7 +2,7 @@
  * The whole service, put together from a configuration.
  */
 import { Duration, Effect, Layer, Logger, Option, References } from "effect"
-import { kyutaiLanguages } from "./domain/Language.ts"
+import { defaultLanguage, kyutaiLanguages } from "./domain/Language.ts"
 import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
 import * as Server from "./http/Server.ts"
@@ -57,7 +57,7 @@ const deployment = (config: AppConfig) =>
     version: config.appVersion,
     appSecret: config.appSecret,
     languages: kyutaiLanguages,
-    defaultLanguage: config.defaultLanguage,
+    defaultLanguage: config.defaultLanguage ?? defaultLanguage,
     missing: missing(config)
   })
 

@@ -5,7 +5,7 @@ import { Context, Effect, type Redacted } from "effect"
 import type { LanguageId, Languages } from "../domain/Language.ts"
 import { Unavailable } from "./Api.ts"
 
-/** An environment variable that is not set although calls need it. */
+/** An environment variable that is not set although calls need it; or what one of several would give. */
 export interface MissingVariable {
   readonly name: string
   readonly description: string

@@ -2,9 +2,10 @@
  * Every environment variable this service reads, in the order the README lists them. Nothing else reads the environment.
  */
 import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
-import { defaultLanguage } from "../domain/Language.ts"
 import {
+  type EngineName,
   engineChain,
+  engineNames,
   flag,
   hpbUrl,
   integer,
@@ -164,8 +165,9 @@ export const settings = {
     description: "Accepts any TLS certificate of the HPB, the engine and Nextcloud. For test setups only.",
     example: "true"
   }),
-  defaultLanguage: withDefault("LT_DEFAULT_LANGUAGE", language, defaultLanguage, {
+  defaultLanguage: optional("LT_DEFAULT_LANGUAGE", language, {
     description: "Language of calls whose room has none, or one that is not known here.",
+    default: "en",
     example: "fr"
   }),
   screenAudio: withDefault("LT_SCREEN_AUDIO", flag, false, {
@@ -322,6 +324,17 @@ export const settings = {
 /** What `settings` say, read and checked. */
 export type AppConfig = { readonly [K in keyof typeof settings]: Config.Success<(typeof settings)[K]> }
 
+/** One of these sets of settings makes an engine usable. */
+const engineNeeds: Readonly<Record<EngineName, ReadonlyArray<ReadonlyArray<keyof AppConfig>>>> = {
+  modal: [["sttStreamUrl"], ["modalWorkspace", "modalKey", "modalSecret"]],
+  moshi: [["moshiUrl"]],
+  openai: [["openaiApiKey"]],
+  aws: [["awsRegion"]],
+  tldw: [["tldwUrl"]],
+  vosk: [["voskUrl"]],
+  sherpa: [["sherpaModel"]]
+}
+
 /** For documentation and tests. */
 export const variables: ReadonlyArray<Variable> = Object.values(settings).map(({ variable }) => variable)
 
@@ -342,22 +355,48 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
       detail: "LT_LISTEN_HOST must be a loopback address unless LT_API_TOKEN is set"
     })
   }
+  for (const name of config.engines ?? []) {
+    const needed = missingFor(config, name).map((variable) => variable.name)
+    if (needed.length > 0) {
+      return yield* new ConfigurationError({ detail: `LT_ENGINE names ${name}, but ${listed(needed)} not set` })
+    }
+  }
   return config
 }).pipe(Effect.catchTag("ConfigError", ({ cause }) => Effect.fail(new ConfigurationError({ detail: cause.message }))))
 
 /** What calls cannot do without and is not set, each with what it is for. Empty when captions can be given. */
-export const missing = (config: AppConfig): ReadonlyArray<Variable> => {
+export const missing = (config: AppConfig): ReadonlyArray<MissingSetting> => {
   const needed: Array<Setting<unknown>> = []
   if (isExApp(config) && config.appSecret === undefined) needed.push(settings.appSecret)
   if (config.hpbUrl === undefined) needed.push(settings.hpbUrl)
   if (config.internalSecret === undefined) needed.push(settings.internalSecret)
-  if (config.sttStreamUrl === undefined) {
-    if (config.modalWorkspace === undefined) needed.push(settings.modalWorkspace)
-    if (config.modalKey === undefined) needed.push(settings.modalKey)
-    if (config.modalSecret === undefined) needed.push(settings.modalSecret)
-  }
-  return needed.map(({ variable }) => variable)
+  return [...needed.map(({ variable }) => variable), ...missingEngine(config)]
 }
+
+/** What keeps speech from becoming text at all: an engine that is half configured, else that there is none. Empty when there is one. */
+export const missingEngine = (config: AppConfig): ReadonlyArray<MissingSetting> => {
+  if (engineNames.some((name) => missingFor(config, name).length === 0)) return []
+  const begun = engineNames.find((name) => engineNeeds[name].flat().some((key) => config[key] !== undefined))
+  if (begun !== undefined) return missingFor(config, begun)
+  const ways = engineNames.flatMap((name) => engineNeeds[name].map((keys) => keys.map(nameOf).join(" + ")))
+  return [{ name: "a speech engine", description: `one of these makes one: ${ways.join(", ")}` }]
+}
+
+/** What an engine still needs; of several ways the one that is nearest. Empty when it is configured. */
+export const missingFor = (config: AppConfig, name: EngineName): ReadonlyArray<Variable> => {
+  const ways = engineNeeds[name].map((keys) => keys.filter((key) => config[key] === undefined))
+  const begun = ways.filter((left, index) => left.length < (engineNeeds[name][index]?.length ?? 0))
+  const nearest = begun[0] ?? ways[0] ?? []
+  return (ways.some((left) => left.length === 0) ? [] : nearest).map((key) => settings[key].variable)
+}
+
+/** A variable that is not set, or what one of several would give. */
+export type MissingSetting = Pick<Variable, "name" | "description">
+
+const nameOf = (key: keyof AppConfig): string => settings[key].variable.name
+
+const listed = (names: ReadonlyArray<string>): string =>
+  names.length === 1 ? `${names[0]} is` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are`
 
 /** Whether Nextcloud is to reach us: AppAPI always sets the secret; the rest is for whoever forgot it. */
 export const isExApp = (config: AppConfig): boolean =>

@@ -1,7 +1,7 @@
 /**
  * Kinds of settings: how the text of an environment variable is read, and what is said of one that cannot be.
  */
-import { known, kyutaiLanguages, type LanguageId } from "../domain/Language.ts"
+import { LanguageId } from "../domain/Language.ts"
 
 /** Reads a text; `undefined` when it is not what the variable takes. */
 type Parse<A> = (text: string) => A | undefined
@@ -46,10 +46,10 @@ export const hpbUrl: Kind<string> = {
   expected: "the address of the HPB, for example wss://cloud.example.com/standalone-signaling/spreed",
   parse: (given) => url("wss:", "ws:", "https:", "http:").parse(given.includes("://") ? given : `wss://${given}`)
 }
-/** A language that captions can be in. */
+/** The tag of a language; which ones captions can be in is known only when the engines are. */
 export const language: Kind<LanguageId> = {
-  expected: `one of ${Object.keys(kyutaiLanguages).join(", ")}`,
-  parse: (given) => known(kyutaiLanguages, given)
+  expected: "the tag of a language, for example en or pt-BR",
+  parse: (given) => (/^[a-z]{2,3}([-_][a-z0-9]{2,8}){0,3}$/i.test(given) ? LanguageId.make(given) : undefined)
 }
 const levels = { debug: "Debug", info: "Info", warn: "Warn", warning: "Warn", error: "Error" } as const
 /** A log level, however it is written. */

@@ -18,7 +18,7 @@ describe("AppConfig", () => {
       const config = yield* load({})
       assert.strictEqual(config.appId, "live_transcription")
       assert.strictEqual(config.appVersion, AppConfig.VERSION)
-      assert.strictEqual(config.defaultLanguage, "en")
+      assert.isUndefined(config.defaultLanguage)
       assert.strictEqual(config.shutdownSeconds, 25)
       assert.strictEqual(config.logLevel, "Info")
       assert.isFalse(config.skipCertVerify)
@@ -41,7 +41,7 @@ describe("AppConfig", () => {
       assert.isTrue(config.skipCertVerify)
       assert.strictEqual(config.servicePort, 9000)
       assert.strictEqual(Redacted.value(config.internalSecret ?? Redacted.make("")), "secret")
-      assert.strictEqual(config.defaultLanguage, "en")
+      assert.isUndefined(config.defaultLanguage)
     })
   )
 
@@ -55,7 +55,7 @@ describe("AppConfig", () => {
     ["SKIP_CERT_VERIFY", "perhaps"],
     ["LT_MAX_SPEAKERS", "many"],
     ["LT_SHUTDOWN_SECONDS", "1e9"],
-    ["LT_DEFAULT_LANGUAGE", "tlh"],
+    ["LT_DEFAULT_LANGUAGE", "Klingon!"],
     ["LOG_LEVEL", "loud"]
   ] as const) {
     it.effect(`says in one line that ${name}=${value} cannot be, without repeating the value`, () =>
@@ -82,17 +82,45 @@ describe("AppConfig", () => {
       const names = (environment: Record<string, string>) =>
         Effect.map(load(environment), (config) => AppConfig.missing(config).map(({ name }) => name))
       assert.deepStrictEqual(yield* names(whole), [])
-      assert.deepStrictEqual(yield* names({}), [
-        "LT_HPB_URL",
-        "LT_INTERNAL_SECRET",
-        "MODAL_WORKSPACE",
-        "MODAL_KEY",
-        "MODAL_SECRET"
+      assert.deepStrictEqual(yield* names({}), ["LT_HPB_URL", "LT_INTERNAL_SECRET", "a speech engine"])
+      for (const engine of [
+        { LT_MOSHI_URL: "ws://gpu:8080/api/asr-streaming" },
+        { OPENAI_API_KEY: "sk-1" },
+        { AWS_REGION: "us-east-1" },
+        { LT_TLDW_URL: "ws://gpu:8000/stream" },
+        { LT_VOSK_SERVER_URL: "ws://vosk:2700" },
+        { LT_SHERPA_MODEL: "small" },
+        { MODAL_KEY: "wk-1", LT_SHERPA_MODEL: "small" }
       ])
+        assert.deepStrictEqual(yield* names({ ...whole, STT_STREAM_URL: "", ...engine }), [])
       assert.deepStrictEqual(yield* names({ ...whole, STT_STREAM_URL: "", MODAL_WORKSPACE: "me", MODAL_KEY: "wk-1" }), [
         "MODAL_SECRET"
       ])
       assert.deepStrictEqual(yield* names({ ...whole, APP_PORT: "23000" }), ["APP_SECRET"])
+    })
+  )
+
+  it.effect("names every way to an engine where there is none", () =>
+    Effect.gen(function* () {
+      const [engine] = AppConfig.missingEngine(yield* load({}))
+      for (const name of ["STT_STREAM_URL", "MODAL_WORKSPACE + MODAL_KEY + MODAL_SECRET", "LT_SHERPA_MODEL"])
+        assert.include(engine?.description, name)
+    })
+  )
+
+  it.effect("says in one line what an engine of LT_ENGINE lacks", () =>
+    Effect.gen(function* () {
+      const saidOf = (environment: Record<string, string>) => Effect.map(Effect.flip(load(environment)), String)
+      assert.include(
+        yield* saidOf({ ...whole, LT_ENGINE: "modal,vosk" }),
+        "LT_ENGINE names vosk, but LT_VOSK_SERVER_URL is not set"
+      )
+      assert.include(
+        yield* saidOf({ LT_ENGINE: "modal", MODAL_WORKSPACE: "me" }),
+        "LT_ENGINE names modal, but MODAL_KEY and MODAL_SECRET are not set"
+      )
+      assert.include(yield* saidOf({ LT_ENGINE: "modal" }), "LT_ENGINE names modal, but STT_STREAM_URL is not set")
+      yield* load({ LT_ENGINE: "modal,vosk", LT_VOSK_SERVER_URL: "ws://vosk:2700", STT_STREAM_URL: "ws://stt:80" })
     })
   )
 

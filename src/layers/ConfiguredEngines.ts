@@ -1,0 +1,92 @@
+/**
+ * ConfiguredEngines: the engines of a configuration, in the order in which they are tried. One line of the table per engine; what it needs is
+ * in `AppConfig` (`engineNeeds`).
+ */
+import { Context, Effect, Layer } from "effect"
+import { defaultLanguage, known, kyutaiLanguages, type LanguageId, type Languages } from "../domain/Language.ts"
+import { Engines } from "../services/Engines.ts"
+import { SpeechEngine } from "../services/SpeechEngine.ts"
+import { type AppConfig, ConfigurationError, missingFor } from "./AppConfig.ts"
+import * as EngineHealth from "./EngineHealth.ts"
+import * as ModalEngine from "./ModalEngine.ts"
+import { type EngineName, engineNames } from "./SettingKinds.ts"
+import * as SocketModalClient from "./SocketModalClient.ts"
+
+/** An engine made from a configuration in which nothing it needs is missing; what is wrong besides is one line for the admin. */
+type Made = Layer.Layer<SpeechEngine, ConfigurationError>
+
+/** An engine that is not here yet cannot be named by `LT_ENGINE`. Those that load large libraries are `imported` only when configured. */
+const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> = {
+  modal: (config) => ModalEngine.layer.pipe(Layer.provide(modalSocket(config)))
+}
+
+/** `imported(() => import("./AwsEngine.ts"), (module) => module.layer(…))`: the module is loaded when the layer is built. */
+export const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) => Made): Made =>
+  Layer.unwrap(Effect.map(Effect.promise(load), layer))
+
+/** Those that `LT_ENGINE` names, else the first that is configured, else none. */
+export const layer = (config: AppConfig): Layer.Layer<Engines, ConfigurationError> =>
+  Layer.effect(
+    Engines,
+    Effect.flatMap(chainOf(config), (chain) =>
+      Effect.forEach(chain, (make) => Effect.map(Layer.build(make(config)), configured))
+    )
+  )
+
+/** One engine and no choice, for programs that embed the Transcriber. */
+export const single: Layer.Layer<Engines, never, SpeechEngine> = Layer.effect(
+  Engines,
+  SpeechEngine.use((engine) => Effect.succeed([EngineHealth.make(engine)]))
+)
+
+/** What these engines recognise together, the first engine's languages first. Without any engine what Talk's menu has shown so far. */
+export const languagesOf = (engines: Engines["Service"]): Languages =>
+  engines.length === 0
+    ? kyutaiLanguages
+    : Object.assign({}, ...engines.map(({ engine }) => engine.capabilities.languages))
+
+/** `LT_DEFAULT_LANGUAGE`, else English, else whatever the first engine knows. Fails when it names one that no engine knows. */
+export const defaultLanguageOf = (
+  languages: Languages,
+  asked: LanguageId | undefined
+): Effect.Effect<LanguageId, ConfigurationError> => {
+  const found = known(languages, asked ?? defaultLanguage) ?? (asked === undefined ? first(languages) : undefined)
+  return found === undefined
+    ? Effect.fail(
+        new ConfigurationError({
+          detail: `LT_DEFAULT_LANGUAGE must be one of those the engines know: ${Object.keys(languages).join(", ")}`
+        })
+      )
+    : Effect.succeed(found)
+}
+
+const first = (languages: Languages): LanguageId => known(languages, Object.keys(languages)[0]) ?? defaultLanguage
+
+const configured = (built: Context.Context<SpeechEngine>) => EngineHealth.make(Context.get(built, SpeechEngine))
+
+const chainOf = (config: AppConfig) => {
+  const isConfigured = (name: EngineName) => table[name] !== undefined && missingFor(config, name).length === 0
+  const chain = config.engines ?? engineNames.filter(isConfigured).slice(0, 1)
+  return Effect.forEach(chain, (name) => {
+    const make = table[name]
+    return make === undefined
+      ? Effect.fail(new ConfigurationError({ detail: `LT_ENGINE names ${name}, which is not part of this version` }))
+      : Effect.succeed(make)
+  })
+}
+
+/** A server of one's own comes before Modal. */
+const modalSocket = (config: AppConfig) => {
+  const { modalHostSuffix, modalKey, modalSecret, modalWorkspace, skipCertVerify, sttStreamUrl } = config
+  if (sttStreamUrl !== undefined) {
+    return SocketModalClient.layer({ url: { _tag: "Direct", url: sttStreamUrl }, skipCertVerify })
+  }
+  if (modalWorkspace === undefined || modalKey === undefined || modalSecret === undefined) {
+    return SocketModalClient.layer({})
+  }
+  const hostSuffix = modalHostSuffix ?? SocketModalClient.DEFAULT_HOST_SUFFIX
+  return SocketModalClient.layer({
+    url: { _tag: "Modal", workspace: modalWorkspace, hostSuffix, key: modalKey, secret: modalSecret },
+    skipCertVerify
+  })
+}
