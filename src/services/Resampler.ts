@@ -3,8 +3,10 @@
  */
 import { Context } from "effect"
 
-export const sampleRates = [8000, 16000, 22050, 24000, 32000, 44100, 48000] as const
+export const sampleRates = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000] as const
 export type SampleRate = (typeof sampleRates)[number]
+
+export const isSampleRate = (hertz: number): hertz is SampleRate => sampleRates.some((rate) => rate === hertz)
 
 export interface ResamplerStream {
   /** Takes any number of samples, gives those that are complete. Keeps state across calls; the result is the caller's. */

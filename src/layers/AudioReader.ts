@@ -1,0 +1,23 @@
+/**
+ * AudioReader: bytes of one format become sound. All readers are plain and synchronous, take the bytes in any pieces, and hold no more of
+ * them than a part that is not complete yet.
+ */
+import type { AudioTrouble } from "../domain/AudioTrouble.ts"
+
+export interface AudioReader {
+  /** Takes the next bytes; they may be reused afterwards. Never throws. */
+  readonly read: (bytes: Uint8Array) => void
+  /** Hands on what a filter still holds back: what was read so far is to be understood now. More may follow. */
+  readonly drain: () => void
+  /** Nothing more comes; hands on what is left. */
+  readonly close: () => void
+}
+
+/** Who takes what a reader understood, in order. */
+export interface AudioListener {
+  /** Mono at 24 kHz, in −1…1, directly behind what came before; valid only during the call. */
+  readonly onSound: (pcm: Float32Array) => void
+  /** Nothing was recorded for so many samples at 24 kHz. */
+  readonly onSilence: (samples: number) => void
+  readonly onTrouble: (trouble: AudioTrouble) => void
+}

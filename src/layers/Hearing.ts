@@ -1,0 +1,143 @@
+/**
+ * Hearing: decoded audio of one voice becomes frames of speech: gate → pre-roll → 80 ms frames → a bounded queue. Plain and synchronous;
+ * where the audio comes from, and what it is remembered as, is its owner's.
+ */
+import { type Cause, Queue } from "effect"
+import { type AudioFrame, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
+import type { AudioOrigin } from "../services/Decoder.ts"
+import * as Gate from "./Gate.ts"
+import * as PreRoll from "./PreRoll.ts"
+import * as SpeechFrames from "./SpeechFrames.ts"
+import type { SpeechMemory } from "./SpeechMemory.ts"
+
+export interface HearingOptions {
+  /** Frames are offered to it; what it does when it is full is its own. */
+  readonly queue: Queue.Queue<AudioFrame, Cause.Done>
+  /** Sound before speech was noticed, default 300 ms: a soft onset ("f", "h") is that early before it is loud. */
+  readonly preRollMs?: number
+  /** Is told of every packet, and where speech begins and ends. */
+  readonly memory?: Pick<SpeechMemory, "hear" | "begin" | "end">
+  /** Is given every frame before the queue is. */
+  readonly onFrame?: (frame: AudioFrame) => void
+  /** Speech began with the sample at `position`, or what was heard of it ended there. */
+  readonly onSpeech?: (isSpeaking: boolean, position: number) => void
+  /**
+   * The sender's clock stands while it sends nothing, so sound that comes after a frame was padded has its place within the padding, and the
+   * next stretch begins there. Else such sound is late, and cut.
+   */
+  readonly reusesPadding?: boolean
+}
+
+/** Numbers since the voice began. */
+export interface HearingCounters {
+  /** Frames handed to the queue, and those of them that were dropped because nobody took them. */
+  readonly frames: number
+  readonly droppedFrames: number
+  /** Samples that came after the frame they belong to was padded and sent: a stall of the network in the middle of speech. */
+  readonly cutSamples: number
+}
+
+export interface Hearing {
+  /** Takes the next sound; what lies between it and the last one is missing. `pcm` may be reused afterwards. */
+  readonly hear: (position: number, pcm: Float32Array, origin: AudioOrigin) => void
+  /** No sound comes for now: the frame in progress is padded and marked. */
+  readonly endSpeech: () => void
+  /** The voice is over: `endSpeech`, then the queue ends. */
+  readonly end: () => void
+  readonly isSpeaking: () => boolean
+  /** End of what was heard so far (samples). */
+  readonly heardUntil: () => number
+  /** End of the last frame; 0 before the first. */
+  readonly framedUntil: () => number
+  /** Frames that wait for the reader now. */
+  readonly queued: () => number
+  readonly counters: () => HearingCounters
+}
+
+/** Makes the hearing of one voice. */
+export const make = (options: HearingOptions): Hearing => {
+  const { memory, onFrame, onSpeech, queue } = options
+  const reusesPadding = options.reusesPadding === true
+  const preRoll = PreRoll.make(samplesOfMs(options.preRollMs ?? 300))
+  const gate = Gate.make()
+  let frameCount = 0
+  let droppedFrames = 0
+  let cutSamples = 0
+  let heardUntil = 0
+  let framedUntil = 0
+  /** Positions of frames grow: no stretch begins before this. */
+  let notBefore = 0
+
+  const push = (frame: AudioFrame) => {
+    frameCount++
+    framedUntil = frame.position + frame.pcm.length
+    onFrame?.(frame)
+    if (Queue.isFullUnsafe(queue)) droppedFrames++
+    Queue.offerUnsafe(queue, frame)
+    if (!frame.endsSpeech) return
+    const heard = Math.min(heardUntil, framedUntil)
+    notBefore = reusesPadding ? Math.max(heard, frame.position + 1) : framedUntil
+    memory?.end(heard, framedUntil)
+    onSpeech?.(false, heard)
+  }
+  const frames = SpeechFrames.make(push, () => !gate.isOpen())
+
+  /** Speech was noticed; it began with the oldest sample still kept, and `position` is the next one. */
+  const begin = (position: number, atMs: number) => {
+    const start = position - preRoll.length()
+    const arrival = (sample: number) => atMs - msOfSamples(heardUntil - sample)
+    frames.begin(start)
+    memory?.begin(start, arrival(start))
+    onSpeech?.(true, start)
+    preRoll.drain((pcm) => {
+      for (let at = 0; at < pcm.length; at += STEP) {
+        const piece = pcm.subarray(at, at + STEP)
+        frames.write(piece, 0, arrival(frames.position() + piece.length))
+      }
+    })
+  }
+
+  const endSpeech = () => {
+    gate.close()
+    frames.end()
+  }
+
+  /** Nothing was sent, or arrived, for so many samples. */
+  const skip = (missing: number, atMs: number) => {
+    if (missing >= SpeechFrames.LONGEST_GAP) endSpeech()
+    else gate.skip(missing)
+    const from = heardUntil
+    heardUntil += missing
+    frames.skip(missing, atMs)
+    preRoll.skip(missing - said(from, missing))
+  }
+  /** How many of `length` samples at `position` lie in frames already. */
+  const said = (position: number, length: number) =>
+    Math.min(length, Math.max(0, (frames.isRunning() ? frames.position() : notBefore) - position))
+
+  return {
+    hear: (position, pcm, { atMs, audioLevel, packet }) => {
+      if (position > heardUntil) skip(position - heardUntil, atMs)
+      gate.hear(pcm, audioLevel)
+      heardUntil = position + pcm.length
+      const cut = said(position, pcm.length)
+      cutSamples += cut
+      if (!frames.isRunning() && gate.isOpen() && cut < pcm.length) begin(position + cut, atMs)
+      memory?.hear(position, packet)
+      preRoll.write(pcm, frames.write(pcm, cut, atMs))
+    },
+    endSpeech,
+    end: () => {
+      endSpeech()
+      Queue.endUnsafe(queue)
+    },
+    isSpeaking: frames.isRunning,
+    heardUntil: () => heardUntil,
+    framedUntil: () => framedUntil,
+    queued: () => Queue.sizeUnsafe(queue),
+    counters: () => ({ frames: frameCount, droppedFrames, cutSamples })
+  }
+}
+
+/** 20 ms: how exactly the arrival of what was kept is told. */
+const STEP = samplesOfMs(20)

@@ -1,0 +1,34 @@
+/**
+ * Tells a speaker who stopped from a process that stood still: both look like sound that does not come.
+ */
+
+export interface Lull {
+  /** Sound came, and more of it is due at this moment of the monotonic clock. */
+  readonly expect: (dueAtMs: number) => void
+  /** On every tick, first: whether this process did not run since the last one. What was sent meanwhile is about to come. */
+  readonly hasStalled: (atMs: number) => boolean
+  /** Whether what was due did not come for as long as was said. */
+  readonly isOver: (atMs: number) => boolean
+}
+
+/** Ticks come every 20 ms: so late means that this process did not run (garbage collection, a busy machine). */
+const STALLED_MS = 60
+
+/** Sound that is `patienceMs` late has stopped. */
+export const make = (patienceMs: number): Lull => {
+  let dueAtMs = 0
+  let tickedAtMs: number | undefined
+  return {
+    expect: (atMs) => {
+      dueAtMs = atMs
+    },
+    hasStalled: (atMs) => {
+      const slept = atMs - (tickedAtMs ?? atMs)
+      tickedAtMs = atMs
+      // Timers run before sockets are read.
+      if (slept > STALLED_MS) dueAtMs += slept
+      return slept > STALLED_MS
+    },
+    isOver: (atMs) => atMs - dueAtMs >= patienceMs
+  }
+}
