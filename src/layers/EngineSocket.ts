@@ -55,6 +55,8 @@ export interface EngineSocket {
   readonly take: Effect.Effect<Incoming, EngineSocketError>
   /** In order, for one reader; fails with the reason the socket ended, behind all that came before. A slow reader holds the server up. */
   readonly messages: Stream.Stream<Incoming, EngineSocketError>
+  /** For how long the server has said nothing, ms; 0 while messages wait for the reader. */
+  readonly quietMs: () => number
   /**
    * Never completes; fails a second after the socket took no more, which is all one sees of a connection that died without a word, or after a
    * ping without an answer.
@@ -180,12 +182,14 @@ const converse = Effect.fnUntraced(function* (
   const died = yield* Deferred.make<string>()
   let messages = 0
   let bytes = 0
+  let heardMs = now()
   const drop = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_full" })
   const dropClosed = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_closed" })
 
   ws.on("message", (data, isBinary) => {
     if (!Buffer.isBuffer(data)) return
     const message: Incoming = { data: isBinary ? data : data.toString(), atMs: now() }
+    heardMs = message.atMs
     Queue.offerUnsafe(incoming, message)
     messages += 1
     bytes += message.data.length
@@ -222,6 +226,7 @@ const converse = Effect.fnUntraced(function* (
     },
     take: Effect.map(Queue.take(incoming), taken),
     messages: Stream.map(Stream.fromQueue(incoming), taken),
+    quietMs: () => (messages > 0 ? 0 : now() - heardMs),
     stuck: Deferred.await(died).pipe(
       // a socket that closed properly says so meanwhile
       Effect.tap(() => Effect.sleep("1 second")),

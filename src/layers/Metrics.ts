@@ -1,7 +1,7 @@
 /**
  * Every metric: name, unit, meaning. Counters of the packet path are plain numbers elsewhere; each call adds them up here once a second.
  */
-import { Effect, Metric } from "effect"
+import { Effect, Metric, type Scope } from "effect"
 
 const counter = (name: string, description: string) =>
   Metric.counter(`transcription_${name}`, { description, incremental: true })
@@ -66,6 +66,14 @@ export const captionTurnWait = latency(
 export const firstCaption = latency(
   "first_caption",
   "Start of a stretch of speech until its first words are handed to the sink, the engine's time included"
+)
+
+export const engineLag = latency("engine_lag", "Audio that waits in an engine's own queue, where it says so")
+
+/** Counts an engine session that was opened, and that it is open until the scope closes. */
+export const engineSession: Effect.Effect<void, never, Scope.Scope> = Effect.andThen(
+  Metric.update(engineSessions, 1),
+  Effect.acquireRelease(Metric.modify(engineSessionsActive, 1), () => Metric.modify(engineSessionsActive, -1))
 )
 
 /** A counter with fixed attributes for code that is called synchronously. */

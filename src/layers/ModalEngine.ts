@@ -1,7 +1,7 @@
 /**
  * Kyutai on Modal as a SpeechEngine: spaces between words, keep-alive, and flush by silence, which is all its protocol leaves to us.
  */
-import { Deferred, Effect, Layer, Metric, Option, type Scope, Stream } from "effect"
+import { Deferred, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { FRAME_SAMPLES, SAMPLE_RATE } from "../domain/Audio.ts"
 import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent, Word } from "../domain/Speech.ts"
@@ -61,10 +61,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
   const metrics = yield* Effect.context<never>()
   const socket = yield* Effect.mapError(client.open, toEngineError)
-  yield* Metric.update(Metrics.engineSessions, 1)
-  yield* Effect.acquireRelease(Metric.modify(Metrics.engineSessionsActive, 1), () =>
-    Metric.modify(Metrics.engineSessionsActive, -1)
-  )
+  yield* Metrics.engineSession
 
   const ended = yield* Deferred.make<never, EngineError>()
   /** The socket took no more audio. A connection that died without a word looks like this, and no other way. */
