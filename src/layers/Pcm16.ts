@@ -3,10 +3,10 @@
  */
 
 /**
- * Makes an encoder to base64 which reuses its memory: the string is all that is allocated. What is out of range is cut off, what is not a
- * number is silence. Every platform Node runs on is little endian.
+ * Makes an encoder which reuses its memory: the bytes are good until the next call. What is out of range is cut off, what is not a number is
+ * silence. Every platform Node runs on is little endian.
  */
-export const base64Encoder = (): ((pcm: Float32Array) => string) => {
+export const encoder = (): ((pcm: Float32Array) => Buffer) => {
   let samples = new Int16Array(0)
   let bytes = Buffer.alloc(0)
   return (pcm) => {
@@ -15,6 +15,12 @@ export const base64Encoder = (): ((pcm: Float32Array) => string) => {
       bytes = Buffer.from(samples.buffer)
     }
     for (let i = 0; i < pcm.length; i++) samples[i] = Math.max(-1, Math.min(1, pcm[i] ?? 0)) * 32_767
-    return bytes.toString("base64", 0, pcm.length * 2)
+    return bytes.subarray(0, pcm.length * 2)
   }
+}
+
+/** The same to base64: the string is all that is allocated. */
+export const base64Encoder = (): ((pcm: Float32Array) => string) => {
+  const encode = encoder()
+  return (pcm) => encode(pcm).toString("base64")
 }
