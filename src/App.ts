@@ -7,7 +7,7 @@ import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
 import * as Server from "./http/Server.ts"
 import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
-import { type AppConfig, isExApp, missing } from "./layers/AppConfig.ts"
+import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
@@ -47,9 +47,8 @@ const listeners = (config: AppConfig) => {
   return config.servicePort === undefined ? exApp : Layer.merge(exApp, service)
 }
 
-/** Whoever has no token has to be on this machine (`AppConfig.load` refuses anything else). */
-const serviceHost = ({ apiToken, serviceHost }: AppConfig) =>
-  serviceHost ?? (apiToken === undefined ? "127.0.0.1" : "0.0.0.0")
+/** Where nobody was given a credential all have to be on this machine (`AppConfig.load` refuses anything else). */
+const serviceHost = (config: AppConfig) => config.serviceHost ?? (hasCredentials(config) ? "0.0.0.0" : "127.0.0.1")
 
 const deployment = (config: AppConfig) =>
   Layer.succeed(Deployment, {

@@ -1,10 +1,16 @@
 /**
  * Access: who may ask, by what they show. One place for all credentials, of the service API and of every streaming door.
  */
+import { NodeFileSystem } from "@effect/platform-node"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import type { AppConfig } from "../layers/AppConfig.ts"
+import { type AppConfig, type ConfigurationError, hasCredentials, storageOf } from "../layers/AppConfig.ts"
+import * as ClientSecrets from "./ClientSecrets.ts"
 import { digest, hasDigest } from "./Digest.ts"
+import * as GeneratedKey from "./GeneratedKey.ts"
+import { type Grant, streaming } from "./Grant.ts"
 import { isThisMachine, isWelcome, type Provenance } from "./Origin.ts"
+import * as SignedTokens from "./SignedTokens.ts"
+import * as TokensFile from "./TokensFile.ts"
 
 /** Why somebody is not let in; the text says what to do and repeats nothing that was given. */
 export class AccessRefusal extends Schema.TaggedError<AccessRefusal>()("AccessRefusal", {
@@ -16,33 +22,12 @@ export class AccessRefusal extends Schema.TaggedError<AccessRefusal>()("AccessRe
   }
 }
 
-/** Who it is, and what this one may use. */
-export interface Grant {
-  /** Whom streams and minutes are counted for: a name that was given, never a secret. */
-  readonly subject: string
-  /** May also control calls, and read metrics and documentation. */
-  readonly isAdmin: boolean
-  readonly concurrentStreams: number
-  /** Absent: as many as they like. */
-  readonly minutesPerDay?: number
-  /** When the credential ends (ms since 1970), where it does. */
-  readonly expiresAtMs?: number
-  /** By a credential of `mint`, which cannot mint others. */
-  readonly isShortLived?: boolean
-}
-
 /** Somebody who asks: where from (`provenanceOf`), and what they show. */
 export interface Caller extends Provenance {
   /** Absent or empty: nothing. */
   readonly credential: Redacted.Redacted | undefined
   /** The dialect's own servers ask for nothing: in single-user mode callers on this machine need nothing here either. */
   readonly noneKnown?: boolean | undefined
-}
-
-/** A credential of ours that ends soon, for browsers and other places where a token should not be. */
-export interface ClientSecret {
-  readonly value: Redacted.Redacted
-  readonly expiresAtMs: number
 }
 
 /**
@@ -56,7 +41,7 @@ export class Access extends Context.Service<
     /** For control: `LT_API_TOKEN` or the generated key; without `LT_API_TOKEN` also whoever is on this machine, without anything. */
     readonly admitAdmin: (caller: Caller) => Effect.Effect<Grant, AccessRefusal>
     /** A credential with the grant's name and quotas, without its other rights. It ends after so many seconds (10 to 7,200), and never later than the grant. */
-    readonly mint: (grant: Grant, seconds: number) => Effect.Effect<ClientSecret, AccessRefusal>
+    readonly mint: (grant: Grant, seconds: number) => Effect.Effect<ClientSecrets.ClientSecret, AccessRefusal>
     /** No credential was configured: one person, one machine, a generated key. */
     readonly isSingleUser: boolean
   }
@@ -80,25 +65,41 @@ export type AccessSettings = Pick<
 /** No token is longer (RSA-signed ones have about a thousand characters); nothing longer is looked at. */
 const MAX_CREDENTIAL_CHARACTERS = 8192
 
-/** Credentials from the configuration. */
-export const layer = (settings: AccessSettings): Layer.Layer<Access> =>
+/** Whoever has `LT_API_TOKEN`. */
+const ADMIN = "LT_API_TOKEN"
+/** Whoever has the generated key, or needs none: the person whose machine it is. */
+const OWNER = "owner"
+
+/**
+ * All credentials of the configuration. In single-user mode a key is generated and kept in the storage folder, see `GeneratedKey`. Fails
+ * where a file or key that was configured cannot be used.
+ */
+export const layer = (settings: AccessSettings): Layer.Layer<Access, ConfigurationError> =>
   Layer.effect(
     Access,
-    Effect.sync(() => {
-      const { allowedOrigins = [], apiToken, maxStreams } = settings
-      const isSingleUser = apiToken === undefined
-      const owner: Grant = { subject: "owner", isAdmin: true, concurrentStreams: maxStreams }
-      const known = apiToken === undefined ? undefined : digest(Redacted.value(apiToken))
+    Effect.gen(function* () {
+      const { allowedOrigins = [], apiToken, maxStreams, tokensFile } = settings
+      const isSingleUser = !hasCredentials(settings)
+      const admin: Grant = { subject: ADMIN, isAdmin: true, concurrentStreams: maxStreams }
+      const owner: Grant = { ...streaming(OWNER, {}, settings), isAdmin: true }
+      const clientSecrets = yield* ClientSecrets.make
+      const recognisers: ReadonlyArray<Recogniser> = [
+        ...(apiToken === undefined ? [] : [isText(digest(Redacted.value(apiToken)), admin)]),
+        ...(isSingleUser ? [isText(yield* GeneratedKey.make(storageOf(settings)), owner)] : []),
+        ...(tokensFile === undefined ? [] : [yield* TokensFile.make(tokensFile, settings)]),
+        clientSecrets.recognise,
+        yield* SignedTokens.make(settings, settings)
+      ]
 
-      const recognise = (token: string): Effect.Effect<Grant | undefined> =>
-        Effect.sync(() =>
-          known !== undefined && hasDigest(token, known) ? { ...owner, subject: "LT_API_TOKEN" } : undefined
-        )
-
-      const grantOf = ({ credential }: Caller): Effect.Effect<Grant | undefined> => {
-        const token = credential === undefined ? "" : Redacted.value(credential)
-        return token === "" || token.length > MAX_CREDENTIAL_CHARACTERS ? Effect.undefined : recognise(token)
-      }
+      const grantOf = Effect.fnUntraced(function* ({ credential }: Caller) {
+        const token = textOf(credential)
+        if (token === "" || token.length > MAX_CREDENTIAL_CHARACTERS) return undefined
+        for (const recognise of recognisers) {
+          const grant = yield* recognise(token)
+          if (grant !== undefined) return grant
+        }
+        return undefined
+      })
       const checkOrigin = (caller: Caller) =>
         isWelcome(caller, allowedOrigins) ? Effect.void : refuse("Forbidden", "asked by a page of another origin")
 
@@ -108,9 +109,14 @@ export const layer = (settings: AccessSettings): Layer.Layer<Access> =>
           yield* checkOrigin(caller)
           const grant = yield* grantOf(caller)
           if (grant !== undefined) return grant
-          const showsNothing = caller.credential === undefined || Redacted.value(caller.credential) === ""
-          if (isSingleUser && caller.noneKnown === true && showsNothing && isThisMachine(caller)) return owner
-          return yield* refuse("Unauthorized", "a valid token is needed")
+          const needsNothing = isSingleUser && caller.noneKnown === true && isThisMachine(caller)
+          if (needsNothing && textOf(caller.credential) === "") return owner
+          return yield* refuse(
+            "Unauthorized",
+            isSingleUser
+              ? "the key is needed that was shown when this service was first started"
+              : "a valid token is needed"
+          )
         }),
         admitAdmin: Effect.fnUntraced(function* (caller) {
           yield* checkOrigin(caller)
@@ -123,9 +129,23 @@ export const layer = (settings: AccessSettings): Layer.Layer<Access> =>
           }
           return yield* refuse("Unauthorized", "the token of LT_API_TOKEN is needed (Authorization: Bearer …)")
         }),
-        mint: () => refuse("Forbidden", "not yet")
+        mint: (grant, seconds) =>
+          grant.isShortLived === true
+            ? refuse("Forbidden", "a short-lived credential cannot make others")
+            : clientSecrets.mint(grant, seconds)
       })
     })
-  )
+  ).pipe(Layer.provide(NodeFileSystem.layer))
+
+/** The grant of a token, where it is one of these and valid now. */
+type Recogniser = (token: string) => Effect.Effect<Grant | undefined>
+
+const isText =
+  (expected: Uint8Array, grant: Grant): Recogniser =>
+  (token) =>
+    Effect.sync(() => (hasDigest(token, expected) ? grant : undefined))
+
+const textOf = (credential: Redacted.Redacted | undefined): string =>
+  credential === undefined ? "" : Redacted.value(credential)
 
 const refuse = (denial: AccessRefusal["denial"], detail: string) => Effect.fail(new AccessRefusal({ denial, detail }))

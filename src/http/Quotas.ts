@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { NodeFileSystem } from "@effect/platform-node"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { type AppConfig, storageOf } from "../layers/AppConfig.ts"
-import type { Grant } from "./Access.ts"
+import type { Grant } from "./Grant.ts"
 import * as SpentMinutes from "./SpentMinutes.ts"
 
 /** Why somebody who may stream may not stream now. */

@@ -191,24 +191,26 @@ export const settings = {
   }),
   serviceHost: optional("LT_LISTEN_HOST", text, {
     description:
-      "Address the service API listens on. Without LT_API_TOKEN only a loopback address is accepted. Left out: 0.0.0.0 with a token, 127.0.0.1 without.",
+      "Address the service listens on. Without LT_API_TOKEN, LT_TOKENS_FILE, LT_JWT_SECRET or LT_JWT_PUBLIC_KEY only a loopback address is accepted. Left out: 0.0.0.0 with one of them, 127.0.0.1 without.",
     example: "0.0.0.0"
   }),
   apiToken: secret("LT_API_TOKEN", {
-    description: "Bearer token that the service API asks for (in a browser: any user name, the token as password).",
+    description:
+      "Bearer token that the service API asks for (in a browser: any user name, the token as password), and that may stream without quotas. Left out: only this machine may use the service API. With none of the credentials below either, a key for streaming is generated at the first start and shown once in the log.",
     example: "a long random text"
   }),
   tokensFile: optional("LT_TOKENS_FILE", text, {
     description:
-      "JSON file with further tokens for streaming: [{name, token or sha256, concurrentStreams?, minutesPerDay?}]. Read again when it changes.",
+      "JSON file with further tokens for streaming: [{name, token or sha256 (hex), concurrentStreams?, minutesPerDay?}]. Read again when it changes.",
     example: "/run/secrets/tokens.json"
   }),
   jwtSecret: secret("LT_JWT_SECRET", {
-    description: "Secret of signed tokens (JWT, HS256) that an application of yours hands out; 32 characters or more.",
+    description:
+      "Secret of signed tokens (JWT, HS256) that an application of yours hands out; 32 characters or more. They need sub, exp and aud, and may have concurrentStreams and minutesPerDay.",
     example: "a long random text"
   }),
   jwtPublicKey: optional("LT_JWT_PUBLIC_KEY", text, {
-    description: "Public key of signed tokens (JWT, RS256): a PEM file, or the PEM text.",
+    description: "Public key of such tokens where they are signed with RS256: a PEM file, or the PEM text.",
     example: "/run/secrets/jwt.pem"
   }),
   jwtAudience: withDefault("LT_JWT_AUDIENCE", text, "transcribe", {
@@ -245,7 +247,8 @@ export const settings = {
     example: "60"
   }),
   tlsCertificate: optional("LT_TLS_CERT", text, {
-    description: "PEM file with the certificate for PORT, with which it speaks TLS (https, wss).",
+    description:
+      "PEM file with the certificate for PORT, with which it speaks TLS (https, wss). It and the key are read again when they change.",
     example: "/run/secrets/tls.crt"
   }),
   tlsKey: optional("LT_TLS_KEY", text, {
@@ -347,13 +350,25 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
   }
 }
 
+/** RFC 7518 §3.2: no shorter than the hash. */
+const LEAST_SECRET_CHARACTERS = 32
+
 /** Reads the environment (or whatever `ConfigProvider` is provided) once. */
 export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(function* () {
   const config: AppConfig = yield* Config.all(settings)
-  if (config.apiToken === undefined && !isLoopback(config.serviceHost ?? "127.0.0.1")) {
+  if (!hasCredentials(config) && !isLoopback(config.serviceHost ?? "127.0.0.1")) {
     return yield* new ConfigurationError({
-      detail: "LT_LISTEN_HOST must be a loopback address unless LT_API_TOKEN is set"
+      detail:
+        "LT_LISTEN_HOST must be a loopback address unless LT_API_TOKEN, LT_TOKENS_FILE, LT_JWT_SECRET or LT_JWT_PUBLIC_KEY is set"
     })
+  }
+  if (config.jwtSecret !== undefined && Redacted.value(config.jwtSecret).length < LEAST_SECRET_CHARACTERS) {
+    return yield* new ConfigurationError({
+      detail: `LT_JWT_SECRET must have ${LEAST_SECRET_CHARACTERS} characters or more`
+    })
+  }
+  if ((config.tlsCertificate === undefined) !== (config.tlsKey === undefined)) {
+    return yield* new ConfigurationError({ detail: "LT_TLS_CERT and LT_TLS_KEY must be set together" })
   }
   for (const name of config.engines ?? []) {
     const needed = missingFor(config, name).map((variable) => variable.name)
@@ -401,6 +416,12 @@ const listed = (names: ReadonlyArray<string>): string =>
 /** Whether Nextcloud is to reach us: AppAPI always sets the secret; the rest is for whoever forgot it. */
 export const isExApp = (config: AppConfig): boolean =>
   config.appSecret !== undefined || config.appPort !== undefined || config.harpKey !== undefined
+
+/** Whether somebody was given a credential; without any there is one user, on this machine. */
+export const hasCredentials = (
+  config: Pick<AppConfig, "apiToken" | "jwtPublicKey" | "jwtSecret" | "tokensFile">
+): boolean =>
+  [config.apiToken, config.tokensFile, config.jwtSecret, config.jwtPublicKey].some((one) => one !== undefined)
 
 /** Where things are kept that must outlive a restart. */
 export const storageOf = ({ storage }: Pick<AppConfig, "storage">): string => storage ?? ".parlance"

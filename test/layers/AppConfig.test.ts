@@ -68,12 +68,30 @@ describe("AppConfig", () => {
     )
   }
 
-  it.effect("does not open the service API to others without a token", () =>
+  it.effect("listens for others only where somebody was given a credential", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(load({ LT_LISTEN_HOST: "0.0.0.0" }))
       assert.include(error.message, "LT_API_TOKEN")
       for (const host of ["127.0.0.1", "localhost", "::1"]) yield* load({ LT_LISTEN_HOST: host })
-      yield* load({ LT_LISTEN_HOST: "0.0.0.0", LT_API_TOKEN: "token" })
+      for (const credential of [
+        { LT_API_TOKEN: "token" },
+        { LT_TOKENS_FILE: "/run/secrets/tokens.json" },
+        { LT_JWT_SECRET: "x".repeat(32) },
+        { LT_JWT_PUBLIC_KEY: "/run/secrets/jwt.pem" }
+      ]) {
+        yield* load({ LT_LISTEN_HOST: "0.0.0.0", ...credential })
+      }
+    })
+  )
+
+  it.effect("takes no secret that could be guessed, and no certificate without its key", () =>
+    Effect.gen(function* () {
+      const short = yield* Effect.flip(load({ LT_JWT_SECRET: "s3cret".repeat(5) }))
+      assert.strictEqual(short.message, "LT_JWT_SECRET must have 32 characters or more")
+      for (const name of ["LT_TLS_CERT", "LT_TLS_KEY"]) {
+        const half = yield* Effect.flip(load({ [name]: "/run/secrets/tls.pem" }))
+        assert.strictEqual(half.message, "LT_TLS_CERT and LT_TLS_KEY must be set together")
+      }
     })
   )
 
@@ -132,7 +150,8 @@ describe("AppConfig", () => {
         MODAL_SECRET: "s3cret-3",
         LT_API_TOKEN: "s3cret-4",
         APP_SECRET: "s3cret-5",
-        HP_SHARED_KEY: "s3cret-6"
+        HP_SHARED_KEY: "s3cret-6",
+        LT_JWT_SECRET: "s3cret-7".repeat(4)
       })
       assert.notInclude(JSON.stringify(config) + String(Object.values(config)), "s3cret")
     })

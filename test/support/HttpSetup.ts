@@ -1,6 +1,9 @@
 /**
  * The HTTP interface on a real port, with calls that only remember and a Nextcloud that answers as told.
  */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, Metric, Redacted } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
@@ -16,21 +19,33 @@ export const apiToken = "t0ken"
 
 export type Given = Partial<Deployment["Service"]>
 
+/** A folder of its own for what is kept, gone with the scope. */
+export const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
 /** Who may ask: whoever has `apiToken`, unless it says otherwise. */
 export const access = (given: Partial<Access.AccessSettings> = {}) =>
-  Access.layer({
-    allowedOrigins: undefined,
-    apiToken: Redacted.make(apiToken),
-    jwtAudience: "transcribe",
-    jwtPublicKey: undefined,
-    jwtSecret: undefined,
-    maxStreams: 200,
-    minutesPerDay: undefined,
-    storage: undefined,
-    streamsPerToken: 20,
-    tokensFile: undefined,
-    ...given
-  })
+  Layer.unwrap(
+    Effect.map(temporaryFolder, (storage) =>
+      Layer.orDie(
+        Access.layer({
+          allowedOrigins: undefined,
+          apiToken: Redacted.make(apiToken),
+          jwtAudience: "transcribe",
+          jwtPublicKey: undefined,
+          jwtSecret: undefined,
+          maxStreams: 200,
+          minutesPerDay: undefined,
+          storage,
+          streamsPerToken: 20,
+          tokensFile: undefined,
+          ...given
+        })
+      )
+    )
+  )
 
 export const deployment = (given: Given = {}) =>
   Layer.succeed(Deployment, {
@@ -63,15 +78,17 @@ interface Setup {
   readonly watching?: Layer.Layer<never>
 }
 
-const dependencies = (setup: Setup) =>
-  Layer.mergeAll(
+const dependencies = (setup: Setup) => {
+  const watching = setup.watching ?? Logger.layer([])
+  return Layer.mergeAll(
     setup.calls,
     deployment(setup.given),
-    access(setup.access),
+    Layer.provide(access(setup.access), watching),
     setup.nextcloud ?? nextcloud(),
     Layer.succeed(Metric.MetricRegistry, new Map()),
-    setup.watching ?? Logger.layer([])
+    watching
   )
+}
 
 /** Nextcloud's listener and a client that knows where it is. */
 export const exApp = (setup: Setup) =>

@@ -2,7 +2,10 @@
  * The service as its users run it: a process with an environment, log lines, an exit code.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Schedule, type Scope } from "effect"
 
@@ -17,19 +20,25 @@ export interface ServiceProcess {
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
-/** Starts it with nothing but this environment; it is gone with the scope. */
+/** Starts it with nothing but this environment, and a folder of its own for what it keeps; both are gone with the scope. */
 export const start = (environment: Record<string, string>): Effect.Effect<ServiceProcess, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let output = ""
-      const child = spawn(process.execPath, [main], { env: { PATH: process.env["PATH"] ?? "", ...environment } })
+      const folder = mkdtempSync(join(tmpdir(), "parlance-"))
+      const child = spawn(process.execPath, [main], {
+        env: { PATH: process.env["PATH"] ?? "", APP_PERSISTENT_STORAGE: folder, ...environment }
+      })
       const keep = (chunk: Buffer) => {
         output += chunk.toString("utf8")
       }
       child.stdout.on("data", keep)
       child.stderr.on("data", keep)
       const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-        child.on("close", (code, signal) => resolve({ code, signal }))
+        child.on("close", (code, signal) => {
+          rmSync(folder, { recursive: true, force: true })
+          resolve({ code, signal })
+        })
       })
       const says = (text: string) =>
         Effect.sync(() => output.includes(text)).pipe(
