@@ -12,7 +12,7 @@ const captions = Parlance.InProcessCalls.layer().pipe(
       internalSecret: Redacted.make("…"),
       backendUrls: Effect.succeed(["https://cloud.example.com/"])
     }),
-    Parlance.EngineTranscriber.layer.pipe(Layer.provide(engine)),
+    Parlance.EngineTranscriber.layer.pipe(Layer.provide(Parlance.ConfiguredEngines.single), Layer.provide(engine)),
     Layer.succeed(
       Parlance.TranscriptSink,
       Parlance.each(({ segment, speakerName }) => {

@@ -19,6 +19,7 @@ const program = Effect.gen(function* () {
         backendUrls: Effect.succeed(["http://127.0.0.1/"])
       }),
       Parlance.EngineTranscriber.layer.pipe(
+        Layer.provide(Parlance.ConfiguredEngines.single),
         Layer.provide(Parlance.ScriptedEngine.layer(Parlance.ScriptedEngine.sayEvery(4, ["hello", "world"])))
       ),
       Layer.succeed(Parlance.TranscriptSink, sink),

@@ -2,7 +2,6 @@
  * The whole service, put together from a configuration.
  */
 import { Duration, Effect, Layer, Logger, Option, References } from "effect"
-import { defaultLanguage, kyutaiLanguages } from "./domain/Language.ts"
 import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
 import * as Server from "./http/Server.ts"
@@ -10,15 +9,15 @@ import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
 import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
+import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
-import * as ModalEngine from "./layers/ModalEngine.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
-import * as SocketModalClient from "./layers/SocketModalClient.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
 import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
 import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
 import { Calls } from "./services/Calls.ts"
+import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
@@ -33,7 +32,8 @@ export const layer = (config: AppConfig) =>
   listeners(config).pipe(
     Layer.provide(announcement(config)),
     Layer.provide(calls(config)),
-    Layer.provide([nextcloud(config), deployment(config)])
+    Layer.provide([nextcloud(config), deployment(config)]),
+    Layer.provide(ConfiguredEngines.layer(config))
   )
 
 /** Nextcloud's listener where there is a Nextcloud; the service's where there is none, or where it is asked for. */
@@ -51,14 +51,20 @@ const listeners = (config: AppConfig) => {
 const serviceHost = (config: AppConfig) => config.serviceHost ?? (hasCredentials(config) ? "0.0.0.0" : "127.0.0.1")
 
 const deployment = (config: AppConfig) =>
-  Layer.succeed(Deployment, {
-    appId: config.appId,
-    version: config.appVersion,
-    appSecret: config.appSecret,
-    languages: kyutaiLanguages,
-    defaultLanguage: config.defaultLanguage ?? defaultLanguage,
-    missing: missing(config)
-  })
+  Layer.effect(
+    Deployment,
+    Effect.gen(function* () {
+      const languages = ConfiguredEngines.languagesOf(yield* Engines)
+      return {
+        appId: config.appId,
+        version: config.appVersion,
+        appSecret: config.appSecret,
+        languages,
+        defaultLanguage: yield* ConfiguredEngines.defaultLanguageOf(languages, config.defaultLanguage),
+        missing: missing(config)
+      }
+    })
+  )
 
 const nextcloud = (config: AppConfig) => AppApiNextcloud.layer({ ...config, url: config.nextcloudUrl })
 
@@ -70,7 +76,7 @@ const announcement = (config: AppConfig) =>
       : Effect.logWarning(adviceOf(missing(config)))
   )
 
-const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud> => {
+const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines> => {
   const { hpbUrl, internalSecret } = config
   if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
   return InProcessCalls.layer({
@@ -83,7 +89,7 @@ const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud> => {
       TalkTranscriptSink.layer(),
       WeriftPeerConnection.layer(),
       OpusDecoder.layer,
-      EngineTranscriber.layer.pipe(Layer.provide(ModalEngine.layer), Layer.provide(engineSocket(config)))
+      EngineTranscriber.layer
     ])
   )
 }
@@ -116,19 +122,3 @@ const signaling = (
       return SpreedSignaling.layer({ ...hpb, backendUrls, skipCertVerify })
     })
   )
-
-/** A server of one's own comes before Modal. */
-const engineSocket = (config: AppConfig) => {
-  const { modalHostSuffix, modalKey, modalSecret, modalWorkspace, skipCertVerify, sttStreamUrl } = config
-  if (sttStreamUrl !== undefined) {
-    return SocketModalClient.layer({ url: { _tag: "Direct", url: sttStreamUrl }, skipCertVerify })
-  }
-  if (modalWorkspace === undefined || modalKey === undefined || modalSecret === undefined) {
-    return SocketModalClient.layer({})
-  }
-  const hostSuffix = modalHostSuffix ?? SocketModalClient.DEFAULT_HOST_SUFFIX
-  return SocketModalClient.layer({
-    url: { _tag: "Modal", workspace: modalWorkspace, hostSuffix, key: modalKey, secret: modalSecret },
-    skipCertVerify
-  })
-}

@@ -4,7 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { defaultLanguage, known, kyutaiLanguages, type LanguageId, type Languages } from "../domain/Language.ts"
-import { Engines } from "../services/Engines.ts"
+import { Engines, languagesKnown } from "../services/Engines.ts"
 import { SpeechEngine } from "../services/SpeechEngine.ts"
 import { type AppConfig, ConfigurationError, missingFor } from "./AppConfig.ts"
 import * as EngineHealth from "./EngineHealth.ts"
@@ -39,11 +39,9 @@ export const single: Layer.Layer<Engines, never, SpeechEngine> = Layer.effect(
   SpeechEngine.use((engine) => Effect.succeed([EngineHealth.make(engine)]))
 )
 
-/** What these engines recognise together, the first engine's languages first. Without any engine what Talk's menu has shown so far. */
+/** What Talk's menu lists. Before there is an engine that is what most will have: an empty menu breaks the page. */
 export const languagesOf = (engines: Engines["Service"]): Languages =>
-  engines.length === 0
-    ? kyutaiLanguages
-    : Object.assign({}, ...engines.map(({ engine }) => engine.capabilities.languages))
+  engines.length === 0 ? kyutaiLanguages : languagesKnown(engines)
 
 /** `LT_DEFAULT_LANGUAGE`, else English, else whatever the first engine knows. Fails when it names one that no engine knows. */
 export const defaultLanguageOf = (

@@ -1,15 +1,18 @@
 /**
  * EngineTranscriber: the Transcriber. When a session with an engine is opened, replaced and closed, and what becomes of its words.
  *
- * Its parts, by what they remember: `VoiceLine` (where frames go) with `FrameBacklog` (what was not sent yet), `VoiceConversation` (one
- * session: pace, idle, renewal) with `SessionFeed` (what it was sent and flushed), `SegmentCutter` with `ItemText` (what was said),
- * `SegmentOutbox` (what the reader has not taken).
+ * Its parts, by what they remember: `EngineChoice` with `EngineBackoff` (which engine is asked), `VoiceLine` (where frames go) with
+ * `FrameBacklog` (what was not sent yet), `VoiceConversation` (one session: idle, renewal) with `SessionFeed` (what it was sent and
+ * flushed) and `Pace` (how fast), `SegmentCutter` with `ItemText` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
 import { Cause, Effect, Fiber, Layer, Metric, Random, Result, Stream } from "effect"
 import type { EndCause } from "../domain/Speech.ts"
+import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
-import { EngineError, SpeechEngine } from "../services/SpeechEngine.ts"
+import { EngineError } from "../services/SpeechEngine.ts"
 import { Transcriber, type Voice } from "../services/Transcriber.ts"
+import * as EngineChoice from "./EngineChoice.ts"
+import * as EngineComplaints from "./EngineComplaints.ts"
 import * as EngineRate from "./EngineRate.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -19,52 +22,45 @@ import * as SegmentOutbox from "./SegmentOutbox.ts"
 import { conduct } from "./VoiceConversation.ts"
 import * as VoiceLine from "./VoiceLine.ts"
 
-type Engine = SpeechEngine["Service"]
-
 /** Longer than any engine's own limit: nothing an adapter forgets can hang a voice. */
 const OPEN_LIMIT = "190 seconds"
-const BACKOFF_MS = 250
-const MAX_BACKOFF_MS = 10_000
-/** A session that lived this long was a good one: backoff starts anew. */
-const HEALTHY_MS = 60_000
-/** Refused for a reason that only an admin can change. */
-const REFUSED_MS = 60_000
 /** After the voice ended; what no engine has said by then is not waited for. */
 const LAST_WORDS = "4 seconds"
+/** The same for a voice that waits, whose engine may just have been asked for. */
+const PATIENT_LAST_WORDS = "30 seconds"
 
-/** Transcribes with the engine of the environment. */
-export const layer: Layer.Layer<Transcriber, never, SpeechEngine> = Layer.effect(
+/** Transcribes with the engines of the environment. */
+export const layer: Layer.Layer<Transcriber, never, Engines> = Layer.effect(
   Transcriber,
-  SpeechEngine.use((engine) => make([engine]))
+  Engines.use((engines) => make(engines))
 ).pipe(Layer.provide(PolyphaseResampler.layer))
 
 /**
- * Transcribes with these engines, the first being preferred; see `Transcriber` for what is promised.
+ * Transcribes with these engines; see `Transcriber` for what is promised. Without any, voices are read and nothing is ever said.
  *
- * A session is opened at the first frame. What is said until it is open, or between two sessions, is sent from the voice's ring at most at
- * four times real time. A session that broke is replaced while there is audio, after 250 ms and doubling to 10 s; one that was refused,
- * after 60 s. It closes 30 s after the last flush, and is renewed before its longest life is over, at a pause if there is one.
+ * A session is opened at the first frame, with the engine that `EngineChoice` gives. What is said until it is open, or between two
+ * sessions, is sent from the voice's ring at most at four times real time. An engine that refuses, cannot be reached or breaks is passed
+ * over at once for the next one, until its backoff is over (see `EngineBackoff`); without another it is waited for, while there is audio. A
+ * session closes 30 s after the last flush, and is renewed before its longest life is over, at a pause if there is one.
  */
-export const make = Effect.fn("EngineTranscriber.make")(function* (
-  engines: readonly [Engine, ...ReadonlyArray<Engine>]
-) {
-  const [engine] = engines
+export const make = Effect.fn("EngineTranscriber.make")(function* (engines: ReadonlyArray<ConfiguredEngine>) {
   const now = yield* monotonicMs
   const resampler = yield* Resampler
-  const shared: Shared = { engine, resampler, now, complaints: makeComplaints(engine.capabilities.name) }
+  const complaints = EngineComplaints.make(engines.length)
+  const shared: Shared = { choose: EngineChoice.make(engines, now), resampler, now, complaints }
   return Transcriber.of({
-    languages: engine.capabilities.languages,
+    languages: languagesKnown(engines),
     transcribe: (voice) =>
-      Stream.map(Stream.unwrap(transcribe(voice, shared)), (segment) => ({ _tag: "Segment" as const, segment }))
+      engines.length === 0 ? Stream.drain(voice.frames) : Stream.unwrap(transcribe(voice, shared))
   })
 })
 
 /** What all voices share. */
 interface Shared {
-  readonly engine: Engine
+  readonly choose: EngineChoice.EngineChoice
   readonly resampler: Resampler["Service"]
   readonly now: () => number
-  readonly complaints: Complaints
+  readonly complaints: EngineComplaints.EngineComplaints
 }
 
 /** One voice and what is remembered of it. */
@@ -82,63 +78,74 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   yield* Effect.addFinalizer(() => Effect.sync(line.backlog.close))
   yield* Effect.gen(function* () {
     const feeding = yield* Effect.forkChild(line.feed)
-    const tooLate = Effect.andThen(Fiber.await(feeding), Effect.sleep(LAST_WORDS))
+    const lastWords = voice.waits === true ? PATIENT_LAST_WORDS : LAST_WORDS
+    const tooLate = Effect.andThen(Fiber.await(feeding), Effect.sleep(lastWords))
     yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox }), tooLate)
     outbox.put(cutter.endSession("StreamEnd"))
   }).pipe(Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
-  return outbox.segments
+  return outbox.transcribed
 })
 
 /** One session after the other while there is something to send; ends with the voice. */
 const sessions = Effect.fnUntraced(function* (work: Work) {
-  const { line, cutter, outbox, complaints, now } = work
-  let failures = 0
+  const { voice, line, cutter, outbox, complaints, choose, now } = work
   /** Why the newest session that had been open is no more. */
   let lost: EngineError["reason"] | undefined
-  let notBeforeMs = 0
   for (;;) {
     if (line.backlog.isEmpty()) {
       if (line.ended()) return
       yield* line.rung
       continue
     }
-    if (notBeforeMs > now()) yield* Effect.sleep(notBeforeMs - now())
-    let openedMs = Number.POSITIVE_INFINITY
+    const chosen = choose(voice)
+    if (chosen === undefined) return
+    const { backoff, configured } = chosen
+    const waitMs = backoff.waitMs()
+    if (waitMs > 0) {
+      yield* Effect.sleep(waitMs + backoff.spreadMs() * (yield* Random.next))
+      continue
+    }
+    const triedMs = now()
+    let openedMs: number | undefined
     const opened = Effect.suspend(() => {
       openedMs = now()
+      configured.opened()
       const reason = lost
       lost = undefined
       return Effect.andThen(
-        complaints.settle,
+        complaints.settle(chosen),
         reason === undefined
           ? Effect.void
           : Metric.update(Metric.withAttributes(Metrics.engineReconnects, { reason: reason.toLowerCase() }), 1)
       )
     })
-    const outcome = yield* Effect.result(runSession(work, opened))
+    const closed = Effect.sync(() => {
+      if (openedMs !== undefined) configured.closed()
+    })
+    const outcome = yield* Effect.result(Effect.ensuring(runSession(work, chosen, opened), closed))
+    outbox.put(cutter.endSession(Result.isSuccess(outcome) ? outcome.success : "EngineLost"))
+    // of what a lost session was sent, nothing more will be said
+    outbox.settle(line.backlog.sentTo())
     if (Result.isSuccess(outcome)) {
-      failures = 0
-      outbox.put(cutter.endSession(outcome.success))
+      backoff.proved()
       continue
     }
     const error = outcome.failure
-    if (Number.isFinite(openedMs)) lost = error.reason
-    outbox.put(cutter.endSession("EngineLost"))
-    yield* complaints.about(error)
-    if (now() - openedMs >= HEALTHY_MS) failures = 0
-    const jitter = 0.8 + 0.4 * (yield* Random.next)
-    notBeforeMs = now() + (error.retryable ? Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** failures) * jitter : REFUSED_MS)
-    failures += 1
+    if (openedMs !== undefined) lost = error.reason
+    configured.failed(error)
+    backoff.failed(error, openedMs === undefined ? { triedMs } : { triedMs, openedMs })
+    yield* complaints.about(chosen, error)
   }
 })
 
 /** Opens a session and uses it until there is a reason to close it; fails when it ends by itself, after all it said was taken. */
 const runSession = (
-  { engine, resampler, voice, line, cutter, outbox, now }: Work,
+  { resampler, voice, line, cutter, outbox, now }: Work,
+  { configured: { engine }, language }: EngineChoice.Chosen,
   opened: Effect.Effect<void>
 ): Effect.Effect<EndCause, EngineError> =>
   Effect.gen(function* () {
-    const session = yield* engine.open({ language: voice.language() }).pipe(
+    const session = yield* engine.open({ language }).pipe(
       Effect.timeoutOrElse({
         duration: OPEN_LIMIT,
         orElse: () => Effect.fail(new EngineError({ reason: "Unreachable", detail: "no session was opened in time" }))
@@ -146,6 +153,7 @@ const runSession = (
     )
     yield* opened
     let changedMs = now()
+    let closing: EndCause | undefined
     const read = session.events.pipe(
       Stream.runForEach((event) =>
         Effect.suspend(() => {
@@ -157,7 +165,12 @@ const runSession = (
           return outbox.room
         })
       ),
-      Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" })))
+      Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" }))),
+      // a server may hang up behind the last words
+      Effect.catchIf(
+        ({ reason }) => reason === "Closed" && closing !== undefined && session.finish !== undefined,
+        () => Effect.succeed(closing ?? "StreamEnd")
+      )
     )
     const atEngineRate = EngineRate.make(resampler, engine.capabilities.sampleRate)
     const conversation = conduct({
@@ -165,8 +178,16 @@ const runSession = (
       session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
       capabilities: engine.capabilities,
       now,
+      utterances: voice.utterances === true,
       openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
-      onPause: () => outbox.put(cutter.end("Silence"))
+      onPause: () => outbox.put(cutter.end("Silence")),
+      onFlushed: (position, paused) => {
+        if (paused || voice.utterances === true) outbox.put(cutter.end("Silence"))
+        outbox.settle(position)
+      },
+      onClosing: (cause) => {
+        closing = cause
+      }
     })
     return yield* Effect.raceFirst(read, conversation)
   }).pipe(
@@ -178,30 +199,3 @@ const runSession = (
       )
     )
   )
-
-interface Complaints {
-  readonly about: (error: EngineError) => Effect.Effect<void>
-  readonly settle: Effect.Effect<void>
-}
-
-/** Says each trouble once until a session is open again: hundreds of voices have it at the same time. */
-const makeComplaints = (engine: string): Complaints => {
-  const known = new Set<string>()
-  return {
-    about: (error) =>
-      Effect.suspend(() => {
-        if (known.has(error.message)) return Effect.logDebug("engine session failed", { engine, reason: error.reason })
-        known.add(error.message)
-        return error.retryable
-          ? Effect.logWarning(`Speech engine ${engine}: ${error.message}. Trying again while somebody speaks.`)
-          : Effect.logError(
-              `Speech engine ${engine} refuses us: ${error.detail}. There are no captions until its configuration is corrected; trying again every minute.`
-            )
-      }),
-    settle: Effect.suspend(() => {
-      if (known.size === 0) return Effect.void
-      known.clear()
-      return Effect.logInfo(`Speech engine ${engine}: a session is open`)
-    })
-  }
-}

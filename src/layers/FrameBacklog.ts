@@ -13,6 +13,10 @@ export interface FrameBacklog {
   readonly take: (count: number) => ReadonlyArray<AudioFrame>
   /** Everything was sent, and a frame that comes now may be sent at once. */
   readonly isEmpty: () => boolean
+  /** It holds as much as it keeps itself: with one more frame it would need the ring. */
+  readonly isFull: () => boolean
+  /** End of what was sent, samples. */
+  readonly sentTo: () => number
   /** What of a live frame was not sent yet, usually all; it counts as sent. */
   readonly pass: (frame: AudioFrame) => AudioFrame | undefined
   /** Frames that the ring had lost before they could be sent, since this was last asked. */
@@ -106,6 +110,8 @@ export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameB
       return frames
     },
     isEmpty: () => kept.length === 0 && older <= 0 && replaying === undefined,
+    isFull: () => kept.length >= KEPT_FRAMES,
+    sentTo: () => (sent === undefined ? 0 : sent.position + sent.pcm.length),
     pass,
     lost: () => {
       const count = lost

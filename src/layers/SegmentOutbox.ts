@@ -1,8 +1,8 @@
 /**
- * SegmentOutbox: states of segments of one voice, on their way to one reader.
+ * SegmentOutbox: what was made of one voice, on its way to one reader.
  */
 import { Cause, Effect, Latch, Stream } from "effect"
-import { isFinal, type Segment } from "../domain/Segment.ts"
+import { isFinal, type Segment, type Transcribed } from "../domain/Segment.ts"
 
 /** Finals that wait before the engine's events do; a reader that far behind has stopped. */
 const CAPACITY = 512
@@ -10,22 +10,34 @@ const CAPACITY = 512
 export interface SegmentOutbox {
   /** Takes states, never waits. Of states of one segment that wait, the reader gets the newest; finals are never left out. */
   readonly put: (states: ReadonlyArray<Segment>) => void
+  /**
+   * Everything that was said up to this position (samples) has been put. The reader is told behind the final of the segment that is open;
+   * once, and not what it knows already.
+   */
+  readonly settle: (position: number) => void
   /** Waits while more than `CAPACITY` states do. Whoever puts, asks here before the next. */
   readonly room: Effect.Effect<void>
   /** No more comes; what waits is still read. */
   readonly end: () => void
   /** For one reader. */
-  readonly segments: Stream.Stream<Segment>
+  readonly transcribed: Stream.Stream<Transcribed>
 }
 
-/** An empty outbox. Bounded by `room`; nothing but superseded partials is dropped. */
+/** An empty outbox. Bounded by `room`; nothing but what is superseded (partials, `Settled`) is dropped. */
 export const make = (): SegmentOutbox => {
-  let waiting: Array<Segment> = []
+  let waiting: Array<Transcribed> = []
   let ended = false
+  let isOpen = false
+  /** The reader was told of it; and what it is told when the open segment ends. */
+  let settled = 0
+  let settling = 0
   const filled = Latch.makeUnsafe(false)
   const roomy = Latch.makeUnsafe(true)
 
-  const pull = Effect.suspend(function next(): Effect.Effect<readonly [Segment, ...Array<Segment>], Cause.Done> {
+  const pull = Effect.suspend(function next(): Effect.Effect<
+    readonly [Transcribed, ...Array<Transcribed>],
+    Cause.Done
+  > {
     const [first, ...others] = waiting
     if (first === undefined) return ended ? Cause.done() : Effect.flatMap(filled.await, () => Effect.suspend(next))
     waiting = []
@@ -34,21 +46,38 @@ export const make = (): SegmentOutbox => {
     return Effect.succeed([first, ...others])
   })
 
+  const tell = (): void => {
+    if (isOpen || settling <= settled) return
+    settled = settling
+    if (waiting.at(-1)?._tag === "Settled") waiting.pop()
+    waiting.push({ _tag: "Settled", position: settled })
+  }
+  const wake = (): void => {
+    if (waiting.length > 0) filled.openUnsafe()
+    if (waiting.length > CAPACITY) roomy.closeUnsafe()
+  }
+
   return {
     put: (states) => {
-      for (const state of states) {
+      for (const segment of states) {
         const last = waiting.at(-1)
-        if (last !== undefined && last.id === state.id && !isFinal(last)) waiting.pop()
-        waiting.push(state)
+        if (last?._tag === "Segment" && last.segment.id === segment.id && !isFinal(last.segment)) waiting.pop()
+        waiting.push({ _tag: "Segment", segment })
+        isOpen = !isFinal(segment)
+        tell()
       }
-      if (waiting.length > 0) filled.openUnsafe()
-      if (waiting.length > CAPACITY) roomy.closeUnsafe()
+      wake()
+    },
+    settle: (position) => {
+      settling = Math.max(settling, position)
+      tell()
+      wake()
     },
     room: roomy.await,
     end: () => {
       ended = true
       filled.openUnsafe()
     },
-    segments: Stream.fromPull(Effect.succeed(pull))
+    transcribed: Stream.fromPull(Effect.succeed(pull))
   }
 }

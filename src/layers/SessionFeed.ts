@@ -3,15 +3,15 @@
  */
 import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
-import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
+import type { EngineSession } from "../services/SpeechEngine.ts"
 
 /** An engine that does not complete a flush holds nothing up. */
 const FLUSH_LIMIT = "5 seconds"
 
 export interface SessionFeed {
   readonly send: (frame: AudioFrame) => void
-  /** Completes when the engine has finished what was sent, after 5 s in any case. */
-  readonly flush: Effect.Effect<void, EngineError>
+  /** The last: completes when the engine has finished what was sent, after 5 s in any case. No frame may follow. */
+  readonly finish: Effect.Effect<void>
   /** Begins to flush and lets frames go on meanwhile. */
   readonly flushBehind: Effect.Effect<void>
   /** Everything that was sent is flushed. */
@@ -27,8 +27,8 @@ export interface SessionFeed {
 export interface Options {
   readonly session: EngineSession
   readonly now: () => number
-  /** A flush behind completed; `paused` when nothing was sent meanwhile. */
-  readonly onFlushed: (paused: boolean) => void
+  /** A flush behind completed, of what ends at `position`; `paused` when nothing was sent meanwhile. */
+  readonly onFlushed: (position: number, paused: boolean) => void
   /** The session's `send` threw: it must not be called again. */
   readonly onBroken: () => void
 }
@@ -46,18 +46,21 @@ export const make = Effect.fnUntraced(function* ({
   let sent = 0
   let asked = 0
   let flushed = 0
+  let sentTo = 0
   let activeMs = now()
 
+  const bounded = Effect.timeoutOrElse({ duration: FLUSH_LIMIT, orElse: () => Effect.void })
   const flush = Effect.suspend(() => {
     asked = sent
-    return Effect.timeoutOrElse(session.flush, { duration: FLUSH_LIMIT, orElse: () => Effect.void })
+    return bounded(session.flush)
   })
   const flushBehind = Effect.suspend(() => {
     const upTo = sent
+    const position = sentTo
     const completed = Effect.sync(() => {
       flushed = Math.max(flushed, upTo)
       activeMs = now()
-      onFlushed(sent === upTo)
+      onFlushed(position, sent === upTo)
     })
     // a session that broke says so through its events
     return flush.pipe(Effect.andThen(completed), Effect.ignore, Effect.forkIn(scope, { startImmediately: true }))
@@ -65,6 +68,7 @@ export const make = Effect.fnUntraced(function* ({
   return {
     send: (frame) => {
       sent += 1
+      sentTo = frame.position + frame.pcm.length
       activeMs = now()
       try {
         session.send(frame)
@@ -73,7 +77,11 @@ export const make = Effect.fnUntraced(function* ({
         Deferred.doneUnsafe(broken, Effect.die(defect))
       }
     },
-    flush,
+    // a session that broke says so through its events
+    finish: Effect.suspend(() => {
+      if (session.finish !== undefined && sent > 0) return Effect.ignore(bounded(session.finish))
+      return sent === flushed ? Effect.void : Effect.ignore(flush)
+    }),
     flushBehind: Effect.asVoid(flushBehind),
     isPaused: () => sent === flushed,
     isOpen: () => asked < sent,

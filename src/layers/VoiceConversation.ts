@@ -2,17 +2,18 @@
  * VoiceConversation: one open session with an engine as one voice uses it: catch up, send, flush at pauses, and know when to close.
  */
 import { Effect, Metric, type Scope } from "effect"
-import { type AudioFrame, FRAME_MS } from "../domain/Audio.ts"
+import type { AudioFrame } from "../domain/Audio.ts"
 import type { EndCause } from "../domain/Speech.ts"
 import type { EngineCapabilities, EngineSession } from "../services/SpeechEngine.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Pace from "./Pace.ts"
 import * as SessionFeed from "./SessionFeed.ts"
 import type { VoiceLine } from "./VoiceLine.ts"
 
 /** Frames sent in one go while catching up: short enough for everybody else in the process. */
 const SLICE = 4
 /** Engines that may be sent audio faster than it was spoken take it at this rate (Kyutai's server computes at 3–4×). */
-const CATCH_UP_SPEED = 4
+const FASTEST = 4
 /** After the last flush; a session is never held longer than 60 s without speech. */
 const IDLE_MS = 30_000
 /** Speech that stopped without an end is taken for ended after this, and so are words that came after the flush. */
@@ -26,10 +27,16 @@ export interface Conversation {
   readonly session: EngineSession
   readonly capabilities: EngineCapabilities
   readonly now: () => number
+  /** Every stretch of speech in the backlog is flushed, not only the last. */
+  readonly utterances: boolean
   /** Milliseconds when the open segment last changed; absent while none is open. Whoever changes it rings the line. */
   readonly openTextMs: () => number | undefined
-  /** A flush completed and nothing was said since; or words that came after it seem to be complete. */
+  /** Words that came after the last flush seem to be complete. */
   readonly onPause: () => void
+  /** A flush completed, of what ends at `position`; `paused` when nothing was said since. */
+  readonly onFlushed: (position: number, paused: boolean) => void
+  /** From now on the session may end without having been lost. */
+  readonly onClosing: (cause: EndCause) => void
 }
 
 /**
@@ -40,14 +47,14 @@ export interface Conversation {
 export const conduct = Effect.fnUntraced(function* (
   conversation: Conversation
 ): Effect.fn.Return<EndCause, never, Scope.Scope> {
-  const { line, session, capabilities, now, onPause } = conversation
+  const { line, session, capabilities, now, onFlushed } = conversation
   const life = capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY
   const renewal = { atPauseMs: now() + life * RENEW_AT_PAUSE, anyhowMs: now() + life * RENEW_ANYHOW }
   const feed = yield* SessionFeed.make({
     session,
     now,
-    onFlushed: (paused) => {
-      if (paused) onPause()
+    onFlushed: (position, paused) => {
+      onFlushed(position, paused)
       line.ring()
     },
     onBroken: line.disconnect
@@ -58,33 +65,44 @@ export const conduct = Effect.fnUntraced(function* (
 })
 
 /** Sends the backlog in slices, then connects the line. */
-const catchUp = Effect.fnUntraced(function* ({ line, capabilities, now }: Conversation, feed: SessionFeed.SessionFeed) {
+const catchUp = Effect.fnUntraced(function* (
+  { line, capabilities, now, utterances }: Conversation,
+  feed: SessionFeed.SessionFeed
+) {
   const metrics = yield* Effect.context<never>()
+  const pace = Pace.make(capabilities.fasterThanRealtime ? FASTEST : 1, now)
+  const send = (frame: AudioFrame) => {
+    feed.send(frame)
+    pace.sent(frame)
+  }
   const deliver = (frame: AudioFrame): Effect.Effect<void> =>
     Effect.suspend(() => {
       const fresh = line.backlog.pass(frame)
       if (fresh !== undefined) {
-        feed.send(fresh)
+        send(fresh)
         Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
       }
       return frame.endsSpeech ? feed.flushBehind : Effect.void
     })
   for (;;) {
     const frames = line.backlog.take(SLICE)
-    for (const frame of frames) feed.send(frame)
+    for (const frame of frames) {
+      send(frame)
+      if (utterances && frame.endsSpeech) yield* feed.flushBehind
+    }
     const lost = line.backlog.lost()
     if (lost > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason: "ring_overwritten" }), lost)
     if (line.backlog.isEmpty()) {
-      line.connect(deliver)
-      if (frames.at(-1)?.endsSpeech === true) yield* feed.flushBehind
+      line.connect({ waitMs: pace.waitMs, deliver })
+      if (frames.at(-1)?.endsSpeech === true && feed.isOpen()) yield* feed.flushBehind
       return
     }
-    yield* Effect.sleep((FRAME_MS * SLICE) / (capabilities.fasterThanRealtime ? CATCH_UP_SPEED : 1))
+    yield* Effect.sleep(pace.idleInMs())
   }
 })
 
 const untilReasonToClose = Effect.fnUntraced(function* (
-  { line, now, openTextMs, onPause }: Conversation,
+  { line, now, openTextMs, onPause, onClosing }: Conversation,
   feed: SessionFeed.SessionFeed,
   renewal: { readonly atPauseMs: number; readonly anyhowMs: number }
 ) {
@@ -102,7 +120,8 @@ const untilReasonToClose = Effect.fnUntraced(function* (
     const closing = reason()
     if (closing !== undefined) {
       line.disconnect()
-      if (!feed.isPaused()) yield* Effect.ignore(feed.flush)
+      onClosing(closing)
+      yield* feed.finish
       return closing
     }
     if (now() >= staleMs()) yield* feed.flushBehind

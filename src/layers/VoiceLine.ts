@@ -6,13 +6,20 @@ import type { AudioFrame } from "../domain/Audio.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as FrameBacklog from "./FrameBacklog.ts"
 
+/** Where frames go while a session is connected. */
+export interface Receiver {
+  /** Until it takes the next frame, ms; 0: at once. */
+  readonly waitMs: () => number
+  readonly deliver: (frame: AudioFrame) => Effect.Effect<void>
+}
+
 export interface VoiceLine {
   readonly backlog: FrameBacklog.FrameBacklog
   /** Frames go there from now on; connect only when the backlog is empty, else the order is lost. */
-  readonly connect: (deliver: (frame: AudioFrame) => Effect.Effect<void>) => void
+  readonly connect: (to: Receiver) => void
   /** Frames go into the backlog from now on. */
   readonly disconnect: () => void
-  /** Reads the voice until it ends. */
+  /** Reads the voice until it ends. A frame that nobody takes yet holds up a voice that waits, once the backlog is full. */
   readonly feed: Effect.Effect<void>
   /** The voice has ended: no frame comes any more. */
   readonly ended: () => boolean
@@ -26,22 +33,36 @@ export interface VoiceLine {
 export const make = (voice: Voice): VoiceLine => {
   const backlog = FrameBacklog.make(voice.replay)
   const bell = Latch.makeUnsafe(false)
-  let deliver: ((frame: AudioFrame) => Effect.Effect<void>) | undefined
+  const connected = Latch.makeUnsafe(false)
+  let receiver: Receiver | undefined
   let ended = false
   const store = (frame: AudioFrame) => {
     backlog.add(frame)
     bell.openUnsafe()
   }
+  const route = (frame: AudioFrame): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (receiver === undefined) {
+        if (voice.waits === true && backlog.isFull()) return Effect.andThen(connected.await, route(frame))
+        store(frame)
+        return Effect.void
+      }
+      const waitMs = receiver.waitMs()
+      // whoever is connected then takes it
+      return waitMs > 0 ? Effect.andThen(Effect.sleep(waitMs), route(frame)) : receiver.deliver(frame)
+    })
   return {
     backlog,
     connect: (to) => {
-      deliver = to
+      receiver = to
+      connected.openUnsafe()
     },
     disconnect: () => {
-      deliver = undefined
+      receiver = undefined
+      connected.closeUnsafe()
     },
     feed: voice.frames.pipe(
-      Stream.runForEach((frame) => (deliver === undefined ? Effect.sync(() => store(frame)) : deliver(frame))),
+      Stream.runForEach(route),
       Effect.ensuring(
         Effect.sync(() => {
           ended = true

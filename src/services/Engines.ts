@@ -2,6 +2,7 @@
  * Engines: what this deployment can transcribe with, in the order in which it is tried.
  */
 import { Context } from "effect"
+import type { Languages } from "../domain/Language.ts"
 import type { EngineError, SpeechEngine } from "./SpeechEngine.ts"
 
 /** As far as sessions have shown; nothing is opened only to find out. */
@@ -23,6 +24,10 @@ export interface ConfiguredEngine {
   readonly closed: () => void
   readonly failed: (error: EngineError) => void
 }
+
+/** What these engines recognise together, the first one's languages first. */
+export const languagesKnown = (engines: ReadonlyArray<ConfiguredEngine>): Languages =>
+  Object.fromEntries(engines.flatMap(({ engine }) => Object.entries(engine.capabilities.languages)))
 
 /** Empty where none is configured. Names (`engine.capabilities.name`) are unique. */
 export class Engines extends Context.Service<Engines, ReadonlyArray<ConfiguredEngine>>()("parlance/services/Engines") {}

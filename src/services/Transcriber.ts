@@ -22,6 +22,8 @@ export interface Voice {
   readonly engine?: () => string | undefined
   /** The source can be held up: frames that are not taken are not lost. No more than 2 s of them are then taken ahead of an engine. */
   readonly waits?: boolean
+  /** Each stretch of speech is an utterance of its own: its segment ends with the flush behind it, also when speech has gone on meanwhile. */
+  readonly utterances?: boolean
 }
 
 /**
@@ -29,7 +31,9 @@ export interface Voice {
  *
  * `transcribe` never fails: sessions come and go inside. Segments come in speaking order, each with exactly one final state; a final
  * always comes, also when the engine is lost or the voice ends. The stream ends after the voice has ended and its last words were
- * delivered (bounded by a few seconds). `Settled` comes after every flush, behind the finals it led to; also after a session was lost. Nothing is opened before the first frame, and no session is held longer than 60 s without speech.
+ * delivered (bounded by 4 s, 30 s for a voice that waits). `Settled` comes after every flush, behind the finals it led to; also after a
+ * session was lost. Nothing is opened before the first frame, and no session is held longer than 60 s without speech. An engine is never
+ * sent more than it can take (see `Pace`): a source that is faster is held up.
  */
 export class Transcriber extends Context.Service<
   Transcriber,

@@ -5,6 +5,7 @@ import { type WebSocket, WebSocketServer } from "ws"
 import { type AudioFrame, FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import { isFinal, textOf } from "../../src/domain/Segment.ts"
+import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as ModalEngine from "../../src/layers/ModalEngine.ts"
 import * as SocketModalClient from "../../src/layers/SocketModalClient.ts"
@@ -46,6 +47,7 @@ describe("Kyutai over a socket", () => {
     Effect.gen(function* () {
       const { url } = yield* server
       const layer = EngineTranscriber.layer.pipe(
+        Layer.provide(ConfiguredEngines.single),
         Layer.provide(ModalEngine.layer),
         Layer.provide(SocketModalClient.layer({ url: { _tag: "Direct", url } }))
       )

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { FRAME_SAMPLES } from "../../src/domain/Audio.ts"
+import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
@@ -16,7 +17,12 @@ const told = (
 ) =>
   it.effect(name, () =>
     body.pipe(
-      Effect.provide(EngineTranscriber.layer.pipe(Layer.provideMerge(ScriptedEngine.layer(script)))),
+      Effect.provide(
+        EngineTranscriber.layer.pipe(
+          Layer.provide(ConfiguredEngines.single),
+          Layer.provideMerge(ScriptedEngine.layer(script))
+        )
+      ),
       Effect.provideService(Metric.MetricRegistry, new Map())
     )
   )

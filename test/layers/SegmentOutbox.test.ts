@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { Segment } from "../../src/domain/Segment.ts"
+import type { Segment, Transcribed } from "../../src/domain/Segment.ts"
 import * as SegmentOutbox from "../../src/layers/SegmentOutbox.ts"
 
 const state = (id: string, revision: number, final = false): Segment => ({
@@ -12,8 +12,9 @@ const state = (id: string, revision: number, final = false): Segment => ({
   tokenAtMs: 0,
   ...(final ? { final: "Silence" as const } : {})
 })
-const names = (states: ReadonlyArray<Segment>) =>
-  states.map((one) => `${one.id}${one.revision}${one.final === undefined ? "" : "!"}`)
+const nameOf = (one: Segment) => `${one.id}${one.revision}${one.final === undefined ? "" : "!"}`
+const names = (told: ReadonlyArray<Transcribed>) =>
+  told.map((one) => (one._tag === "Segment" ? nameOf(one.segment) : `settled ${one.position}`))
 
 describe("SegmentOutbox", () => {
   it.effect("keeps the newest partial of a segment and every final for a reader who is late", () =>
@@ -23,15 +24,32 @@ describe("SegmentOutbox", () => {
       outbox.put([state("a", 2, true), state("b", 0)])
       outbox.put([state("b", 1, true), state("c", 0), state("c", 1)])
       outbox.end()
-      assert.deepStrictEqual(names(yield* Stream.runCollect(outbox.segments)), ["a2!", "b1!", "c1"])
+      assert.deepStrictEqual(names(yield* Stream.runCollect(outbox.transcribed)), ["a2!", "b1!", "c1"])
+    })
+  )
+
+  it.effect("says how far all is said behind the finals that say it, once", () =>
+    Effect.gen(function* () {
+      const outbox = SegmentOutbox.make()
+      outbox.settle(0)
+      outbox.settle(10)
+      outbox.put([state("a", 0)])
+      outbox.settle(20)
+      outbox.put([state("a", 1), state("a", 2, true), state("b", 0, true)])
+      outbox.settle(15)
+      outbox.settle(30)
+      outbox.settle(40)
+      outbox.end()
+      const told = names(yield* Stream.runCollect(outbox.transcribed))
+      assert.deepStrictEqual(told, ["settled 10", "a2!", "settled 20", "b0!", "settled 40"])
     })
   )
 
   it.effect("hands on at once, and ends when told", () =>
     Effect.gen(function* () {
       const outbox = SegmentOutbox.make()
-      const seen: Array<Segment> = []
-      const reading = yield* outbox.segments.pipe(
+      const seen: Array<Transcribed> = []
+      const reading = yield* outbox.transcribed.pipe(
         Stream.runForEach((one) => Effect.sync(() => seen.push(one))),
         Effect.forkChild
       )
@@ -60,7 +78,7 @@ describe("SegmentOutbox", () => {
       ).pipe(Effect.ensuring(Effect.sync(outbox.end)), Effect.forkChild)
       yield* TestClock.adjust(0)
       assert.isUndefined(writing.pollUnsafe())
-      assert.strictEqual((yield* Stream.runCollect(outbox.segments)).length, 2000)
+      assert.strictEqual((yield* Stream.runCollect(outbox.transcribed)).length, 2000)
     })
   )
 })

@@ -4,6 +4,7 @@ import { Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { isFinal, type Segment, textOf } from "../../src/domain/Segment.ts"
 import type { EndCause, SpeechEvent, Word } from "../../src/domain/Speech.ts"
+import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import * as SegmentCutter from "../../src/layers/SegmentCutter.ts"
@@ -153,6 +154,7 @@ describe("promise 2: one final each, nothing rewritten", () => {
     }).pipe(
       Effect.provide(
         EngineTranscriber.layer.pipe(
+          Layer.provide(ConfiguredEngines.single),
           Layer.provideMerge(ScriptedEngine.layer({ flushing: () => Effect.sleep("700 millis") }))
         )
       )

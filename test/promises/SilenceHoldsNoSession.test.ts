@@ -2,12 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import * as ScriptedVoice from "../support/ScriptedVoice.ts"
 
 const withEngine = (script: ScriptedEngine.Script) =>
-  Effect.provide(EngineTranscriber.layer.pipe(Layer.provideMerge(ScriptedEngine.layer(script))))
+  Effect.provide(
+    EngineTranscriber.layer.pipe(
+      Layer.provide(ConfiguredEngines.single),
+      Layer.provideMerge(ScriptedEngine.layer(script))
+    )
+  )
 
 describe("promise 5: silence holds no session", () => {
   for (const [name, script, ends] of [

@@ -6,6 +6,7 @@ import * as Reader from "../../demo/Reader.ts"
 import { type Intent, NextcloudSessionId, participant, RoomToken } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as CallPresence from "../../src/layers/CallPresence.ts"
+import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as InProcessCalls from "../../src/layers/InProcessCalls.ts"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
@@ -52,7 +53,11 @@ export const make = Effect.fnUntraced(function* (
         internalSecret: hpb.internalSecret,
         backendUrls: Effect.succeed(["http://127.0.0.1/"])
       }),
-      EngineTranscriber.layer.pipe(Layer.provide(ModalEngine.layer), Layer.provide(socket)),
+      EngineTranscriber.layer.pipe(
+        Layer.provide(ConfiguredEngines.single),
+        Layer.provide(ModalEngine.layer),
+        Layer.provide(socket)
+      ),
       TalkTranscriptSink.layer(),
       WeriftPeerConnection.layer({ hostAddresses: ["127.0.0.1"] }),
       OpusDecoder.layer,
