@@ -54,9 +54,9 @@ export const make = (model: string): OpenAiSetup => {
 
   const agree = Effect.fnUntraced(function* (socket: EngineSocket, language: string | undefined) {
     yield* next(socket, (message) => message.type === "session.created")
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       const asked = wishes(language)
-      socket.send(JSON.stringify(OpenAiProtocol.sessionUpdate("setup", asked)))
+      socket.send(JSON.stringify(OpenAiProtocol.sessionUpdate(`setup_${attempt}`, asked)))
       const answer = yield* next(socket, (message) => message.type === "session.updated")
       if (answer.type !== "error") return
       const setting = settingOf(answer.error, asked)
