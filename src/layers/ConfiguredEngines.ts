@@ -11,13 +11,15 @@ import * as EngineHealth from "./EngineHealth.ts"
 import * as ModalEngine from "./ModalEngine.ts"
 import { type EngineName, engineNames } from "./SettingKinds.ts"
 import * as SocketModalClient from "./SocketModalClient.ts"
+import * as VoskEngine from "./VoskEngine.ts"
 
 /** An engine made from a configuration in which nothing it needs is missing; what is wrong besides is one line for the admin. */
 type Made = Layer.Layer<SpeechEngine, ConfigurationError>
 
 /** An engine that is not here yet cannot be named by `LT_ENGINE`. Those that load large libraries are `imported` only when configured. */
 const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> = {
-  modal: (config) => ModalEngine.layer.pipe(Layer.provide(modalSocket(config)))
+  modal: (config) => ModalEngine.layer.pipe(Layer.provide(modalSocket(config))),
+  vosk: ({ skipCertVerify, voskUrl = "" }) => VoskEngine.layer({ url: voskUrl, skipCertVerify })
 }
 
 /** `imported(() => import("./AwsEngine.ts"), (module) => module.layer(…))`: the module is loaded when the layer is built. */
