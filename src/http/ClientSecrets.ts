@@ -56,10 +56,9 @@ export const make = Effect.sync(() => {
       return { value: Redacted.make(`${PREFIX}${body}.${signatureOf(body)}`), expiresAtMs }
     }),
     recognise: Effect.fnUntraced(function* (token: string): Effect.fn.Return<Grant | undefined> {
-      const [body, signature] = token.startsWith(PREFIX) ? token.slice(PREFIX.length).split(".") : []
-      if (body === undefined || signature === undefined || !hasDigest(signature, digest(signatureOf(body)))) {
-        return undefined
-      }
+      const [body, signature, ...more] = token.startsWith(PREFIX) ? token.slice(PREFIX.length).split(".") : []
+      if (body === undefined || signature === undefined || more.length > 0) return undefined
+      if (!hasDigest(signature, digest(signatureOf(body)))) return undefined
       const { id: _, ...carried } = yield* Effect.orDie(decode(Buffer.from(body, "base64url").toString("utf8")))
       const nowMs = yield* Clock.currentTimeMillis
       return nowMs < carried.expiresAtMs ? { ...carried, isAdmin: false, isShortLived: true } : undefined
