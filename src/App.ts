@@ -9,6 +9,7 @@ import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
 import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
+import * as CaptionFeed from "./layers/CaptionFeed.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
@@ -19,6 +20,7 @@ import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
 import { Calls } from "./services/Calls.ts"
 import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
+import type { TranscriptSink } from "./services/TranscriptSink.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
 export const logs = (level: AppConfig["logLevel"]) =>
@@ -32,6 +34,7 @@ export const layer = (config: AppConfig) =>
   listeners(config).pipe(
     Layer.provide(announcement(config)),
     Layer.provide(calls(config)),
+    Layer.provide(captions),
     Layer.provide([nextcloud(config), deployment(config)]),
     Layer.provide(ConfiguredEngines.layer(config))
   )
@@ -76,7 +79,10 @@ const announcement = (config: AppConfig) =>
       : Effect.logWarning(adviceOf(missing(config)))
   )
 
-const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines> => {
+/** What is said goes back into the call, and to whoever reads along over HTTP. */
+const captions = CaptionFeed.beside(TalkTranscriptSink.layer())
+
+const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config
   if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
   return InProcessCalls.layer({
@@ -86,7 +92,6 @@ const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines
   }).pipe(
     Layer.provide([
       signaling(config, { hpbUrl, internalSecret }),
-      TalkTranscriptSink.layer(),
       WeriftPeerConnection.layer(),
       OpusDecoder.layer,
       EngineTranscriber.layer

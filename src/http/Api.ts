@@ -5,7 +5,15 @@
  * `{"error": "…"}` as JSON, with the status of its class.
  */
 import { Effect, Schema } from "effect"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
 import { IceServer, NextcloudSessionId, RoomToken } from "../domain/Call.ts"
 import { Language } from "../domain/Language.ts"
 
@@ -171,12 +179,52 @@ export class CallsGroup extends HttpApiGroup.make("calls")
   .middleware(TokenAuth)
   .annotateMerge(OpenApi.annotations({ title: "Calls", description: "Captions for everybody in a call." })) {}
 
+/** One state of what a speaker says: `text` is the whole text of the segment and replaces the one before; after `final` it does not change. */
+export const LiveCaption = Schema.Struct({
+  speaker: Schema.String,
+  speakerName: Schema.optionalKey(Schema.String),
+  language: Schema.String,
+  segment: Schema.String,
+  revision: Schema.Int,
+  text: Schema.String,
+  final: Schema.Boolean,
+  /** Position in the speaker's audio, where the engine knows it. */
+  startMs: Schema.optionalKey(Schema.Finite)
+})
+
+/** The last event: nothing follows. A reader that was too slow may come again. */
+export const FeedEnd = Schema.Struct({ reason: Schema.Literals(["CallEnded", "ReaderBehind"]), detail: Schema.String })
+
+/** Server-sent events of a feed. Comments in between keep the connection alive. */
+export const FeedEvent = Schema.Union([
+  Schema.Struct({ event: Schema.Literal("caption"), data: Schema.fromJsonString(LiveCaption) }),
+  Schema.Struct({ event: Schema.Literal("end"), data: Schema.fromJsonString(FeedEnd) })
+])
+
+/** Captions of running calls, live. */
+export class CaptionsGroup extends HttpApiGroup.make("captions")
+  .add(
+    HttpApiEndpoint.get("captions", "/api/v1/calls/:roomToken/captions", {
+      params: { roomToken: RoomToken },
+      success: HttpApiSchema.StreamSse({ events: FeedEvent }),
+      error: [BadRequest, NotFound]
+    })
+  )
+  .middleware(TokenAuth)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Captions",
+      description:
+        "What is said in a call: first the newest finals and the open segments, then everything that follows."
+    })
+  ) {}
+
 /** On `APP_HOST:APP_PORT` or the unix socket. */
 export class ExAppApi extends HttpApi.make("exapp").add(HealthGroup, LifecycleGroup, TalkGroup) {}
 
 /** On `PORT`. */
 export class ServiceApi extends HttpApi.make("service")
-  .add(HealthGroup, CallsGroup)
+  .add(HealthGroup, CallsGroup, CaptionsGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Parlance",

@@ -9,11 +9,13 @@ import * as Metrics from "../layers/Metrics.ts"
 import { ExAppApi, ServiceApi } from "./Api.ts"
 import * as Auth from "./Auth.ts"
 import * as CallsHttp from "./CallsHttp.ts"
+import * as CaptionsHttp from "./CaptionsHttp.ts"
 import * as Enablement from "./Enablement.ts"
 import * as Errors from "./Errors.ts"
 import * as ExAppHttp from "./ExAppHttp.ts"
 import * as HealthHttp from "./HealthHttp.ts"
 import { type Address, listen } from "./Listener.ts"
+import * as Page from "./Page.ts"
 import * as TalkHttp from "./TalkHttp.ts"
 
 /** A request's span carries its headers, and with them the secret of whoever asked, to whoever collects spans. */
@@ -49,11 +51,11 @@ const zeroes = Layer.effectDiscard(
   )
 )
 
-/** Everybody else's routes, without a listener: the service API, its documentation, the metrics. */
+/** Everybody else's routes, without a listener: the page, the service API, its documentation, the metrics. */
 export const serviceRoutes = HttpRouter.serve(
   Layer.mergeAll(
     HttpApiBuilder.layer(ServiceApi).pipe(
-      Layer.provide([HealthHttp.layerService, CallsHttp.layer]),
+      Layer.provide([HealthHttp.layerService, CallsHttp.layer, CaptionsHttp.layer]),
       Layer.provide(Auth.layerToken)
     ),
     Layer.mergeAll(
@@ -62,8 +64,9 @@ export const serviceRoutes = HttpRouter.serve(
       HttpApiSwagger.layer(ServiceApi, { path: "/docs" }),
       PrometheusMetrics.layerHttp({ path: "/metrics" })
     ).pipe(Layer.provide(Auth.guardRoutes.layer)),
+    Page.layer,
     zeroes,
-    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics"]),
+    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics", ...Page.paths]),
     Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
   ),
   silent
@@ -74,4 +77,4 @@ export const exApp = (address: Address) => listen(exAppRoutes, { name: "Nextclou
 
 /** Listens for everybody else. */
 export const service = (address: Address) =>
-  listen(serviceRoutes, { name: "service API, documentation, metrics", address })
+  listen(serviceRoutes, { name: "page, service API, documentation, metrics", address })

@@ -4,23 +4,23 @@
  * For each reader the hub keeps the latest partial of every open segment (older ones are skipped) and the finals not yet taken, at most
  * 1,000. A reader further behind is disconnected, told why and counted: finals are never lost silently.
  */
-import { Effect, Latch, Metric, Schema, type Scope, Stream } from "effect"
+import { Effect, Latch, Metric, type Scope, Stream } from "effect"
 import type { Caption } from "../domain/Caption.ts"
 import { isFinal } from "../domain/Segment.ts"
+import { ReaderBehind } from "../services/CaptionFeed.ts"
 import * as Metrics from "./Metrics.ts"
-
-/** The reader was disconnected: so many finals were waiting for it that it could not be served any more. */
-export class ReaderBehind extends Schema.TaggedError<ReaderBehind>()("ReaderBehind", { waitingFinals: Schema.Int }) {
-  override get message() {
-    return `reader too far behind: ${this.waitingFinals} finals were waiting for it`
-  }
-}
 
 export interface CaptionHub {
   /** Never waits. */
   readonly publish: (caption: Caption) => void
   /** Captions from now on, until the scope closes. Per segment in order of revision, finals in the order they came. */
   readonly subscribe: Effect.Effect<Stream.Stream<Caption, ReaderBehind>, never, Scope.Scope>
+  /** The same, behind captions of before; between them and those that follow nothing is missing and nothing is twice. */
+  readonly subscribeBehind: (
+    before: () => Iterable<Caption>
+  ) => Effect.Effect<Stream.Stream<Caption, ReaderBehind>, never, Scope.Scope>
+  /** Nothing more comes: streams end when all that waits was taken. */
+  readonly close: () => void
 }
 
 /** Finals that may wait for one reader: an hour of one busy speaker. */
@@ -52,7 +52,12 @@ const offer = (reader: Reader, caption: Caption, onBehind: () => void) => {
   reader.news.openUnsafe()
 }
 
-const take = (reader: Reader): Effect.Effect<ReadonlyArray<Caption>, ReaderBehind> =>
+interface Taken {
+  readonly captions: ReadonlyArray<Caption>
+  readonly isLast: boolean
+}
+
+const take = (reader: Reader, isClosed: () => boolean): Effect.Effect<Taken, ReaderBehind> =>
   Effect.andThen(
     reader.news.await,
     Effect.suspend(() => {
@@ -61,24 +66,30 @@ const take = (reader: Reader): Effect.Effect<ReadonlyArray<Caption>, ReaderBehin
       reader.waiting.clear()
       reader.finals = 0
       reader.news.closeUnsafe()
-      return Effect.succeed(captions)
+      return Effect.succeed({ captions, isLast: isClosed() })
     })
   )
 
 export const make: Effect.Effect<CaptionHub> = Effect.gen(function* () {
   const context = yield* Effect.context()
   const readers = new Set<Reader>()
-  const subscribe = Effect.gen(function* () {
-    const news = yield* Latch.make(false)
+  let isClosed = false
+
+  const subscribeBehind: CaptionHub["subscribeBehind"] = Effect.fnUntraced(function* (before) {
+    const news = yield* Latch.make(isClosed)
     const reader = yield* Effect.acquireRelease(
       Effect.sync((): Reader => {
         const one: Reader = { waiting: new Map(), news, finals: 0, isBehind: false }
         readers.add(one)
+        for (const caption of before()) offer(one, caption, () => readers.delete(one))
         return one
       }),
       (one) => Effect.sync(() => readers.delete(one))
     )
-    return Stream.flattenIterable(Stream.fromEffectRepeat(take(reader)))
+    return Stream.fromEffectRepeat(take(reader, () => isClosed)).pipe(
+      Stream.takeUntil(({ isLast }) => isLast),
+      Stream.flatMap(({ captions }) => Stream.fromIterable(captions))
+    )
   })
   const hub: CaptionHub = {
     publish: (caption) => {
@@ -89,7 +100,12 @@ export const make: Effect.Effect<CaptionHub> = Effect.gen(function* () {
         })
       }
     },
-    subscribe
+    subscribe: subscribeBehind(() => []),
+    subscribeBehind,
+    close: () => {
+      isClosed = true
+      for (const reader of readers) reader.news.openUnsafe()
+    }
   }
   return hub
 })

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, type Scope, type Stream } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
 import { isFinal, textOf } from "../domain/Segment.ts"
+import type { ReaderBehind } from "../services/CaptionFeed.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
 import * as CaptionHub from "./CaptionHub.ts"
 
@@ -20,7 +21,7 @@ export class MemoryTranscriptSink extends Context.Service<
     /** Final text of each speaker, segments separated by a space. */
     readonly texts: (room?: RoomToken) => ReadonlyMap<SessionId, string>
     /** Captions from now on. A reader that falls 1,000 finals behind is disconnected. */
-    readonly live: Effect.Effect<Stream.Stream<Caption, CaptionHub.ReaderBehind>, never, Scope.Scope>
+    readonly live: Effect.Effect<Stream.Stream<Caption, ReaderBehind>, never, Scope.Scope>
     /** What else the sinks were told. */
     readonly notices: () => ReadonlyArray<Notice>
   }

@@ -9,6 +9,8 @@ import { Deferred, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope } from "e
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { listen } from "../../src/http/Listener.ts"
 import * as Server from "../../src/http/Server.ts"
+import * as CaptionFeed from "../../src/layers/CaptionFeed.ts"
+import { Engines } from "../../src/services/Engines.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
 import { access, deployment, nextcloud } from "../support/HttpSetup.ts"
 import { freePort } from "../support/ServiceProcess.ts"
@@ -38,7 +40,13 @@ const temporary = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const setup = Layer.mergeAll(FakeCalls.layer(FakeCalls.make()), nextcloud(), Logger.layer([]))
+const setup = Layer.mergeAll(
+  FakeCalls.layer(FakeCalls.make()),
+  nextcloud(),
+  CaptionFeed.layer,
+  Layer.succeed(Engines, []),
+  Logger.layer([])
+)
 
 describe("a listener", () => {
   it.live("on a unix socket takes the place of one that a killed process left behind", () =>

@@ -222,7 +222,8 @@ describe("the documentation", () => {
           path,
           `${path}/{roomToken}`,
           "/api/v1/languages",
-          "/api/v1/status"
+          "/api/v1/status",
+          "/api/v1/calls/{roomToken}/captions"
         ])
         assert.sameMembers(Object.keys(components.securitySchemes), ["token", "password"])
         assert.includeMembers(Object.keys(paths[path].post.responses), ["200", "400", "401", "503"])

@@ -11,7 +11,10 @@ import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
 import * as Access from "../../src/http/Access.ts"
 import { Deployment } from "../../src/http/Deployment.ts"
 import * as Server from "../../src/http/Server.ts"
+import * as CaptionFeedLayer from "../../src/layers/CaptionFeed.ts"
 import type { Calls } from "../../src/services/Calls.ts"
+import type { CaptionFeed } from "../../src/services/CaptionFeed.ts"
+import { Engines } from "../../src/services/Engines.ts"
 import { Nextcloud, NextcloudError } from "../../src/services/Nextcloud.ts"
 
 export const appSecret = "s3cret:with:colons"
@@ -74,6 +77,9 @@ interface Setup {
   readonly given?: Given
   readonly access?: Partial<Access.AccessSettings>
   readonly nextcloud?: Layer.Layer<Nextcloud>
+  /** In place of no call at all. */
+  readonly captions?: Layer.Layer<CaptionFeed>
+  readonly engines?: Engines["Service"]
   /** In place of silence: loggers, tracers. */
   readonly watching?: Layer.Layer<never>
 }
@@ -85,6 +91,8 @@ const dependencies = (setup: Setup) => {
     deployment(setup.given),
     Layer.provide(access(setup.access), watching),
     setup.nextcloud ?? nextcloud(),
+    setup.captions ?? CaptionFeedLayer.layer,
+    Layer.succeed(Engines, setup.engines ?? []),
     Layer.succeed(Metric.MetricRegistry, new Map()),
     watching
   )
