@@ -54,7 +54,6 @@ export interface OpenAiCounters {
   /** Seconds of audio that came in. */
   readonly audioSeconds: number
   readonly commits: number
-  readonly pings: number
   readonly corrupt: number
   readonly gaps: number
 }
@@ -81,7 +80,7 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
   const heard: Array<RecognisedWord> = []
   const sessions: Array<SimulatedTranscription.SimulatedTranscription> = []
   const held: Array<() => void> = []
-  const counters = { opened: 0, active: 0, refused: 0, commits: 0, pings: 0, corrupt: 0, gaps: 0 }
+  const counters = { opened: 0, active: 0, refused: 0, commits: 0, corrupt: 0, gaps: 0 }
   let behaviour: Behaviour = "serve"
   let isHolding = false
   let failNext = false
@@ -124,7 +123,6 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
       if (isBinary) return socket.close(1003, "binary messages are not supported")
       session.receive(String(data), performance.now())
     })
-    socket.on("ping", () => counters.pings++)
     socket.on("error", () => {})
     socket.on("close", () => counters.active--)
     send({ type: "session.created", session: { type: "transcription", object: "realtime.transcription_session" } })
