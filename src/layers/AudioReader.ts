@@ -2,7 +2,7 @@
  * AudioReader: bytes of one format become sound. All readers are plain and synchronous, take the bytes in any pieces, and hold no more of
  * them than a part that is not complete yet.
  */
-import type { AudioTrouble } from "../domain/AudioTrouble.ts"
+import { AudioTrouble } from "../domain/AudioTrouble.ts"
 
 export interface AudioReader {
   /** Takes the next bytes; they may be reused afterwards. Never throws. */
@@ -21,3 +21,9 @@ export interface AudioListener {
   readonly onSilence: (samples: number) => void
   readonly onTrouble: (trouble: AudioTrouble) => void
 }
+
+export const headerless = new AudioTrouble({
+  reason: "Headerless",
+  detail: "The recording begins in its middle: stop the recorder and start it again, so that its header comes first.",
+  goesOn: false
+})

@@ -14,6 +14,7 @@ import type { AudioOrigin, Decoder } from "../services/Decoder.ts"
 import type { Resampler } from "../services/Resampler.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import type { AudioListener, AudioReader } from "./AudioReader.ts"
+import * as DetectedReader from "./DetectedReader.ts"
 import * as Hearing from "./Hearing.ts"
 import * as Lull from "./Lull.ts"
 import * as PcmMemory from "./PcmMemory.ts"
@@ -214,9 +215,12 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
 
 const readerOf = (
   format: AudioFormat,
-  { resampler }: Pick<SocketVoiceOptions, "decoder" | "resampler">,
+  { decoder, resampler }: DetectedReader.ReaderParts,
   listener: AudioListener
-): AudioReader => PcmReader.make(format._tag === "Raw" ? format : format.otherwise, resampler, listener)
+): AudioReader =>
+  format._tag === "Raw"
+    ? PcmReader.make(format, resampler, listener)
+    : DetectedReader.make(format.otherwise, { decoder, resampler }, listener)
 
 const isSameFormat = (one: AudioFormat, other: AudioFormat): boolean => {
   if (one._tag !== other._tag) return false
