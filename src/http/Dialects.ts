@@ -2,8 +2,8 @@
  * Every dialect this service speaks, one door each.
  */
 import type { Dialect } from "./Dialect.ts"
-import * as KyutaiDialect from "./KyutaiDialect.ts"
-import * as TuonDialect from "./TuonDialect.ts"
-import * as VoskDialect from "./VoskDialect.ts"
+import { kyutai } from "./KyutaiDialect.ts"
+import { tuon } from "./TuonDialect.ts"
+import { vosk } from "./VoskDialect.ts"
 
-export const dialects: ReadonlyArray<Dialect> = [TuonDialect.dialect, KyutaiDialect.dialect, VoskDialect.dialect]
+export const dialects: ReadonlyArray<Dialect> = [tuon, kyutai, vosk]

@@ -64,7 +64,7 @@ const converse = (): Conversation => {
   }
 }
 
-export const dialect: Dialect = {
+export const kyutai: Dialect = {
   name: "kyutai",
   paths: ["/v1/stream"],
   credentials: { headers: ["kyutai-api-key", "modal-secret"], noneKnown: true },

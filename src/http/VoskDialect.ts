@@ -142,7 +142,7 @@ const converse = (): Conversation => {
 const isSame = (language: string, asked: string): boolean =>
   language.split(/[-_]/)[0]?.toLowerCase() === asked.split(/[-_]/)[0]?.toLowerCase()
 
-export const dialect: Dialect = {
+export const vosk: Dialect = {
   name: "vosk",
   paths: ["/vosk", "/"],
   credentials: { noneKnown: true },

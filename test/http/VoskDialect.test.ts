@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { dialect } from "../../src/http/VoskDialect.ts"
+import { vosk } from "../../src/http/VoskDialect.ts"
 import { begin, segment } from "../support/DialectScene.ts"
 
 const audio = new Uint8Array(800)
@@ -7,7 +7,7 @@ const raw = (sampleRate: number) => ({ _tag: "Raw", encoding: "pcm16", sampleRat
 
 describe("the dialect of Vosk servers", () => {
   it("answers every message of audio with exactly one message, finals before partials", () => {
-    const client = begin(dialect)
+    const client = begin(vosk)
     assert.deepStrictEqual(client.says('{ "config" : { "sample_rate" : 16000 } }'), [
       { Start: { format: raw(16_000) } }
     ])
@@ -24,7 +24,7 @@ describe("the dialect of Vosk servers", () => {
   })
 
   it("answers a configuration only where a language was asked for, and when it is known which it is", () => {
-    const client = begin(dialect)
+    const client = begin(vosk)
     const config = { config: { sample_rate: 48_000, language: "fr" } }
     assert.deepStrictEqual(client.says(config), [{ Start: { format: raw(48_000), language: "fr" } }])
     // Nextcloud's app waits for the answer, others do not
@@ -33,7 +33,7 @@ describe("the dialect of Vosk servers", () => {
       { success: true },
       { partial: "" }
     ])
-    const other = begin(dialect)
+    const other = begin(vosk)
     other.says({ config: { language: "tr" } })
     assert.deepStrictEqual(other.tells({ _tag: "Ready", engine: "e", model: "m", language: "en" }), [
       { success: false }
@@ -41,7 +41,7 @@ describe("the dialect of Vosk servers", () => {
   })
 
   it("ends an utterance on reset and the connection on eof, with everything that was not told", () => {
-    const client = begin(dialect)
+    const client = begin(vosk)
     client.says(audio)
     client.tells(segment("one two", { open: "thr" }))
     assert.deepStrictEqual(client.says('{"reset" : 1}'), ["Commit"])
@@ -54,14 +54,14 @@ describe("the dialect of Vosk servers", () => {
   })
 
   it("takes any other text for the question what was heard", () => {
-    const client = begin(dialect)
+    const client = begin(vosk)
     client.says(audio)
     client.tells(segment("so", { open: "far" }))
     assert.deepStrictEqual(client.says("what was that?"), [{ partial: "so far" }])
   })
 
   it("closes on whoever never reads", () => {
-    const client = begin(dialect)
+    const client = begin(vosk)
     client.says({ config: { language: "en" } })
     let last: ReadonlyArray<unknown> = []
     for (let message = 0; message < 5000; message++) last = client.says(audio)
