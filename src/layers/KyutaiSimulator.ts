@@ -67,6 +67,8 @@ export interface KyutaiSimulator {
   readonly log: () => ReadonlyArray<ToldWord>
   readonly counters: () => KyutaiCounters
   readonly control: (control: Control) => void
+  /** Sends this to whoever is connected, whatever it is. */
+  readonly babble: (message: string | Uint8Array) => void
 }
 
 const decodeControl = Schema.decodeUnknownResult(Schema.fromJsonString(Control))
@@ -170,7 +172,10 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
     httpUrl: `http://127.0.0.1:${port}`,
     log: () => told,
     counters: () => ({ ...counters }),
-    control
+    control,
+    babble: (message) => {
+      for (const socket of sockets.clients) socket.send(message)
+    }
   }
 })
 
