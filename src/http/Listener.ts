@@ -1,7 +1,8 @@
 /**
  * One HTTP listener: takes its address, and gives it back in time when the process is to end.
  */
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server } from "node:http"
+import type { Duplex } from "node:stream"
 import { NodeFileSystem, NodeHttpServer } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
@@ -19,6 +20,14 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 /** A port of an address (0: any that is free), or a unix socket. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** Takes over connections that ask for another protocol, as websockets do. */
+export interface Upgrades {
+  /** `false`: not one of ours; the app answers. */
+  readonly take: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
+  /** Nothing more is taken; completes in bounded time, when all that was taken is gone. */
+  readonly close: Effect.Effect<void>
+}
+
 /** Requests are answered in milliseconds; what is still open after this is not waiting for us. */
 const CLOSE_GRACE = "2 seconds"
 /** Node's own limit is five minutes: long enough to collect half-sent requests. */
@@ -26,15 +35,15 @@ const REQUEST_TIMEOUT_MS = 15_000
 
 /**
  * Serves an app of `HttpRouter.serve`. A socket file that a killed process left behind is removed. When the scope closes, nothing new is
- * accepted from the first moment on, answers under way are finished, and the rest is cut off after two seconds.
+ * accepted from the first moment on, answers under way are finished, and the rest is cut off after two seconds; meanwhile `upgrades` close.
  */
 export const listen = <A, E, R>(
   app: Layer.Layer<A, E, R>,
-  options: { readonly name: string; readonly address: Address }
+  options: { readonly name: string; readonly address: Address; readonly upgrades?: Upgrades | undefined }
 ) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { address, name } = options
+      const { address, name, upgrades } = options
       const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
       if ("path" in address) yield* removeStaleSocket(address.path)
       const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
@@ -46,10 +55,27 @@ export const listen = <A, E, R>(
         HttpServer.addressFormattedWith((url) => Effect.logInfo("listening", { for: name, url }))
       )
       // Built last, hence closed first: before whoever answers requests goes away.
-      const closing = Layer.effectDiscard(Effect.addFinalizer(() => close(server)))
+      const closing = Layer.effectDiscard(
+        Effect.gen(function* () {
+          if (upgrades !== undefined) yield* Effect.sync(() => divert(server, upgrades))
+          yield* Effect.addFinalizer(() =>
+            Effect.all([close(server), upgrades?.close ?? Effect.void], { concurrency: "unbounded", discard: true })
+          )
+        })
+      )
       return closing.pipe(Layer.provideMerge(Layer.merge(app, announced)), Layer.provide(listening))
     })
   ).pipe(Layer.provide(NodeFileSystem.layer))
+
+/** The app's own listener refuses upgrades it knows nothing of, so it only gets what is left. */
+const divert = (server: Server, upgrades: Upgrades) => {
+  const others = server.listeners("upgrade")
+  server.removeAllListeners("upgrade")
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (upgrades.take(request, socket, head)) return
+    for (const other of others) Reflect.apply(other, server, [request, socket, head])
+  })
+}
 
 const close = (server: Server) =>
   Effect.callback<void>((resume) => {

@@ -126,7 +126,7 @@ const seconds = (ms: number): number => Math.round(ms) / 1000
 export const tuon: Dialect = {
   name: "tuon",
   paths: ["/v1/transcriptions"],
-  credentials: { messages: true },
+  credentials: { messages: true, noneKnown: true },
   maxMessageBytes: MAX_MESSAGE_BYTES,
   startWithinSeconds: 15,
   converse: ({ sessionId }) => converse(sessionId)

@@ -44,6 +44,15 @@ export const engineReconnects = counter(
 )
 export const engineAudioSeconds = counter("engine_audio_seconds_total", "Seconds of audio sent to engines")
 
+export const streamSessionsActive = gauge("stream_sessions_active", "Streaming sessions of clients let in, by dialect")
+export const streamSessions = counter("stream_sessions_total", "Streaming sessions of clients let in, by dialect")
+export const streamAudioSeconds = counter(
+  "stream_audio_seconds_total",
+  "Seconds of audio heard from streaming clients, by dialect"
+)
+/** Attribute `reason`: Left, Done, Refused, or a `Denial` or `Failure` of `Dialect.ts`. */
+export const streamCloses = counter("stream_closes_total", "Streaming connections that ended, by dialect and reason")
+
 export const captions = counter("captions_total", "Captions sent, by kind (partial, final)")
 export const captionsResent = counter("captions_resent_total", "Finals sent again because they were not confirmed")
 

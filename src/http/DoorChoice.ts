@@ -1,0 +1,30 @@
+/**
+ * Engine and language of a streaming session, from what its client asks for.
+ */
+import { known, type LanguageId } from "../domain/Language.ts"
+import type { Engines } from "../services/Engines.ts"
+import type { StartOptions } from "./Dialect.ts"
+
+export interface DoorChoice {
+  /** `capabilities.name`. */
+  readonly engine: string
+  readonly model: string
+  readonly language: LanguageId
+}
+
+/** What was asked for as far as it is there: the engine of that name, else of that model, else the first; `undefined` where there is none. */
+export const make = (
+  engines: Engines["Service"],
+  defaultLanguage: LanguageId,
+  { engine, language }: Pick<StartOptions, "engine" | "language"> = {}
+): DoorChoice | undefined => {
+  const all = engines.map((one) => one.engine.capabilities)
+  const chosen = all.find(({ name }) => name === engine) ?? all.find(({ model }) => model === engine) ?? all[0]
+  if (chosen === undefined) return undefined
+  const { languages, model, name } = chosen
+  return {
+    engine: name,
+    model: model ?? name,
+    language: known(languages, language) ?? known(languages, defaultLanguage) ?? defaultLanguage
+  }
+}

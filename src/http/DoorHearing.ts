@@ -1,0 +1,233 @@
+/**
+ * The audio side of one streaming session: its voice, the transcription of it, and what is owed to the client for it: speech borders, segments,
+ * answers to commits, the last words.
+ */
+import { type Cause, Deferred, Effect, Exit, type Fiber, Scope, Stream } from "effect"
+import { msOfSamples } from "../domain/Audio.ts"
+import type { AudioFormat } from "../domain/AudioFormat.ts"
+import type { AudioTrouble } from "../domain/AudioTrouble.ts"
+import type { LanguageId } from "../domain/Language.ts"
+import type { Transcribed } from "../domain/Segment.ts"
+import * as SocketVoice from "../layers/SocketVoice.ts"
+import type { Decoder } from "../services/Decoder.ts"
+import type { Resampler } from "../services/Resampler.ts"
+import type { Transcriber } from "../services/Transcriber.ts"
+import type { Event, SaidLine } from "./Dialect.ts"
+import * as DoorTranscript from "./DoorTranscript.ts"
+
+/** What is to be transcribed, and with what. */
+export interface Hearing {
+  readonly format: AudioFormat
+  readonly language: LanguageId
+  /** `capabilities.name` of the engine that comes first. */
+  readonly engine: string
+}
+
+export interface DoorHearing {
+  /** Begins; later, changes what is meant from then on. */
+  readonly start: (hearing: Hearing) => Effect.Effect<void>
+  readonly isStarted: () => boolean
+  /** Takes audio, waiting while no engine takes it: this holds the client up. Ends early with what makes the rest of it useless. */
+  readonly hear: (bytes: Uint8Array) => Effect.Effect<AudioTrouble | undefined>
+  /** `Committed` is told when what was heard so far was said. */
+  readonly commit: () => void
+  readonly reset: () => void
+  /** No more audio. `Finished` is told behind the last words. */
+  readonly finish: () => void
+  /** No more audio; completes behind the last words, or when none are to be expected any more. */
+  readonly lastWords: Effect.Effect<void>
+  /** Completes likewise, once there is no more audio. */
+  readonly over: Effect.Effect<void>
+  /** About every 20 ms. */
+  readonly tick: (nowMs: number) => void
+  readonly heardMs: () => number
+  /** When an engine last took or said something, ms of the monotonic clock. */
+  readonly movedAtMs: () => number
+  readonly said: () => ReadonlyArray<SaidLine>
+}
+
+export interface DoorHearingOptions {
+  readonly id: string
+  readonly decoder: Decoder["Service"]
+  readonly resampler: Resampler["Service"]
+  readonly transcriber: Transcriber["Service"]
+  readonly now: () => number
+  readonly put: (event: Event) => void
+  /** There is a bug. */
+  readonly onBroken: (cause: Cause.Cause<never>) => void
+}
+
+/** 2 s: frames that may wait for an engine before the client is held up. */
+const MOST_FRAMES = 25
+/** How often it is looked whether they have been taken. */
+const LOOK_AGAIN = "40 millis"
+/** Others get their turn between two pieces: 85 ms of PCM16 at 24 kHz; and a second of Opus, which at its lowest rates fills the voice's queue no further. */
+const RAW_PIECE = 4096
+const PACKED_PIECE = 1024
+/** A flush takes at most 3 s, and before it the engine's share of what was still waiting. */
+const COMMIT_MS = 6_000
+/** Nothing takes the audio (an engine starts, or is lost): a commit is not put off longer. */
+const LATE_COMMIT_MS = 20_000
+/** No frame was taken and no word came for so long: longer than the Transcriber waits for an engine that starts. */
+const LAST_WORDS_MS = 35_000
+
+interface Commit {
+  readonly throughMs: number
+  readonly latestAtMs: number
+  dueAtMs: number
+}
+
+/** Nothing is opened before `start`; everything ends with the scope. */
+export const make = Effect.fnUntraced(function* (
+  options: DoorHearingOptions
+): Effect.fn.Return<DoorHearing, never, Scope.Scope> {
+  const { now, put } = options
+  const scope = yield* Effect.scope
+  const over = yield* Deferred.make<void>()
+  const transcript = DoorTranscript.make()
+  const commits: Array<Commit> = []
+  let hearing: Hearing | undefined
+  let voice: SocketVoice.SocketVoice | undefined
+  let fiber: Fiber.Fiber<void> | undefined
+  let forgetting: Commit | undefined
+  let isEnding = false
+  let isFinishAsked = false
+  let isOver = false
+  let movedAtMs = 0
+  /** Frames that waited when it was looked last. */
+  let wasWaiting = 0
+
+  const heardMs = () => voice?.heardMs() ?? 0
+
+  const answerCommits = (isDue: (commit: Commit) => boolean) => {
+    for (let next = commits[0]; next !== undefined && isDue(next); next = commits[0]) {
+      commits.shift()
+      put({ _tag: "Committed", said: transcript.said() })
+    }
+  }
+
+  const take = (transcribed: Transcribed) => {
+    movedAtMs = now()
+    if (transcribed._tag === "Settled") {
+      const throughMs = msOfSamples(transcribed.position)
+      transcript.settled(throughMs)
+      put({ _tag: "Settled", throughMs })
+      answerCommits((commit) => transcript.isSettled(commit.throughMs))
+      return
+    }
+    const placed = transcript.take(transcribed.segment, heardMs())
+    if (placed !== undefined && hearing !== undefined) put({ _tag: "Segment", ...placed, language: hearing.language })
+  }
+
+  const transcribed = (exit: Exit.Exit<void>) => {
+    isOver = true
+    answerCommits(() => true)
+    if (isFinishAsked) put({ _tag: "Finished", said: transcript.said() })
+    Deferred.doneUnsafe(over, Effect.void)
+    if (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) options.onBroken(exit.cause)
+  }
+
+  const begin = Effect.fnUntraced(function* (first: Hearing) {
+    hearing = first
+    const language = () => hearing?.language ?? first.language
+    const engine = () => hearing?.engine
+    const opened = yield* SocketVoice.make({
+      ...options,
+      format: first.format,
+      language,
+      engine,
+      onSpeech: (border) => {
+        if (border._tag === "SpeechStarted") transcript.speechStarted(border.atMs)
+        put(border)
+      }
+    })
+    voice = opened
+    fiber = yield* Stream.runForEach(options.transcriber.transcribe(opened.voice), (one) =>
+      Effect.sync(() => take(one))
+    ).pipe(
+      Effect.onExit((exit) => Effect.sync(() => transcribed(exit))),
+      Effect.forkIn(scope)
+    )
+  })
+
+  /** Ends the utterance; what is then owed, and until when. */
+  const cut = (): Commit => {
+    const atMs = now()
+    const throughMs = msOfSamples(voice?.endSpeech(atMs) ?? 0)
+    return { throughMs, dueAtMs: atMs + COMMIT_MS, latestAtMs: atMs + LATE_COMMIT_MS }
+  }
+  const isDue = (commit: Commit, nowMs: number) => {
+    if ((voice?.queued() ?? 0) > 0) commit.dueAtMs = nowMs + COMMIT_MS
+    return transcript.isSettled(commit.throughMs) || nowMs >= Math.min(commit.dueAtMs, commit.latestAtMs)
+  }
+
+  const end = () => {
+    if (isEnding) return
+    isEnding = true
+    movedAtMs = now()
+    if (voice === undefined) transcribed(Exit.void)
+    else voice.end(now())
+  }
+
+  const pieceOf = () => (hearing?.format._tag === "Raw" ? RAW_PIECE : PACKED_PIECE)
+
+  return {
+    start: (next) => {
+      if (voice === undefined) return isEnding ? Effect.void : Scope.provide(begin(next), scope)
+      hearing = next
+      voice.setFormat(next.format)
+      return Effect.void
+    },
+    isStarted: () => hearing !== undefined,
+    hear: Effect.fnUntraced(function* (bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        if (voice === undefined || isEnding) return
+        if (voice.queued() > MOST_FRAMES) {
+          yield* Effect.sleep(LOOK_AGAIN)
+          continue
+        }
+        const piece = bytes.subarray(at, at + pieceOf())
+        at += piece.length
+        const trouble = voice.hear(piece, now())
+        if (trouble !== undefined && !trouble.goesOn) return trouble
+        if (at < bytes.length) yield* Effect.yieldNow
+      }
+    }),
+    commit: () => {
+      commits.push(cut())
+      answerCommits((commit) => isOver || transcript.isSettled(commit.throughMs))
+    },
+    reset: () => {
+      forgetting = cut()
+      transcript.reset(forgetting.throughMs)
+      put({ _tag: "WasReset" })
+    },
+    finish: () => {
+      if (isFinishAsked) return
+      isFinishAsked = true
+      if (isOver) put({ _tag: "Finished", said: transcript.said() })
+      end()
+    },
+    lastWords: Effect.suspend(() => {
+      end()
+      return Deferred.await(over)
+    }),
+    over: Deferred.await(over),
+    tick: (nowMs) => {
+      if (voice === undefined || isOver) return
+      voice.tick(nowMs)
+      const waiting = voice.queued()
+      if (waiting !== wasWaiting) movedAtMs = nowMs
+      wasWaiting = waiting
+      answerCommits((commit) => isDue(commit, nowMs))
+      if (forgetting !== undefined && isDue(forgetting, nowMs)) {
+        transcript.settled(forgetting.throughMs)
+        forgetting = undefined
+      }
+      if (isEnding && nowMs - movedAtMs > LAST_WORDS_MS) fiber?.interruptUnsafe()
+    },
+    heardMs,
+    movedAtMs: () => movedAtMs,
+    said: transcript.said
+  }
+})

@@ -1,0 +1,370 @@
+/**
+ * The session program behind every streaming socket: who is there, what they want, what they are told, and how it ends. One per connection,
+ * whatever its dialect.
+ *
+ * Its parts, by what they remember: `DoorSocket` (the connection), `DoorAdmission` (who it is), `DoorClock` (what is overdue), `DoorHearing`
+ * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet).
+ */
+import { Cause, Deferred, Effect, Fiber, FiberSet, Redacted, Scope } from "effect"
+import type { WebSocket } from "ws"
+import type { LanguageId } from "../domain/Language.ts"
+import type { Decoder } from "../services/Decoder.ts"
+import type { Engines } from "../services/Engines.ts"
+import type { Resampler } from "../services/Resampler.ts"
+import type { Transcriber } from "../services/Transcriber.ts"
+import type { TranscriptStore } from "../services/TranscriptStore.ts"
+import type { Access, AccessRefusal } from "./Access.ts"
+import { traceOf } from "./BugTrace.ts"
+import {
+  closeCodes,
+  type Denial,
+  type Dialect,
+  type Event,
+  type Failure,
+  type Opening,
+  type Request,
+  type StartOptions
+} from "./Dialect.ts"
+import * as DoorAdmission from "./DoorAdmission.ts"
+import * as DoorChoice from "./DoorChoice.ts"
+import * as DoorClock from "./DoorClock.ts"
+import * as DoorHearing from "./DoorHearing.ts"
+import * as DoorOutbox from "./DoorOutbox.ts"
+import * as DoorSocket from "./DoorSocket.ts"
+import type { Provenance } from "./Origin.ts"
+import type { QuotaRefusal, Quotas } from "./Quotas.ts"
+
+/** What all sessions share. */
+export interface DoorServices {
+  readonly access: Access["Service"]
+  readonly quotas: Quotas["Service"]
+  readonly engines: Engines["Service"]
+  readonly transcriber: Transcriber["Service"]
+  readonly store: TranscriptStore["Service"]
+  readonly decoder: Decoder["Service"]
+  readonly resampler: Resampler["Service"]
+  readonly limits: DoorLimits
+  readonly now: () => number
+}
+
+export interface DoorLimits {
+  readonly sessionSeconds: number
+  readonly idleSeconds: number
+  readonly defaultLanguage: LanguageId
+}
+
+/** A connection that was accepted. */
+export interface DoorClient {
+  readonly socket: WebSocket
+  readonly dialect: Dialect
+  readonly opening: Opening
+  readonly provenance: Provenance
+  /** What the request showed. */
+  readonly credential: Redacted.Redacted | undefined
+}
+
+export interface DoorSession {
+  /** From the first message to the end of the connection, and of what is still to be kept then. Gives why it ended. */
+  readonly run: Effect.Effect<Farewell, never, Scope.Scope>
+  /** About every 20 ms. */
+  readonly tick: (nowMs: number) => void
+  readonly isAdmitted: () => boolean
+  /** Seconds of audio since it was asked last. */
+  readonly takeHeardSeconds: () => number
+  /** The process ends: `ShuttingDown` is told behind the last words. */
+  readonly shutDown: () => void
+}
+
+/** Why a session ended: the client left; all was done (1000); its dialect refused to go on; else what went wrong. */
+export type Farewell = "Left" | "Done" | "Refused" | Denial | Failure
+
+type Ending =
+  | { readonly _tag: "HungUp" }
+  | { readonly _tag: "Closed"; readonly code: number }
+  | { readonly _tag: "Denied"; readonly denial: Denial; readonly detail: string }
+  | { readonly _tag: "Failed"; readonly failure: Failure; readonly detail: string }
+  | { readonly _tag: "Broken"; readonly defect: unknown }
+
+/** These can make those that follow wait. */
+type SlowRequest = Extract<Request, { readonly _tag: "Authenticate" | "Start" | "Audio" }>
+
+/** The limits are seconds. */
+const LOOK_MS = 250
+/** Some clients close when they have everything, others wait for us. */
+const PARTING = "5 seconds"
+/** What was said until then is still told: a flush takes at most 3 s, the Transcriber gives up after 4 s. */
+const LAST_WORDS = "6 seconds"
+const endsInWords: ReadonlySet<Failure> = new Set(["BadAudio", "Idle", "SessionLimit", "DailyMinutes", "ShuttingDown"])
+
+/** Nothing happens before `run`. */
+export const make = Effect.fnUntraced(function* (
+  client: DoorClient,
+  services: DoorServices
+): Effect.fn.Return<DoorSession, never, Scope.Scope> {
+  const { dialect, opening } = client
+  const { now, store } = services
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const scope = yield* Effect.scope
+  const ending = yield* Deferred.make<Ending>()
+  const conversation = dialect.converse(opening)
+  const clock = DoorClock.make(now(), { ...services.limits, startWithinSeconds: dialect.startWithinSeconds })
+  const admission = DoorAdmission.make(client, services)
+  /** What cannot be done at once, and what follows it. */
+  const later: Array<Request> = []
+  let isEnding = false
+  let isTelling = true
+  let isFinishing = false
+  let keeping: Fiber.Fiber<void> | undefined
+  let waitingSinceMs: number | undefined
+  let lookAtMs = 0
+  let countedMs = 0
+
+  const end = (how: Ending) => {
+    isEnding = true
+    Deferred.doneUnsafe(ending, Effect.succeed(how))
+  }
+  const fail = (failure: Failure, detail: string) => end({ _tag: "Failed", failure, detail })
+  const broke = (defect: unknown) => end({ _tag: "Broken", defect })
+
+  const socket = yield* DoorSocket.make(client.socket, { now, onDrain: () => outbox.flush() })
+  const tell = (event: Event) => {
+    if (!isTelling) return
+    try {
+      act(conversation.tell(event))
+    } catch (defect) {
+      isTelling = false
+      broke(defect)
+    }
+  }
+  const outbox = DoorOutbox.make({ isBehind: socket.isBehind, tell })
+  const put = (event: Event) => {
+    if (!outbox.put(event)) fail("SlowReader", "too much is waiting to be read")
+  }
+  const hearing = yield* DoorHearing.make({
+    ...services,
+    id: opening.sessionId,
+    put,
+    onBroken: (cause) => broke(Cause.squash(cause))
+  })
+
+  /** In order, at once; from the first request on that takes time, later. */
+  const act = (requests: ReadonlyArray<Request>) => {
+    for (const [at, request] of requests.entries()) {
+      if (takesTime(request)) {
+        later.push(...requests.slice(at))
+        return socket.nudge()
+      }
+      doNow(request)
+    }
+  }
+
+  /** In order. What the dialect wants done in answer to what it is told meanwhile comes before the rest. */
+  const perform = Effect.fnUntraced(function* (requests: ReadonlyArray<Request>): Effect.fn.Return<void> {
+    for (const request of requests) {
+      if (isEnding) return
+      if (takesTime(request)) yield* doInTime(request)
+      else doNow(request)
+      while (later.length > 0) yield* perform(later.splice(0))
+    }
+  })
+
+  const doNow = (request: Exclude<Request, SlowRequest>): void => {
+    if (!isTelling) return
+    switch (request._tag) {
+      case "Finish":
+        finish()
+        break
+      case "Save":
+        keeping ??= fork(Effect.andThen(hearing.over, keep))
+        break
+      case "Commit":
+        if (isReady()) hearing.commit()
+        break
+      case "Reset":
+        if (isReady()) hearing.reset()
+        break
+      case "Send":
+        socket.send(request.message)
+        break
+      case "Close":
+        isTelling = false
+        socket.close(request.code, request.reason)
+        end({ _tag: "Closed", code: request.code })
+    }
+  }
+
+  const doInTime = (request: SlowRequest): Effect.Effect<void> => {
+    switch (request._tag) {
+      case "Authenticate":
+        return authenticate(request.token)
+      case "Start":
+        return isKnown() ? start(request.options) : Effect.void
+      case "Audio":
+        return isFinishing || !isReady() ? Effect.void : hear(request.bytes)
+    }
+  }
+
+  const isKnown = () => {
+    if (!admission.isAdmitted()) fail("Unauthenticated", "a credential is needed before anything else")
+    return admission.isAdmitted()
+  }
+  const isReady = () => {
+    if (!isKnown()) return false
+    if (!hearing.isStarted()) fail("NotStarted", "the session has not begun yet")
+    return hearing.isStarted()
+  }
+
+  const admit = (credential: Redacted.Redacted | undefined, by: "Request" | "Message" | "Nothing") =>
+    admission.admit(credential).pipe(
+      Effect.provideService(Scope.Scope, scope),
+      Effect.tap(() => Effect.sync(() => put({ _tag: "Admitted", by })))
+    )
+  const deny = ({ denial, detail }: AccessRefusal | QuotaRefusal) =>
+    Effect.sync(() => end({ _tag: "Denied", denial, detail }))
+  const authenticate = (token: string) => Effect.catch(admit(Redacted.make(token), "Message"), deny)
+
+  /** What the request shows, or that nothing is needed. Where a message may still bring a credential there is time for it. */
+  const knock = Effect.suspend(() => {
+    const { credential } = client
+    return Effect.catch(admit(credential, credential === undefined ? "Nothing" : "Request"), (refusal) => {
+      const mayFollow = credential === undefined && dialect.credentials.messages === true
+      return mayFollow && refusal.denial === "Unauthorized" ? Effect.void : deny(refusal)
+    })
+  })
+
+  const start = Effect.fnUntraced(function* (options: StartOptions) {
+    const choice = DoorChoice.make(services.engines, services.limits.defaultLanguage, options)
+    if (choice === undefined) return fail("NoEngine", "no speech engine is configured")
+    yield* hearing.start({ ...choice, format: options.format })
+    put({ _tag: "Ready", ...choice })
+  })
+
+  const hear = (bytes: Uint8Array) =>
+    Effect.map(hearing.hear(bytes), (trouble) => {
+      if (trouble !== undefined) fail("BadAudio", trouble.detail)
+    })
+
+  const finish = () => {
+    if (isFinishing) return
+    isFinishing = true
+    hearing.finish()
+    fork(
+      hearing.over.pipe(
+        Effect.andThen(kept),
+        Effect.andThen(Effect.sleep(PARTING)),
+        Effect.andThen(Effect.sync(() => doNow({ _tag: "Close", code: 1000 })))
+      )
+    )
+  }
+
+  const keep = Effect.suspend(() => {
+    const lines = hearing.said().map(({ text }) => text)
+    if (!store.isConfigured || lines.length === 0) return Effect.void
+    return Effect.match(store.save({ sessionId: opening.sessionId, endedAtMs: opening.now(), lines }), {
+      onSuccess: (key) => put({ _tag: "Saved", key }),
+      onFailure: ({ detail }) => put({ _tag: "NotSaved", detail })
+    })
+  })
+  const kept = Effect.suspend(() => (keeping === undefined ? Effect.void : Effect.asVoid(Fiber.await(keeping))))
+
+  /** What the client wants, in order, until it is gone. */
+  const work = Effect.gen(function* () {
+    yield* perform(conversation.opened?.() ?? [])
+    yield* knock
+    for (;;) {
+      yield* perform(later.splice(0))
+      waitingSinceMs = undefined
+      const message = yield* socket.next
+      if (message === undefined) return end({ _tag: "HungUp" })
+      waitingSinceMs = now()
+      // Answers that are not read are not asked for.
+      while (socket.isBehind()) yield* Effect.sleep("40 millis")
+      if (typeof message === "string" || message instanceof Uint8Array) yield* perform(conversation.receive(message))
+    }
+  })
+
+  /** Who has nothing to leave behind is forgotten at once, whatever of it was not heard yet. */
+  const watch = Effect.map(socket.gone, () => {
+    if (conversation.hungUp === undefined && keeping === undefined) end({ _tag: "HungUp" })
+  })
+
+  const leave = Effect.fnUntraced(function* (how: Ending): Effect.fn.Return<Farewell> {
+    switch (how._tag) {
+      case "HungUp":
+        act(conversation.hungUp?.() ?? [])
+        yield* keepWords
+        return "Left"
+      case "Closed":
+        yield* keepWords
+        return how.code === 1000 ? "Done" : "Refused"
+      case "Denied":
+        put(how)
+        socket.close(closeCodes[how.denial], how.detail)
+        return how.denial
+      case "Failed":
+        if (endsInWords.has(how.failure)) yield* Effect.timeoutOption(hearing.lastWords, LAST_WORDS)
+        if (how.failure !== "SlowReader") outbox.empty()
+        tell(how)
+        yield* keepWords
+        socket.close(closeCodes[how.failure], how.detail)
+        return how.failure
+      case "Broken":
+        yield* Effect.logError("bug in a streaming session", { dialect: dialect.name, ...traceOf(how.defect) })
+        tell({ _tag: "Failed", failure: "Internal", detail: "internal error" })
+        socket.close(closeCodes.Internal, "internal error")
+        return "Internal"
+    }
+  })
+  const keepWords = Effect.suspend(() =>
+    keeping === undefined ? Effect.void : Effect.andThen(hearing.lastWords, kept)
+  )
+
+  const look = (nowMs: number) => {
+    const client = socket.tick(nowMs)
+    if (client === "Dead") socket.cut()
+    if (client === "Slow") return fail("SlowReader", "what is sent is not read")
+    const overdue = clock.overdue(nowMs, {
+      isAdmitted: admission.isAdmitted(),
+      isStarted: hearing.isStarted(),
+      isFinishing,
+      heardFromAtMs: socket.heardFromAtMs(),
+      waitingSinceMs: waitingSinceMs === undefined ? undefined : Math.max(waitingSinceMs, hearing.movedAtMs())
+    })
+    if (overdue !== undefined) return fail(overdue.failure, overdue.detail)
+    const heartbeat = hearing.isStarted() ? clock.heartbeat(nowMs, hearing.heardMs()) : undefined
+    if (heartbeat !== undefined) put(heartbeat)
+  }
+
+  return {
+    run: Effect.gen(function* () {
+      yield* Effect.forkScoped(watch)
+      yield* Effect.raceFirst(work, Deferred.await(ending)).pipe(
+        Effect.catchDefect((defect) => Effect.sync(() => broke(defect)))
+      )
+      const farewell = yield* leave(yield* Deferred.await(ending))
+      yield* socket.gone
+      return farewell
+    }),
+    tick: (nowMs) => {
+      try {
+        hearing.tick(nowMs)
+        if (isEnding || nowMs < lookAtMs) return
+        lookAtMs = nowMs + LOOK_MS
+        look(nowMs)
+      } catch (defect) {
+        broke(defect)
+      }
+    },
+    isAdmitted: admission.isAdmitted,
+    takeHeardSeconds: () => {
+      const seconds = (hearing.heardMs() - countedMs) / 1000
+      countedMs = hearing.heardMs()
+      if (!admission.spend(seconds)) fail("DailyMinutes", "the minutes of this day are used up")
+      return seconds
+    },
+    shutDown: () => fail("ShuttingDown", "the service is stopping")
+  }
+})
+
+const takesTime = (request: Request): request is SlowRequest =>
+  request._tag === "Authenticate" || request._tag === "Start" || request._tag === "Audio"

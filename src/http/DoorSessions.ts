@@ -1,0 +1,101 @@
+/**
+ * All streaming sessions of this process: their clock, their count, their end.
+ */
+import { Effect, FiberSet, Metric, Schedule, type Scope } from "effect"
+import * as Metrics from "../layers/Metrics.ts"
+import { traceOf } from "./BugTrace.ts"
+import * as DoorSession from "./DoorSession.ts"
+
+export interface DoorSessions {
+  /** Runs the session of a connection until it is gone. */
+  readonly open: (client: DoorSession.DoorClient) => void
+  readonly count: () => number
+  /** Tells all of them that the process ends; completes when they are gone, at the latest after so many seconds. */
+  readonly close: (seconds: number) => Effect.Effect<void>
+}
+
+/** As the voices of calls: a stretch of speech ends no later than it must. */
+const TICK = "20 millis"
+const COUNT = "1 second"
+
+interface Entry {
+  readonly session: DoorSession.DoorSession
+  readonly dialect: string
+  isCounted: boolean
+}
+
+export const make = Effect.fnUntraced(function* (
+  services: DoorSession.DoorServices
+): Effect.fn.Return<DoorSessions, never, Scope.Scope> {
+  const fibers = yield* FiberSet.make<void, never>()
+  const fork = yield* FiberSet.runtime(fibers)()
+  const metrics = yield* Effect.context<never>()
+  const entries = new Set<Entry>()
+  let isClosing = false
+  let count = 0
+
+  /** Sessions of those who were let in, and what was heard of them. */
+  const account = (entry: Entry) => {
+    const labels = { dialect: entry.dialect }
+    if (!entry.isCounted && entry.session.isAdmitted()) {
+      entry.isCounted = true
+      Metric.withAttributes(Metrics.streamSessions, labels).updateUnsafe(1, metrics)
+      Metric.withAttributes(Metrics.streamSessionsActive, labels).modifyUnsafe(1, metrics)
+    }
+    const seconds = entry.session.takeHeardSeconds()
+    if (seconds > 0) Metric.withAttributes(Metrics.streamAudioSeconds, labels).updateUnsafe(seconds, metrics)
+  }
+  const forget = (entry: Entry) => {
+    account(entry)
+    entries.delete(entry)
+    if (!entry.isCounted) return
+    Metric.withAttributes(Metrics.streamSessionsActive, { dialect: entry.dialect }).modifyUnsafe(-1, metrics)
+  }
+
+  const serve = Effect.fnUntraced(function* (client: DoorSession.DoorClient) {
+    const dialect = client.dialect.name
+    const session = yield* DoorSession.make(client, services)
+    const entry: Entry = { session, dialect, isCounted: false }
+    entries.add(entry)
+    if (isClosing) session.shutDown()
+    const reason = yield* Effect.ensuring(
+      session.run,
+      Effect.sync(() => forget(entry))
+    )
+    yield* Metric.update(Metric.withAttributes(Metrics.streamCloses, { dialect, reason }), 1)
+    yield* Effect.logDebug("a streaming session ended", { dialect, reason })
+  }, Effect.scoped)
+
+  yield* Effect.sync(() => {
+    const nowMs = services.now()
+    for (const { session } of entries) session.tick(nowMs)
+  }).pipe(Effect.repeat(Schedule.fixed(TICK)), Effect.forkScoped)
+  yield* Effect.sync(() => {
+    for (const entry of entries) account(entry)
+  }).pipe(Effect.repeat(Schedule.fixed(COUNT)), Effect.forkScoped)
+
+  return {
+    open: (client) => {
+      count++
+      fork(
+        serve(client).pipe(
+          // a dialect that breaks before its session began
+          Effect.catchDefect((defect) => Effect.logError("bug in a streaming session", traceOf(defect))),
+          Effect.ensuring(
+            Effect.sync(() => {
+              count--
+              client.socket.terminate()
+            })
+          )
+        )
+      )
+    },
+    count: () => count,
+    close: (seconds) =>
+      Effect.suspend(() => {
+        isClosing = true
+        for (const { session } of entries) session.shutDown()
+        return FiberSet.awaitEmpty(fibers)
+      }).pipe(Effect.timeoutOption(`${seconds} seconds`), Effect.andThen(FiberSet.clear(fibers)))
+  }
+})
