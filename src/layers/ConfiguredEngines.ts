@@ -9,6 +9,7 @@ import { SpeechEngine } from "../services/SpeechEngine.ts"
 import { type AppConfig, ConfigurationError, missingFor } from "./AppConfig.ts"
 import * as EngineHealth from "./EngineHealth.ts"
 import * as ModalEngine from "./ModalEngine.ts"
+import * as MoshiEngine from "./MoshiEngine.ts"
 import * as OpenAiEngine from "./OpenAiEngine.ts"
 import { type EngineName, engineNames } from "./SettingKinds.ts"
 import * as SocketModalClient from "./SocketModalClient.ts"
@@ -20,6 +21,8 @@ type Made = Layer.Layer<SpeechEngine, ConfigurationError>
 /** An engine that is not here yet cannot be named by `LT_ENGINE`. Those that load large libraries are `imported` only when configured. */
 const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> = {
   modal: (config) => ModalEngine.layer.pipe(Layer.provide(modalSocket(config))),
+  moshi: ({ moshiKey, moshiUrl = "", skipCertVerify }) =>
+    MoshiEngine.layer({ url: moshiUrl, key: moshiKey, skipCertVerify }),
   vosk: ({ skipCertVerify, voskUrl = "" }) => VoskEngine.layer({ url: voskUrl, skipCertVerify }),
   openai: ({ openaiApiKey, openaiModel, openaiUrl, skipCertVerify }) =>
     OpenAiEngine.layer({ url: openaiUrl, apiKey: openaiApiKey, model: openaiModel, skipCertVerify })

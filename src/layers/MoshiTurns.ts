@@ -12,6 +12,8 @@ export interface MoshiTurns {
   readonly steps: () => number
   /** Words that were told. */
   readonly words: () => number
+  /** An utterance has words and is not complete. */
+  readonly isOpen: () => boolean
   /** The open utterance ends; nothing when it has no words. */
   readonly complete: (cause: EndCause) => ReadonlyArray<SpeechEvent>
   /** Position (24 kHz) up to which words are certainly told: where the newest word began, where it was said to end, or where a pause was. */
@@ -124,6 +126,7 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
     },
     steps: () => steps,
     words: () => words,
+    isOpen: () => turnWords > 0,
     complete,
     mark: () => mark
   }

@@ -10,6 +10,9 @@ import { wordText } from "./ToneWords.ts"
 export interface RecognisedWord extends ToneModem.ToneWord {
   /** As it is sent, with punctuation if that is on. */
   readonly text: string
+  /** Where it lies in the audio that came in; so does `endMs`. */
+  readonly startMs: number
+  readonly endMs: number
   /** When the audio arrived in which the word ended, on the caller's clock. */
   readonly audioArrivedAtMs: number
 }
@@ -77,9 +80,10 @@ export const make = (options: SimulatedRecogniserOptions): SimulatedRecogniser =
     decoder.push(step)
     const due = pending.filter(({ dueStep }) => dueStep <= steps)
     due.forEach((word, i) => {
-      const { sequence, speaker, word: index } = word
+      const { sequence, speaker, word: index, startMs, endMs } = word
       const audioArrivedAtMs = arrivals.find(({ endMs }) => endMs >= word.endMs)?.atMs ?? arrivals.at(-1)?.atMs ?? 0
-      options.onWord({ word: index, speaker, sequence, text: textOf(word, pending[i + 1]), audioArrivedAtMs })
+      const text = textOf(word, pending[i + 1])
+      options.onWord({ word: index, speaker, sequence, text, startMs, endMs, audioArrivedAtMs })
     })
     pending = pending.slice(due.length)
     steps++
