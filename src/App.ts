@@ -4,6 +4,8 @@
 import { Duration, Effect, Layer, Logger, Option, References } from "effect"
 import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
+import * as Doors from "./http/Doors.ts"
+import * as Quotas from "./http/Quotas.ts"
 import * as Server from "./http/Server.ts"
 import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
 import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
@@ -14,6 +16,7 @@ import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
+import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
 import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
 import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
@@ -21,6 +24,7 @@ import { Calls } from "./services/Calls.ts"
 import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
 import type { TranscriptSink } from "./services/TranscriptSink.ts"
+import { TranscriptStore, TranscriptStoreError } from "./services/TranscriptStore.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
 export const logs = (level: AppConfig["logLevel"]) =>
@@ -44,11 +48,23 @@ const listeners = (config: AppConfig) => {
   const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
   const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
   const service = Server.service({ host: serviceHost(config), port: servicePort }).pipe(
-    Layer.provide(Access.layer(config))
+    Layer.provide(doors(config)),
+    Layer.provide([Access.layer(config), Quotas.layer(config)])
   )
   if (!isExApp(config)) return service
   return config.servicePort === undefined ? exApp : Layer.merge(exApp, service)
 }
+
+/** Streaming needs engines, and nothing that calls need. */
+const doors = (config: AppConfig) =>
+  Doors.layer(config).pipe(
+    Layer.provide([EngineTranscriber.layer, OpusDecoder.layer, PolyphaseResampler.layer, noTranscripts])
+  )
+
+const noTranscripts = Layer.succeed(TranscriptStore, {
+  isConfigured: false,
+  save: () => Effect.fail(new TranscriptStoreError({ detail: "no place for transcripts is configured", isKept: false }))
+})
 
 /** Where nobody was given a credential all have to be on this machine (`AppConfig.load` refuses anything else). */
 const serviceHost = (config: AppConfig) => config.serviceHost ?? (hasCredentials(config) ? "0.0.0.0" : "127.0.0.1")
