@@ -170,6 +170,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
       replay: memory.replay,
       language: options.language,
       waits: true,
+      utterances: true,
       ...(options.engine === undefined ? {} : { engine: options.engine })
     },
     setFormat: (next) => {
