@@ -50,6 +50,7 @@ export const attach = () => {
   })
   Keeping.attach(() => running?.recorded() ?? latest, tell)
   Keeping.showHistory()
+  Spectrum.showRest()
   addEventListener("beforeunload", (event) => {
     if (running !== undefined) event.preventDefault()
   })
@@ -258,7 +259,7 @@ const listMicrophones = async () => {
   const options = devices
     .filter(({ deviceId }) => deviceId !== "default" && deviceId !== "")
     .map(({ deviceId, label }) => make("option", [label === "" ? "Microphone" : label], { value: deviceId }))
-  select.replaceChildren(make("option", ["The usual one"], { value: "" }), ...options)
+  select.replaceChildren(make("option", ["Default"], { value: "" }), ...options)
   const known = recall("microphone")
   if (options.some(({ value }) => value === known)) select.value = known
 }

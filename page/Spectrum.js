@@ -12,6 +12,12 @@ const quietestDb = -60
 /** Someone who wants less motion gets a meter that moves so often, and no spectrum. */
 const calmEveryMs = 500
 
+/** Silence. */
+const rest = Array.from({ length: bars }, () => 0)
+
+/** What is drawn while nothing is heard. */
+export const showRest = () => drawBars(element("spectrum", HTMLCanvasElement), rest)
+
 /** Shows what an analyser hears. @param {AnalyserNode} analyser @returns {() => void} stops and clears */
 export const show = (analyser) => {
   const canvas = element("spectrum", HTMLCanvasElement)
@@ -36,7 +42,7 @@ export const show = (analyser) => {
   return () => {
     cancelAnimationFrame(frame)
     meter.value = 0
-    drawBars(canvas, [])
+    drawBars(canvas, rest)
   }
 }
 

@@ -43,14 +43,20 @@ let engines = []
 /** @type {Readonly<Record<string, { readonly name: string }>>} */
 let languageNames = {}
 
-/** What can be chosen is known to holders of a token only; without one the service's own choice is offered. */
+/** What can be chosen is told to holders of a token only; without one the service's own choice is offered. */
 const loadChoices = async () => {
   ;[engines, languageNames] = await Promise.all([
-    Service.engines().catch(() => []),
+    Service.engines().catch(askForToken),
     Service.languages().catch(() => ({}))
   ])
   showEngines()
   showLanguages()
+}
+
+/** Nobody should have to look for where a token goes. @param {unknown} error @returns {[]} */
+const askForToken = (error) => {
+  if (error instanceof Service.AnswerError && error.status === 401) element("settings", HTMLDetailsElement).open = true
+  return []
 }
 
 const showEngines = () => {
@@ -59,7 +65,7 @@ const showEngines = () => {
     const label = model === undefined || model === name ? name : `${name}, ${model}`
     return make("option", [state === "Failing" ? `${label} (does not answer)` : label], { value: name })
   })
-  select.replaceChildren(make("option", ["The usual one"], { value: "" }), ...options)
+  select.replaceChildren(make("option", ["Default"], { value: "" }), ...options)
   choose(select, recall("engine"))
 }
 
