@@ -4,7 +4,8 @@
 import type { Dialect } from "./Dialect.ts"
 import { kyutai } from "./KyutaiDialect.ts"
 import { moshi } from "./MoshiDialect.ts"
+import { realtime } from "./RealtimeDialect.ts"
 import { tuon } from "./TuonDialect.ts"
 import { vosk } from "./VoskDialect.ts"
 
-export const dialects: ReadonlyArray<Dialect> = [tuon, kyutai, moshi, vosk]
+export const dialects: ReadonlyArray<Dialect> = [tuon, kyutai, moshi, vosk, realtime]
