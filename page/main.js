@@ -63,7 +63,7 @@ const showEngines = () => {
   const select = element("engine", HTMLSelectElement)
   const options = engines.map(({ model, name, state }) => {
     const label = model === undefined || model === name ? name : `${name}, ${model}`
-    return make("option", [state === "Failing" ? `${label} (does not answer)` : label], { value: name })
+    return make("option", [state === "failing" ? `${label} (does not answer)` : label], { value: name })
   })
   select.replaceChildren(make("option", ["Default"], { value: "" }), ...options)
   choose(select, recall("engine"))
