@@ -17,7 +17,6 @@ import type { Upgrades } from "./Listener.ts"
 import { isWelcome, provenanceOf } from "./Origin.ts"
 
 export interface DoorOptions {
-  readonly allowedOrigins: ReadonlyArray<string>
   /** Connections at a time, also of those who have not shown yet who they are. */
   readonly maxConnections: number
   /** What last words may take when the process ends. */
@@ -48,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
     if (request.method !== "GET")
       return { status: "405 Method Not Allowed", error: "this address takes GET", allow: "GET" }
     if (request.headers.upgrade?.toLowerCase() !== "websocket") return upgradeRequired
-    if (!isWelcome(provenance, options.allowedOrigins)) {
+    if (!isWelcome(provenance, services.access.allowedOrigins)) {
       return { status: "403 Forbidden", error: "asked by a page of another origin" }
     }
     if (isClosing) return { status: "503 Service Unavailable", error: "shutting down" }

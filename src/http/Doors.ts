@@ -25,10 +25,7 @@ export const Doors: Context.Reference<Upgrades | undefined> = Context.Reference<
 )
 
 /** What `layer` needs to know of the configuration. */
-export type DoorSettings = Pick<
-  AppConfig,
-  "allowedOrigins" | "idleSeconds" | "maxStreams" | "sessionSeconds" | "shutdownSeconds"
->
+export type DoorSettings = Pick<AppConfig, "idleSeconds" | "maxStreams" | "sessionSeconds" | "shutdownSeconds">
 
 /** Connections beyond the streams that are allowed: of those who have not shown yet who they are, and of those who are told why not. */
 const STRANGERS = 200
@@ -39,7 +36,7 @@ export const layer = (settings: DoorSettings, spoken: ReadonlyArray<Dialect> = d
   Layer.effect(
     Doors,
     Effect.gen(function* () {
-      const { allowedOrigins = [], idleSeconds, maxStreams, sessionSeconds, shutdownSeconds } = settings
+      const { idleSeconds, maxStreams, sessionSeconds, shutdownSeconds } = settings
       const { defaultLanguage } = yield* Deployment
       const services = {
         access: yield* Access,
@@ -53,7 +50,6 @@ export const layer = (settings: DoorSettings, spoken: ReadonlyArray<Dialect> = d
         limits: { defaultLanguage, idleSeconds, sessionSeconds }
       }
       return yield* Door.make(spoken, services, {
-        allowedOrigins,
         maxConnections: maxStreams + STRANGERS,
         closeSeconds: Math.min(CLOSE_SECONDS, shutdownSeconds / 2)
       })
