@@ -42,7 +42,8 @@ const capabilitiesOf = (url: string): EngineCapabilities => ({
   partials: "replace",
   endOfTurn: "vad",
   mark: "Commits",
-  wordTimes: true,
+  // the stock server alone tells them
+  wordTimes: false,
   confidence: true,
   punctuation: false,
   languages: languagesOf(LANGUAGES),
@@ -162,8 +163,9 @@ const open = Effect.fn("VoskEngine.open")(function* (
   const unknown = Metric.update(Metric.withAttributes(Metrics.unknownMessages, { source: "vosk" }), 1)
   const read = ({ data }: EngineSocket.Incoming): Stream.Stream<SpeechEvent, EngineError> => {
     const message = typeof data === "string" ? Option.getOrUndefined(VoskProtocol.parse(data)) : undefined
-    if (message === undefined) return Stream.fromEffectDrain(unknown)
-    if (!("success" in message)) return answer(message)
+    const answers = message !== undefined && !("success" in message)
+    if (message === undefined || (answers && !lockstep.isDue())) return Stream.fromEffectDrain(unknown)
+    if (answers) return answer(message)
     return message.success
       ? Stream.empty
       : Stream.fail(new EngineError({ reason: "Refused", detail: `it has no model for the language ${tag}` }))

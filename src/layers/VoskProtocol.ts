@@ -12,10 +12,12 @@ const Result = Schema.Struct({
   conf: Schema.optionalKey(Schema.Finite)
 })
 
+/** Minutes of speech without a pause: more is not an utterance. */
+const Utterance = Schema.String.check(Schema.isMaxLength(8192))
 /** The utterance so far; all of it may still change. */
-export const Partial = Schema.Struct({ partial: Schema.String })
+export const Partial = Schema.Struct({ partial: Utterance })
 /** The utterance is over. */
-export const Text = Schema.Struct({ text: Schema.String, result: Schema.optionalKey(Schema.Array(Result)) })
+export const Text = Schema.Struct({ text: Utterance, result: Schema.optionalKey(Schema.Array(Result)) })
 /** Nextcloud's only: whether there is a model for the language. */
 export const Configured = Schema.Struct({ success: Schema.Boolean })
 

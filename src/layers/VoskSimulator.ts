@@ -44,6 +44,8 @@ export interface VoskSimulator {
   readonly told: () => ReadonlyArray<string>
   readonly counters: () => VoskCounters
   readonly behave: (as: Behaviour) => void
+  /** Says this to whoever is connected, in place of nothing. */
+  readonly babble: (message: string | Uint8Array) => void
   /** Ends all sessions, as a crash does. */
   readonly kill: () => void
 }
@@ -154,6 +156,9 @@ export const make = Effect.fn("VoskSimulator.make")(function* (
     counters: () => ({ ...counters, offences: [...offences] }),
     behave: (as) => {
       behaviour = as
+    },
+    babble: (message) => {
+      for (const socket of sockets.clients) socket.send(message)
     },
     kill: () => {
       for (const socket of sockets.clients) socket.terminate()
