@@ -42,6 +42,8 @@ export class Access extends Context.Service<
     readonly admitAdmin: (caller: Caller) => Effect.Effect<Grant, AccessRefusal>
     /** A credential with the grant's name and quotas, without its other rights. It ends after so many seconds (10 to 7,200), and never later than the grant. */
     readonly mint: (grant: Grant, seconds: number) => Effect.Effect<ClientSecrets.ClientSecret, AccessRefusal>
+    /** Whose pages may ask besides our own. */
+    readonly allowedOrigins: ReadonlyArray<string>
     /** No credential was configured: one person, one machine, a generated key. */
     readonly isSingleUser: boolean
   }
@@ -105,6 +107,7 @@ export const layer = (settings: AccessSettings): Layer.Layer<Access, Configurati
 
       return Access.of({
         isSingleUser,
+        allowedOrigins,
         admit: Effect.fnUntraced(function* (caller) {
           yield* checkOrigin(caller)
           const grant = yield* grantOf(caller)

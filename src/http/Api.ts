@@ -4,7 +4,7 @@
  * Two interfaces on two listeners: `ExAppApi` is what Nextcloud (AppAPI and Talk) asks, `ServiceApi` is for everybody else. Every error is
  * `{"error": "…"}` as JSON, with the status of its class.
  */
-import { Effect, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import {
   HttpApi,
   HttpApiEndpoint,
@@ -16,6 +16,8 @@ import {
 } from "effect/http-api"
 import { IceServer, NextcloudSessionId, RoomToken } from "../domain/Call.ts"
 import { Language } from "../domain/Language.ts"
+import { EngineError } from "../services/SpeechEngine.ts"
+import type { Grant } from "./Grant.ts"
 
 const error = { error: Schema.String }
 
@@ -49,6 +51,25 @@ export class TokenAuth extends HttpApiMiddleware.Service<TokenAuth>()("parlance/
   security: { token: HttpApiSecurity.bearer, password: HttpApiSecurity.basic },
   error: [Unauthorized, Forbidden]
 }) {}
+
+/** Who asks, and what this one may use. */
+export class Asking extends Context.Service<Asking, Grant>()("parlance/http/Asking") {}
+
+/**
+ * Any credential with which one may stream, where clients of the streaming sockets put it.
+ * @effect-expect-leaking HttpServerRequest | ParsedSearchParams | RouteContext
+ */
+export class StreamAuth extends HttpApiMiddleware.Service<StreamAuth, { provides: Asking }>()(
+  "parlance/http/StreamAuth",
+  {
+    security: {
+      token: HttpApiSecurity.bearer,
+      apiKey: HttpApiSecurity.apiKey({ key: "X-API-KEY", in: "header" }),
+      query: HttpApiSecurity.apiKey({ key: "token", in: "query" })
+    },
+    error: [Unauthorized, Forbidden]
+  }
+) {}
 
 /** An object in the order of the menu; every entry has `metadata`, or Talk's page breaks. */
 const Languages = Schema.Record(Schema.String, Language)
@@ -219,12 +240,95 @@ export class CaptionsGroup extends HttpApiGroup.make("captions")
     })
   ) {}
 
+const StreamLimits = Schema.Struct({
+  user_id: Schema.String,
+  tier: Schema.Literals(["admin", "standard"]),
+  limits: Schema.Struct({
+    /** `null`: as many as they like. */
+    daily_minutes: Schema.NullOr(Schema.Int),
+    concurrent_streams: Schema.Int
+  }),
+  /** Of this day (UTC). */
+  used_today_minutes: Schema.Finite,
+  remaining_minutes: Schema.NullOr(Schema.Finite),
+  active_streams: Schema.Int,
+  can_start_stream: Schema.Boolean,
+  /** The same; clients of the original look at either. */
+  _can_start_stream: Schema.Boolean
+})
+
+const StreamStatus = Schema.Struct({
+  /** `unavailable`: no engine is configured, or none works now. */
+  status: Schema.Literals(["available", "unavailable"]),
+  available_models: Schema.Array(Schema.String),
+  websocket_endpoint: Schema.Literal("/api/v1/audio/stream/transcribe"),
+  supported_features: Schema.Struct({
+    partial_results: Schema.Boolean,
+    multiple_languages: Schema.Boolean,
+    concurrent_streams: Schema.Boolean,
+    segment_metadata: Schema.Boolean,
+    live_insights: Schema.Boolean,
+    meeting_notes: Schema.Boolean,
+    speaker_diarization: Schema.Boolean,
+    audio_persistence: Schema.Boolean
+  })
+})
+
+/** What the streaming sockets offer, as clients of tldw's streaming module ask. */
+export class StreamGroup extends HttpApiGroup.make("stream")
+  .add(
+    HttpApiEndpoint.get("limits", "/api/v1/audio/stream/limits", { success: StreamLimits }),
+    HttpApiEndpoint.get("streamStatus", "/api/v1/audio/stream/status", { success: StreamStatus })
+  )
+  .middleware(StreamAuth)
+  .annotateMerge(
+    OpenApi.annotations({ title: "Streaming", description: "What a credential may stream, and with what." })
+  ) {}
+
+/** An engine: how it does as far as sessions have shown, and what it can. */
+const Engine = Schema.Struct({
+  name: Schema.String,
+  model: Schema.optionalKey(Schema.String),
+  state: Schema.Literals(["untried", "healthy", "failing"]),
+  /** Open now. */
+  sessions: Schema.Int,
+  /** Why the newest session failed, while it is failing. */
+  reason: Schema.optionalKey(EngineError.fields.reason),
+  detail: Schema.optionalKey(Schema.String),
+  /** Audio never leaves this machine. */
+  local: Schema.Boolean,
+  capabilities: Schema.Struct({
+    partials: Schema.Literals(["append", "replace", "none"]),
+    endOfTurn: Schema.Literals(["none", "vad", "semantic", "commit"]),
+    wordTimes: Schema.Boolean,
+    confidence: Schema.Boolean,
+    punctuation: Schema.Boolean,
+    mark: Schema.Literals(["WordTimes", "Commits", "KnownDelay"]),
+    sampleRate: Schema.Int,
+    maxSessionMs: Schema.optionalKey(Schema.Finite),
+    maxSessions: Schema.optionalKey(Schema.Finite),
+    fasterThanRealtime: Schema.Boolean
+  }),
+  languages: Schema.Array(Schema.String)
+})
+
+/** What this deployment transcribes with. */
+export class EnginesGroup extends HttpApiGroup.make("engines")
+  .add(HttpApiEndpoint.get("engines", "/api/v1/engines", { success: Schema.Array(Engine) }))
+  .middleware(TokenAuth)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Engines",
+      description: "The configured speech engines, in the order in which they are tried."
+    })
+  ) {}
+
 /** On `APP_HOST:APP_PORT` or the unix socket. */
 export class ExAppApi extends HttpApi.make("exapp").add(HealthGroup, LifecycleGroup, TalkGroup) {}
 
 /** On `PORT`. */
 export class ServiceApi extends HttpApi.make("service")
-  .add(HealthGroup, CallsGroup, CaptionsGroup)
+  .add(HealthGroup, CallsGroup, CaptionsGroup, StreamGroup, EnginesGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Parlance",

@@ -5,7 +5,7 @@ import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSecurity } from "effect/http-api"
 import { Access, type AccessRefusal } from "./Access.ts"
-import { AppApiAuth, Forbidden, TokenAuth, Unauthorized } from "./Api.ts"
+import { AppApiAuth, Asking, Forbidden, StreamAuth, TokenAuth, Unauthorized } from "./Api.ts"
 import { Deployment } from "./Deployment.ts"
 import { digest, hasDigest } from "./Digest.ts"
 import { provenanceOf } from "./Origin.ts"
@@ -46,7 +46,26 @@ export const layerToken: Layer.Layer<TokenAuth, never, Access> = Layer.effect(
   })
 )
 
-/** The same guard for routes that are not part of the contract: documentation, metrics. */
+/** Lets everybody through who may stream, and says who it is; in single-user mode whoever is on this machine. */
+export const layerStream: Layer.Layer<StreamAuth, never, Access> = Layer.effect(
+  StreamAuth,
+  Effect.gen(function* () {
+    const access = yield* Access
+    const asWhoAsks = <A, E, R>(handler: Effect.Effect<A, E, R>, credential: Redacted.Redacted) =>
+      provenance.pipe(
+        Effect.flatMap((from) => access.admit({ ...from, credential, noneKnown: true })),
+        Effect.mapError(asHttpError),
+        Effect.flatMap((grant) => Effect.provideService(handler, Asking, grant))
+      )
+    return StreamAuth.of({
+      token: (handler, { credential }) => asWhoAsks(handler, credential),
+      apiKey: (handler, { credential }) => asWhoAsks(handler, credential),
+      query: (handler, { credential }) => asWhoAsks(handler, credential)
+    })
+  })
+)
+
+/** The same guard as of the service API, for routes that are not part of the contract: documentation, metrics. */
 export const guardRoutes = HttpRouter.middleware<{ handles: never }>()(
   Effect.gen(function* () {
     const access = yield* Access
@@ -71,10 +90,12 @@ const admit = Effect.fnUntraced(function* (
   access: Access["Service"],
   credential: Redacted.Redacted
 ): Effect.fn.Return<void, Unauthorized | Forbidden, HttpServerRequest.HttpServerRequest> {
-  const { headers, peerAddress } = yield* HttpServerRequest.HttpServerRequest
-  const provenance = provenanceOf(headers, Option.getOrUndefined(peerAddress))
-  yield* Effect.mapError(access.admitAdmin({ ...provenance, credential }), asHttpError)
+  yield* Effect.mapError(access.admitAdmin({ ...(yield* provenance), credential }), asHttpError)
 })
+
+const provenance = HttpServerRequest.HttpServerRequest.useSync(({ headers, peerAddress }) =>
+  provenanceOf(headers, Option.getOrUndefined(peerAddress))
+)
 
 const asHttpError = ({ denial, detail }: AccessRefusal) =>
   denial === "Forbidden" ? new Forbidden({ error: detail }) : new Unauthorized({ error: detail })

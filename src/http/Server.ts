@@ -10,12 +10,16 @@ import { ExAppApi, ServiceApi } from "./Api.ts"
 import * as Auth from "./Auth.ts"
 import * as CallsHttp from "./CallsHttp.ts"
 import * as CaptionsHttp from "./CaptionsHttp.ts"
+import * as Cors from "./Cors.ts"
+import * as Doors from "./Doors.ts"
 import * as Enablement from "./Enablement.ts"
+import * as EnginesHttp from "./EnginesHttp.ts"
 import * as Errors from "./Errors.ts"
 import * as ExAppHttp from "./ExAppHttp.ts"
 import * as HealthHttp from "./HealthHttp.ts"
 import { type Address, listen } from "./Listener.ts"
 import * as Page from "./Page.ts"
+import * as StreamHttp from "./StreamHttp.ts"
 import * as TalkHttp from "./TalkHttp.ts"
 
 /** A request's span carries its headers, and with them the secret of whoever asked, to whoever collects spans. */
@@ -55,8 +59,14 @@ const zeroes = Layer.effectDiscard(
 export const serviceRoutes = HttpRouter.serve(
   Layer.mergeAll(
     HttpApiBuilder.layer(ServiceApi).pipe(
-      Layer.provide([HealthHttp.layerService, CallsHttp.layer, CaptionsHttp.layer]),
-      Layer.provide(Auth.layerToken)
+      Layer.provide([
+        HealthHttp.layerService,
+        CallsHttp.layer,
+        CaptionsHttp.layer,
+        StreamHttp.layer,
+        EnginesHttp.layer
+      ]),
+      Layer.provide([Auth.layerToken, Auth.layerStream])
     ),
     Layer.mergeAll(
       openApi,
@@ -66,7 +76,9 @@ export const serviceRoutes = HttpRouter.serve(
     ).pipe(Layer.provide(Auth.guardRoutes.layer)),
     Page.layer,
     zeroes,
-    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics", ...Page.paths]),
+    Doors.routes,
+    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics", ...Page.paths, ...Doors.paths]),
+    Cors.layer,
     Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
   ),
   silent
@@ -77,4 +89,8 @@ export const exApp = (address: Address) => listen(exAppRoutes, { name: "Nextclou
 
 /** Listens for everybody else. */
 export const service = (address: Address) =>
-  listen(serviceRoutes, { name: "page, service API, documentation, metrics", address })
+  Layer.unwrap(
+    Effect.map(Effect.service(Doors.Doors), (upgrades) =>
+      listen(serviceRoutes, { name: "page, streaming, service API, documentation, metrics", address, upgrades })
+    )
+  )

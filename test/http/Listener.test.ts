@@ -12,7 +12,7 @@ import * as Server from "../../src/http/Server.ts"
 import * as CaptionFeed from "../../src/layers/CaptionFeed.ts"
 import { Engines } from "../../src/services/Engines.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
-import { access, deployment, nextcloud } from "../support/HttpSetup.ts"
+import { access, deployment, nextcloud, quotas } from "../support/HttpSetup.ts"
 import { freePort } from "../support/ServiceProcess.ts"
 
 interface Plain {
@@ -94,7 +94,7 @@ describe("a listener", () => {
         ({ close }) => Effect.sync(close)
       )
       const error = yield* Layer.build(Server.service({ host: "127.0.0.1", port: taken.port })).pipe(
-        Effect.provide(Layer.mergeAll(setup, deployment(), access())),
+        Effect.provide(Layer.mergeAll(setup, deployment(), quotas(), access())),
         Effect.flip
       )
       assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE`)
@@ -106,7 +106,7 @@ describe("a listener", () => {
       const port = yield* freePort
       yield* Layer.build(
         Server.service({ host: "127.0.0.1", port }).pipe(
-          Layer.provide(Layer.mergeAll(setup, deployment(), access({ apiToken: undefined })))
+          Layer.provide(Layer.mergeAll(setup, deployment(), quotas(), access({ apiToken: undefined })))
         )
       )
       const statusAs = (host: string) =>
@@ -133,7 +133,7 @@ describe("a listener", () => {
       const port = yield* freePort
       yield* Layer.build(
         Server.service({ host: "127.0.0.1", port }).pipe(
-          Layer.provide(Layer.mergeAll(setup, deployment(), access({ apiToken: undefined })))
+          Layer.provide(Layer.mergeAll(setup, deployment(), quotas(), access({ apiToken: undefined })))
         )
       )
       const chunks = [

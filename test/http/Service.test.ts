@@ -223,9 +223,12 @@ describe("the documentation", () => {
           `${path}/{roomToken}`,
           "/api/v1/languages",
           "/api/v1/status",
-          "/api/v1/calls/{roomToken}/captions"
+          "/api/v1/calls/{roomToken}/captions",
+          "/api/v1/audio/stream/limits",
+          "/api/v1/audio/stream/status",
+          "/api/v1/engines"
         ])
-        assert.sameMembers(Object.keys(components.securitySchemes), ["token", "password"])
+        assert.sameMembers(Object.keys(components.securitySchemes), ["token", "password", "apiKey", "query"])
         assert.includeMembers(Object.keys(paths[path].post.responses), ["200", "400", "401", "503"])
       })
     )

@@ -10,6 +10,7 @@ import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/h
 import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
 import * as Access from "../../src/http/Access.ts"
 import { Deployment } from "../../src/http/Deployment.ts"
+import * as Quotas from "../../src/http/Quotas.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as CaptionFeedLayer from "../../src/layers/CaptionFeed.ts"
 import type { Calls } from "../../src/services/Calls.ts"
@@ -50,6 +51,10 @@ export const access = (given: Partial<Access.AccessSettings> = {}) =>
     )
   )
 
+/** Streams and minutes, counted in a folder of their own. */
+export const quotas = (maxStreams = 200) =>
+  Layer.unwrap(Effect.map(temporaryFolder, (storage) => Quotas.layer({ maxStreams, storage })))
+
 export const deployment = (given: Given = {}) =>
   Layer.succeed(Deployment, {
     appId: "live_transcription",
@@ -80,6 +85,7 @@ interface Setup {
   /** In place of no call at all. */
   readonly captions?: Layer.Layer<CaptionFeed>
   readonly engines?: Engines["Service"]
+  readonly quotas?: Layer.Layer<Quotas.Quotas>
   /** In place of silence: loggers, tracers. */
   readonly watching?: Layer.Layer<never>
 }
@@ -90,6 +96,7 @@ const dependencies = (setup: Setup) => {
     setup.calls,
     deployment(setup.given),
     Layer.provide(access(setup.access), watching),
+    setup.quotas ?? quotas(),
     setup.nextcloud ?? nextcloud(),
     setup.captions ?? CaptionFeedLayer.layer,
     Layer.succeed(Engines, setup.engines ?? []),
