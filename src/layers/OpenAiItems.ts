@@ -50,6 +50,8 @@ interface Item {
 /** A session that has sent nothing yet. */
 export const make = (): OpenAiItems => {
   const items = new Map<string, Item>()
+  /** Over: whatever is still said of them is not passed on. At most `MAX_ITEMS`, the newest. */
+  const ended = new Set<string>()
   /** The server's own voice activity detection ended these: it commits them without being asked. */
   const detected = new Set<string>()
   /** Not over yet, or behind one that is not. */
@@ -96,6 +98,9 @@ export const make = (): OpenAiItems => {
     const commit = open.find(({ item }) => item === id)
     const { previous } = itemOf(id)
     items.delete(id)
+    ended.add(id)
+    const [oldest] = ended
+    if (ended.size > MAX_ITEMS && oldest !== undefined) ended.delete(oldest)
     over(commit, end)
     return { previous, cause: commit?.cause ?? "EngineFinal" }
   }
@@ -123,6 +128,7 @@ export const make = (): OpenAiItems => {
       return eventId
     },
     take: (message) => {
+      if ("item_id" in message && ended.has(message.item_id)) return []
       switch (message.type) {
         case "input_audio_buffer.committed": {
           itemOf(message.item_id).previous = message.previous_item_id

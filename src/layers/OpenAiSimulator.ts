@@ -21,14 +21,15 @@ import * as ToneModem from "./ToneModem.ts"
 export type Behaviour = "serve" | "refuse" | "forbid" | "missing" | "busy" | "neverOpen" | "silent"
 
 /**
- * What a test may do to the server while it runs. `Expire`: the session's longest life is over. `Garble`: messages nobody understands.
+ * What a test may do to the server while it runs. `Expire`: the session's longest life is over. `Babble`: a message that is none of the
+ * protocol.
  * `Hold`: items are committed and do not complete; `Release` completes them in this order. `Fail`: the next item is given up.
  */
 export type Control =
   | { readonly _tag: "Behave"; readonly as: Behaviour }
   | { readonly _tag: "Kill"; readonly how: "crash" | "close" }
   | { readonly _tag: "Expire" }
-  | { readonly _tag: "Garble" }
+  | { readonly _tag: "Babble"; readonly message: string | Uint8Array }
   | { readonly _tag: "Hold" }
   | { readonly _tag: "Release"; readonly order: "spoken" | "reversed" }
   | { readonly _tag: "Fail" }
@@ -163,18 +164,18 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
       case "Fail":
         failNext = true
         return
-      default:
-        for (const socket of sockets.clients) disturb(socket, change._tag === "Kill" ? change.how : change._tag)
+      case "Babble":
+        for (const socket of sockets.clients) socket.send(change.message)
+        return
+      case "Kill":
+        for (const socket of sockets.clients) change.how === "crash" ? socket.terminate() : socket.close(1000)
+        return
+      case "Expire":
+        for (const socket of sockets.clients) expire(socket)
     }
   }
 
-  const disturb = (socket: WebSocket, how: "crash" | "close" | "Expire" | "Garble") => {
-    if (how === "crash") return socket.terminate()
-    if (how === "close") return socket.close(1000)
-    if (how === "Garble") {
-      for (const message of ["not json", "[]", "{}", '{"type":"something.new"}', '{"type":17}']) socket.send(message)
-      return socket.send(Buffer.from([1, 2, 3]))
-    }
+  const expire = (socket: WebSocket) => {
     const error = { type: "invalid_request_error", code: "session_expired", message: "Your session hit the maximum." }
     sendTo(socket)({ type: "error", error })
     socket.close(1001)

@@ -321,7 +321,8 @@ describe("OpenAiEngine", () => {
   it.live("messages nobody understands are counted and end nothing", () =>
     Effect.gen(function* () {
       const { session, server, events, say } = yield* talk()
-      server.control({ _tag: "Garble" })
+      const garbage = ["not json", "[]", "{}", '{"type":"something.new"}', '{"type":17}', Buffer.from([1, 2, 3])]
+      for (const message of garbage) server.control({ _tag: "Babble", message })
       say([17])
       yield* session.flush
       assert.deepStrictEqual(texts(events).final, [wordText(17)])

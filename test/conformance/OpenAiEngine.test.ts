@@ -1,0 +1,25 @@
+import { describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import * as Conformance from "../../src/conformance/index.ts"
+import * as OpenAiEngine from "../../src/layers/OpenAiEngine.ts"
+import * as OpenAiSimulator from "../../src/layers/OpenAiSimulator.ts"
+
+const harness = (model: string): Conformance.Harness => ({
+  secrets: [OpenAiSimulator.KEY],
+  start: Effect.gen(function* () {
+    const server = yield* OpenAiSimulator.make()
+    const engine = yield* OpenAiEngine.make({ url: server.url, apiKey: Redacted.make(OpenAiSimulator.KEY), model })
+    return {
+      engine,
+      connections: () => server.counters().active,
+      crash: () => server.control({ _tag: "Kill", how: "crash" }),
+      babble: (message) => server.control({ _tag: "Babble", message }),
+      refuse: () => server.control({ _tag: "Behave", as: "refuse" })
+    }
+  })
+})
+
+describe.concurrent("OpenAI", () => {
+  for (const model of ["gpt-live-transcribe", "gpt-4o-transcribe"])
+    for (const check of Conformance.checks) it.live(`${model} ${check.name}`, () => check.run(harness(model)))
+})
