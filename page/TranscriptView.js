@@ -10,7 +10,7 @@ import { isNote } from "./Transcript.js"
 /** Nearer to the end of the page than this, one reads along. */
 const nearPx = 120
 
-const lines = () => element("lines", HTMLOListElement)
+const lines = () => element("lines", HTMLElement)
 
 /** @param {{ readonly added?: Entry, readonly open: string }} change */
 export const show = ({ added, open }) => {
@@ -51,8 +51,8 @@ const follow = () => {
 
 /** @param {Entry} entry */
 const item = (entry) => {
-  if (isNote(entry)) return make("li", [make("span", [entry.note], { class: "note" })])
+  if (isNote(entry)) return make("p", [make("span", [entry.note], { class: "note" })])
   const words = make("span", [entry.text])
   if (entry.isCut) words.append(make("span", [" (the connection was lost here)"], { class: "note" }))
-  return make("li", [make("time", [clock(entry.startMs)], { "aria-hidden": "true" }), words])
+  return make("p", [make("time", [clock(entry.startMs)], { "aria-hidden": "true" }), words])
 }

@@ -1,0 +1,287 @@
+/** The page in real Chromium with a fake microphone: real audio in, exact words on the screen. */
+import { existsSync, readFileSync } from "node:fs"
+import { assert, describe, layer } from "@effect/vitest"
+import axe from "axe-core"
+import { Effect } from "effect"
+import type { Page } from "playwright-core"
+import * as PageScene from "../support/PageScene.ts"
+import { toneWav } from "../support/ToneWav.ts"
+
+const { until } = PageScene
+const does = <A>(action: () => Promise<A>) => Effect.promise(action)
+
+/** From Start until the words are there and the page says that it is done. */
+const record = Effect.fnUntraced(function* ({ page, status, words }: PageScene.ServedPage) {
+  const { said } = yield* PageScene.PageScene
+  yield* does(() => page.getByRole("button", { name: "Start" }).click())
+  yield* until(words, (heard) => heard.length >= said.words.length)
+  yield* does(() => page.getByRole("button", { name: "Stop" }).click())
+  yield* until(status, (text) => text === "Done")
+})
+
+/** Whatever axe finds wrong, as text. */
+const faults = (page: Page) =>
+  does(async () => {
+    await page.evaluate(axe.source)
+    const found: unknown = await page.evaluate(
+      "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))"
+    )
+    return found
+  })
+
+const textOf = (page: Page, selector: string) =>
+  Effect.map(
+    does(() => page.textContent(selector)),
+    (text) => text ?? ""
+  )
+
+/** Of subtitles in either format: when each cue begins and ends (ms), and what it says. */
+const cuesOf = (text: string) =>
+  [...text.matchAll(/(\d\d):(\d\d):(\d\d)[.,](\d{3}) --> (\d\d):(\d\d):(\d\d)[.,](\d{3})\n((?:.+\n)+)/g)].map((cue) => {
+    const [h = 0, m = 0, s = 0, ms = 0, ...rest] = cue.slice(1, 9).map(Number)
+    const [h2 = 0, m2 = 0, s2 = 0, ms2 = 0] = rest
+    return {
+      startMs: ((h * 60 + m) * 60 + s) * 1000 + ms,
+      endMs: ((h2 * 60 + m2) * 60 + s2) * 1000 + ms2,
+      words: (cue[9] ?? "").toLowerCase().match(/[a-z]+/g) ?? []
+    }
+  })
+
+const shortFile = toneWav(900, [4])
+
+/** Tabs on until the element has the focus, and not for ever. */
+const pressedUntil = (id: string) => (step: Effect.Effect<string>) =>
+  Effect.repeat(step, { until: (focused) => focused === id, times: 60 }).pipe(
+    Effect.map((focused) => assert.strictEqual(focused, id))
+  )
+
+describe.skipIf(!existsSync(PageScene.chromiumPath))("the page", () => {
+  layer(PageScene.layer(), { timeout: "60 seconds", excludeTestServices: true })((it) => {
+    it.effect(
+      "writes down every word of the microphone, sent as PCM16, and says each line once",
+      () =>
+        Effect.gen(function* () {
+          const { engine, open, said } = yield* PageScene.PageScene
+          const served = yield* open({ preferences: { path: "pcm" } })
+          const { page } = served
+          assert.strictEqual(
+            yield* does(() => page.locator("#engine option").allTextContents()).pipe(Effect.map((all) => all[1])),
+            "modal"
+          )
+          yield* does(() => page.getByRole("button", { name: "Start" }).click())
+          yield* until(textOf(page, "#open"), (text) => text.split(" ").length >= 2)
+          // What may still change stands outside of the live region, and is seen to be different.
+          assert.deepStrictEqual(yield* served.words, [])
+          assert.strictEqual(yield* does(() => page.locator("#open").getAttribute("aria-live")), "off")
+          assert.strictEqual(
+            yield* does(() => page.evaluate("getComputedStyle(document.getElementById('open')).fontStyle")),
+            "italic"
+          )
+          yield* PageScene.picture(page, "speaking-light")
+          yield* until(served.words, (heard) => heard.length >= said.words.length)
+          yield* does(() => page.getByRole("button", { name: "Stop" }).click())
+          yield* until(served.status, (text) => text === "Done")
+          assert.deepStrictEqual(yield* served.words, said.words)
+          assert.strictEqual(yield* does(() => page.locator("#lines").getAttribute("role")), "log")
+          assert.strictEqual(engine.counters().corrupt + engine.counters().gaps, 0)
+          assert.deepStrictEqual(served.offences, [])
+          assert.deepStrictEqual(yield* faults(page), [])
+          yield* PageScene.picture(page, "done-light", { fullPage: true })
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.effect(
+      "writes down every word of the microphone, sent as WebM with Opus",
+      () =>
+        Effect.gen(function* () {
+          const { open, said } = yield* PageScene.PageScene
+          const served = yield* open({ preferences: { path: "opus" }, colorScheme: "dark" })
+          yield* record(served)
+          assert.deepStrictEqual(yield* served.words, said.words)
+          assert.deepStrictEqual(served.offences, [])
+          assert.deepStrictEqual(yield* faults(served.page), [])
+          yield* PageScene.picture(served.page, "done-dark", { fullPage: true })
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.effect(
+      "is used with nothing but the keyboard, from the token to the files",
+      () =>
+        Effect.gen(function* () {
+          const { open, said } = yield* PageScene.PageScene
+          const served = yield* open({ token: "" })
+          const { page } = served
+          const press = (key: string) => does(() => page.keyboard.press(key))
+          const focused = does(() => page.evaluate("document.activeElement.id")).pipe(Effect.map(String))
+          const tabTo = (id: string) => Effect.andThen(press("Tab"), focused).pipe(pressedUntil(id))
+          yield* until(
+            does(() => page.locator("#settings").getAttribute("open")),
+            (open) => open !== null
+          )
+          yield* tabTo("token")
+          yield* does(() => page.keyboard.type(PageScene.token))
+          yield* tabTo("token-show")
+          yield* press("Enter")
+          assert.strictEqual(yield* does(() => page.inputValue("#token")), PageScene.token)
+          assert.strictEqual(yield* does(() => page.locator("#token").getAttribute("type")), "text")
+          yield* tabTo("start")
+          yield* press("Enter")
+          yield* until(served.words, (heard) => heard.length >= said.words.length)
+          assert.strictEqual(yield* focused, "start")
+          yield* press("Space")
+          yield* until(served.status, (text) => text === "Done")
+
+          const file = Effect.fnUntraced(function* (id: string) {
+            yield* tabTo(id)
+            const [given] = yield* does(() =>
+              Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")])
+            )
+            const path = yield* does(() => given.path())
+            return { name: given.suggestedFilename(), text: readFileSync(path, "utf8") }
+          })
+          yield* tabTo("copy")
+          yield* press("Enter")
+          yield* until(served.status, (text) => text === "Copied")
+          const copied = yield* does(() => page.evaluate("navigator.clipboard.readText()"))
+          const txt = yield* file("save-txt")
+          assert.strictEqual(copied, txt.text)
+          assert.match(txt.name, /^transcript-\d{4}-\d\d-\d\d-\d{6}\.txt$/)
+          assert.deepStrictEqual(txt.text.toLowerCase().match(/[a-z]+/g), [...said.words])
+          const srt = yield* file("save-srt")
+          const vtt = yield* file("save-vtt")
+          assert.match(srt.text, /^1\n00:00:0\d,\d{3} --> /)
+          assert.match(vtt.text, /^WEBVTT.*\n\n00:00:0\d\.\d{3} --> /)
+          for (const cues of [cuesOf(srt.text), cuesOf(vtt.text)]) {
+            assert.deepStrictEqual(
+              cues.flatMap(({ words }) => words),
+              [...said.words]
+            )
+            let beforeMs = 0
+            for (const { endMs, startMs } of cues) {
+              assert.isAtLeast(startMs, beforeMs)
+              assert.isAbove(endMs, startMs)
+              beforeMs = endMs
+            }
+          }
+          const json = Object(JSON.parse((yield* file("save-json")).text))
+          assert.deepInclude(json, { language: "en", engine: "modal" })
+          assert.isAbove(json.durationMs, 5000)
+          const lines: ReadonlyArray<{ readonly text: string }> = json.entries
+          assert.deepStrictEqual(
+            lines.flatMap(({ text }) => text.toLowerCase().match(/[a-z]+/g) ?? []),
+            [...said.words]
+          )
+
+          // What was said is in this tab's history, also after a reload; the token is remembered.
+          yield* does(() => page.reload())
+          assert.include(yield* textOf(page, "#recordings"), said.words.slice(0, 4).join(" "))
+          assert.strictEqual(yield* does(() => page.inputValue("#token")), PageScene.token)
+          assert.deepStrictEqual(served.offences, [])
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.effect(
+      "keeps what is said while the service is gone, and says so",
+      () =>
+        Effect.gen(function* () {
+          const { killService, open, said, startService } = yield* PageScene.PageScene
+          const served = yield* open({ preferences: { path: "pcm" } })
+          const { page } = served
+          yield* does(() => page.getByRole("button", { name: "Start" }).click())
+          yield* until(served.words, (heard) => heard.length >= 5)
+          yield* killService
+          yield* until(served.status, (text) => text.includes("What you say is kept"))
+          yield* PageScene.picture(page, "no-connection")
+          yield* startService
+          yield* until(served.words, (heard) => heard.length >= said.words.length)
+          yield* does(() => page.getByRole("button", { name: "Stop" }).click())
+          yield* until(served.status, (text) => text === "Done")
+          assert.deepStrictEqual(yield* served.words, said.words)
+          assert.include(
+            yield* textOf(page, "#lines"),
+            "The connection was lost and is back. What was said meanwhile was kept."
+          )
+          assert.deepStrictEqual(served.offences, [])
+          yield* PageScene.picture(page, "connection-back")
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.effect("says what is wrong with a token, and where it goes", () =>
+      Effect.gen(function* () {
+        const { open } = yield* PageScene.PageScene
+        const served = yield* open({ token: "wrong" })
+        const { page } = served
+        yield* does(() => page.getByRole("button", { name: "Start" }).click())
+        yield* until(textOf(page, "[role=alert]"), (text) => text.includes("does not accept this token"))
+        yield* until(
+          does(() => page.evaluate("document.activeElement.id")),
+          (id) => id === "token"
+        )
+        yield* PageScene.picture(page, "wrong-token")
+        assert.deepStrictEqual(yield* faults(page), [])
+        assert.isFalse(page.url().includes("wrong"))
+        yield* does(() => page.fill("#token", PageScene.token))
+        yield* does(() => page.getByRole("button", { name: "Start" }).click())
+        yield* until(served.status, (text) => text === "Listening")
+        yield* until(
+          does(() => page.isVisible("[role=alert]")),
+          (isThere) => !isThere
+        )
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("writes down a file", () =>
+      Effect.gen(function* () {
+        const { open } = yield* PageScene.PageScene
+        const served = yield* open()
+        const { wav, words } = toneWav(900, [6, 6], { sampleRate: 44_100 })
+        yield* does(() => served.page.setInputFiles("#file", { name: "said.wav", mimeType: "audio/wav", buffer: wav }))
+        yield* until(served.status, (text) => text === "Done")
+        assert.deepStrictEqual(yield* served.words, words)
+        yield* does(() =>
+          served.page.setInputFiles("#file", {
+            name: "letter.txt",
+            mimeType: "text/plain",
+            buffer: Buffer.from("Dear")
+          })
+        )
+        yield* until(textOf(served.page, "[role=alert]"), (text) => text.includes("letter.txt"))
+        assert.deepStrictEqual(served.offences, [])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("fits a phone, in both themes and with very large text, and axe finds nothing", () =>
+      Effect.gen(function* () {
+        const { open } = yield* PageScene.PageScene
+        for (const colorScheme of ["light", "dark"] as const) {
+          for (const size of ["normal", "huge"]) {
+            const { offences, page } = yield* open({
+              colorScheme,
+              viewport: { width: 340, height: 720 },
+              preferences: { size }
+            })
+            const isWide = does(() => page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+            yield* does(() =>
+              page.setInputFiles("#file", { name: "a.wav", mimeType: "audio/wav", buffer: shortFile.wav })
+            )
+            yield* until(textOf(page, "#status"), (text) => text === "Done")
+            assert.isFalse(yield* isWide)
+            yield* PageScene.picture(page, `phone-${colorScheme}-${size}`, { fullPage: true })
+            yield* does(() => page.locator("#settings summary").click())
+            assert.isFalse(yield* isWide)
+            assert.deepStrictEqual(yield* faults(page), [])
+            yield* does(() => page.getByRole("link", { name: "Calls" }).click())
+            yield* until(textOf(page, "#calls-status"), (text) => text.includes("No call is captioned"))
+            assert.isFalse(yield* isWide)
+            assert.deepStrictEqual(yield* faults(page), [])
+            assert.deepStrictEqual(offences, [])
+          }
+        }
+      }).pipe(Effect.scoped)
+    )
+  })
+})
