@@ -1,33 +1,22 @@
 /**
  * Amazon Transcribe as a SpeechEngine: partial results with a stable beginning, word times, confidence, and one language or several told apart.
- *
- * The SDK is loaded when the layer is built, not when this module is.
  */
-import type { LanguageCode, TranscribeStreamingClient } from "@aws-sdk/client-transcribe-streaming"
 import { Deferred, Effect, Layer, Metric, type Scope, Stream } from "effect"
-import type { LanguageId } from "../domain/Language.ts"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import { ConfigurationError } from "./AppConfig.ts"
 import * as AwsAudio from "./AwsAudio.ts"
-import * as AwsFaults from "./AwsFaults.ts"
+import * as AwsConnection from "./AwsConnection.ts"
 import * as AwsLanguages from "./AwsLanguages.ts"
 import * as AwsResults from "./AwsResults.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as StreamTimeline from "./StreamTimeline.ts"
 
-export interface Options {
-  readonly region: string
+export interface Options extends AwsConnection.Options {
   /** Absent: the voice's own language; `en-US`: always that; `en-US,de-DE`: told apart. */
   readonly language?: string | undefined
-  /** Name of a custom vocabulary. */
-  readonly vocabulary?: string | undefined
-  /** In place of the region's own. */
-  readonly endpoint?: string | undefined
-  readonly skipCertVerify?: boolean
-  /** Absent: found as by every AWS tool. */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
 }
 
 export const capabilities: EngineCapabilities = {
@@ -48,7 +37,6 @@ export const capabilities: EngineCapabilities = {
   local: false
 }
 
-const OPEN_TIMEOUT = "20 seconds"
 /** Of silence behind speech; the first words of an utterance come within it, so that one of which nothing came by then is none. */
 const LAG_SAMPLES = AwsAudio.RATE
 const QUIET_MS = 500
@@ -56,15 +44,6 @@ const FLUSH_CAP = "5 seconds"
 const FLUSH_POLL = "50 millis"
 /** Somebody spoke for so long and the service said nothing at all: the connection is dead. */
 const DEAF_SAMPLES = 30 * AwsAudio.RATE
-
-/** A client of one region and account, for all sessions. */
-interface Service {
-  readonly start: (
-    audio: AsyncIterable<{ readonly AudioEvent: { readonly AudioChunk: Uint8Array } }>,
-    language: LanguageId,
-    signal: AbortSignal
-  ) => Promise<AsyncIterable<unknown> | undefined>
-}
 
 /**
  * Sessions with Amazon Transcribe.
@@ -80,57 +59,20 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"], C
     if (typeof languages === "string") {
       return yield* new ConfigurationError({ detail: `TRANSCRIBE_LANGUAGE_CODE ${languages}` })
     }
-    const service = yield* connectTo(options, languages)
+    const service = yield* AwsConnection.make(options)
     const now = yield* monotonicMs
-    return SpeechEngine.of({ capabilities, open: ({ language }) => open(service, language, now) })
+    return SpeechEngine.of({
+      capabilities,
+      open: ({ language }) => open(service, AwsLanguages.request(languages, language), now)
+    })
   })
 
 export const layer = (options: Options): Layer.Layer<SpeechEngine, ConfigurationError> =>
   Layer.effect(SpeechEngine, make(options))
 
-const connectTo = Effect.fnUntraced(function* (
-  { credentials, endpoint, region, skipCertVerify, vocabulary }: Options,
-  languages: ReadonlyArray<LanguageCode>
-) {
-  const sdk = yield* Effect.promise(() => import("@aws-sdk/client-transcribe-streaming"))
-  const create = (): TranscribeStreamingClient =>
-    new sdk.TranscribeStreamingClient({
-      region,
-      // a failed session is the Transcriber's affair
-      maxAttempts: 1,
-      logger: silent,
-      requestHandler: {
-        disableConcurrentStreams: true,
-        ...(skipCertVerify === true ? { nodeHttp2ConnectOptions: { rejectUnauthorized: false } } : {})
-      },
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(credentials === undefined ? {} : { credentials })
-    })
-  const client = yield* Effect.acquireRelease(Effect.sync(create), (made) => Effect.sync(() => made.destroy()))
-  const start: Service["start"] = async (AudioStream, language, abortSignal) => {
-    const asked = AwsLanguages.request(languages, language)
-    const vocabularies = "LanguageCode" in asked ? { VocabularyName: vocabulary } : { VocabularyNames: vocabulary }
-    const command = new sdk.StartStreamTranscriptionCommand({
-      MediaEncoding: "pcm",
-      MediaSampleRateHertz: AwsAudio.RATE,
-      EnablePartialResultsStabilization: true,
-      PartialResultsStability: "high",
-      ...asked,
-      ...(vocabulary === undefined ? {} : vocabularies),
-      AudioStream
-    })
-    return (await client.send(command, { abortSignal })).TranscriptResultStream
-  }
-  const service: Service = { start }
-  return service
-})
-
-/** What the SDK would write to the console. */
-const silent = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-
 const open = Effect.fn("AwsEngine.open")(function* (
-  service: Service,
-  language: LanguageId,
+  service: AwsConnection.AwsConnection,
+  language: AwsLanguages.LanguageRequest,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
   const metrics = yield* Effect.context<never>()
@@ -143,7 +85,12 @@ const open = Effect.fn("AwsEngine.open")(function* (
       return { AudioEvent: { AudioChunk } }
     })
   )
-  const incoming = yield* connect(service, outgoing, language, Effect.sync(audio.end))
+  const messages = yield* service.open({
+    audio: outgoing,
+    language,
+    end: audio.end,
+    hasResults: () => results.count() > 0
+  })
   yield* Metrics.engineSession
 
   const ended = yield* Deferred.make<never, EngineError>()
@@ -152,6 +99,8 @@ const open = Effect.fn("AwsEngine.open")(function* (
   const over = yield* Deferred.make<void>()
   let isFinishing = false
   let sentTo = 0
+  /** Nothing sent before it is open. */
+  let flushedTo = 0
   let mark = 0
   let toldMs = now()
   /** Samples of speech since the service said anything. */
@@ -159,8 +108,6 @@ const open = Effect.fn("AwsEngine.open")(function* (
   /** What the reader has taken: only that is certain. */
   let settled = { proven: 0, isOpen: false, count: 0 }
 
-  const fault = (exception: unknown) =>
-    AwsFaults.ofException(exception, { isOpen: true, hasResults: results.count() > 0 })
   const breakDown = (detail: string): void => {
     Deferred.doneUnsafe(broken, Effect.fail(new EngineError({ reason: "Silent", detail })))
   }
@@ -193,11 +140,16 @@ const open = Effect.fn("AwsEngine.open")(function* (
     return !settled.isOpen && timeline.sent() - at >= LAG_SAMPLES && now() - toldMs >= QUIET_MS
   }
   const flush = Effect.suspend(() => {
+    const upTo = sentTo
+    if (upTo === flushedTo) return Effect.void
     const waypoint = audio.pad()
     const heard = Effect.gen(function* () {
       for (let at = waypoint.at(); at === undefined || !isHeard(at); at = waypoint.at()) yield* Effect.sleep(FLUSH_POLL)
     })
-    return heard.pipe(
+    const done = Effect.sync(() => {
+      flushedTo = Math.max(flushedTo, upTo)
+    })
+    return Effect.andThen(heard, done).pipe(
       Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }),
       Effect.ensuring(Effect.sync(waypoint.release))
     )
@@ -210,7 +162,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
 
   return {
     send: (frame) => {
-      sentTo = frame.position + Math.round((frame.pcm.length * 24_000) / AwsAudio.RATE)
+      sentTo = frame.position + Math.round((frame.pcm.length * SAMPLE_RATE) / AwsAudio.RATE)
       unheard += frame.pcm.length
       if (!audio.send(frame)) breakDown("it takes no more audio")
       else if (unheard > DEAF_SAMPLES) breakDown("it says nothing any more")
@@ -218,7 +170,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
     commit: Effect.void,
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
     finish: Effect.raceFirst(finish, Deferred.await(ended)),
-    events: messagesOf(incoming, fault).pipe(
+    events: messages.pipe(
       Stream.mapEffect(read),
       Stream.flatMap((events) => Stream.concat(Stream.fromIterable(events), Stream.fromEffectDrain(settle))),
       Stream.concat(closing),
@@ -228,45 +180,3 @@ const open = Effect.fn("AwsEngine.open")(function* (
     mark: () => mark
   }
 })
-
-/** Opens the stream; it is gone when the scope closes. */
-const connect = Effect.fnUntraced(function* (
-  service: Service,
-  outgoing: Parameters<Service["start"]>[0],
-  language: LanguageId,
-  end: Effect.Effect<void>
-): Effect.fn.Return<AsyncIterable<unknown>, EngineError, Scope.Scope> {
-  const controller = yield* Effect.acquireRelease(
-    Effect.sync(() => new AbortController()),
-    (made) =>
-      Effect.andThen(
-        end,
-        Effect.sync(() => made.abort())
-      )
-  )
-  const incoming = yield* Effect.tryPromise({
-    try: () => service.start(outgoing, language, controller.signal),
-    catch: (exception) => AwsFaults.ofException(exception, { isOpen: false, hasResults: false })
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: OPEN_TIMEOUT,
-      orElse: () => Effect.fail(new EngineError({ reason: "Unreachable", detail: "Amazon Transcribe does not answer" }))
-    })
-  )
-  if (incoming === undefined)
-    return yield* new EngineError({ reason: "Protocol", detail: "an answer without a stream" })
-  return incoming
-})
-
-/** One after the other. Whoever stops reading does not wait for the next: the SDK's iterator would. */
-const messagesOf = (
-  incoming: AsyncIterable<unknown>,
-  fault: (exception: unknown) => EngineError
-): Stream.Stream<unknown, EngineError> =>
-  Stream.suspend(() => {
-    const iterator = incoming[Symbol.asyncIterator]()
-    const next = Effect.tryPromise({ try: () => iterator.next(), catch: fault })
-    return Stream.unfold(undefined, () =>
-      Effect.map(next, ({ done, value }) => (done === true ? undefined : [value, undefined]))
-    )
-  })

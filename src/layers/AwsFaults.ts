@@ -34,7 +34,7 @@ export const ofException = (exception: unknown, { isOpen, hasResults }: Stage): 
   const refusal = refusals.find(([pattern]) => pattern.test(name))
   if (refusal !== undefined) return error("Refused", refusal[1])
   if (/^LimitExceeded/.test(name))
-    return isOpen
+    return hasResults
       ? error("LimitReached", "Amazon Transcribe ends the stream: it has reached a limit")
       : error("Busy", "the AWS account has as many streams as it may have")
   if (/^(ServiceUnavailable|Throttling|TooManyRequests|SlowDown|RequestLimitExceeded)/.test(name))
@@ -48,7 +48,11 @@ export const ofException = (exception: unknown, { isOpen, hasResults }: Stage): 
   }
   if (/^(InternalFailure|InternalServer)/.test(name))
     return error(isOpen ? "Closed" : "Unreachable", "Amazon Transcribe had an internal failure")
-  if (/checksum|truncated event|message length|header type/i.test(message))
+  // what the SDK stumbles over says so in many ways
+  if (
+    /^(SyntaxError|TypeError|RangeError)$/.test(name) ||
+    /checksum|truncated event|message length|header type/i.test(message)
+  )
     return error("Protocol", "Amazon Transcribe sent something that cannot be read")
   if (isOpen) return error("Closed", `the connection to Amazon Transcribe broke (${code})`)
   if (status === 403 || status === 401) return error("Refused", "AWS does not let these credentials in")
