@@ -44,6 +44,8 @@ export interface Script {
   readonly onFrame?: (frame: AudioFrame, session: ScriptedSession) => void
   /** Runs for each flush, which completes with it; the mark then covers what was sent before. */
   readonly flushing?: (session: ScriptedSession) => Effect.Effect<void, EngineError>
+  /** Makes the engine one that wants to be told when no more audio comes; runs for that, in place of the last flush. */
+  readonly finishing?: (session: ScriptedSession) => Effect.Effect<void, EngineError>
 }
 
 /** The engine from behind. */
@@ -160,6 +162,7 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
     yield* script.flushing?.(inside) ?? Effect.void
     proveUpTo(upTo)
   })
+  const finish = script.finishing?.(inside)
   return {
     inside,
     outside: {
@@ -172,6 +175,7 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
       },
       commit: Effect.void,
       flush: Effect.raceFirst(flush, Deferred.await(ended)),
+      ...(finish === undefined ? {} : { finish: Effect.raceFirst(finish, Deferred.await(ended)) }),
       events: Stream.fromQueue(events),
       mark: () => mark
     }

@@ -3,7 +3,7 @@
  */
 import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
-import type { EngineSession } from "../services/SpeechEngine.ts"
+import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
 
 /** An engine that does not complete a flush holds nothing up. */
 const FLUSH_LIMIT = "5 seconds"
@@ -49,7 +49,12 @@ export const make = Effect.fnUntraced(function* ({
   let sentTo = 0
   let activeMs = now()
 
-  const bounded = Effect.timeoutOrElse({ duration: FLUSH_LIMIT, orElse: () => Effect.void })
+  const bounded = (flushing: Effect.Effect<void, EngineError>) =>
+    flushing.pipe(
+      Effect.timeoutOrElse({ duration: FLUSH_LIMIT, orElse: () => Effect.void }),
+      // what was said in the same moment is still on its way to its reader
+      Effect.ensuring(Effect.yieldNow)
+    )
   const flush = Effect.suspend(() => {
     asked = sent
     return bounded(session.flush)

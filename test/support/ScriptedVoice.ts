@@ -6,13 +6,16 @@ import { type AudioFrame, FRAME_MS, FRAME_SAMPLES, samplesOfMs } from "../../src
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import { isFinal, type Segment, textOf } from "../../src/domain/Segment.ts"
 import { monotonicMs } from "../../src/layers/Monotonic.ts"
-import { segments, Transcriber, type Voice } from "../../src/services/Transcriber.ts"
+import { Transcriber, type Voice } from "../../src/services/Transcriber.ts"
 
 export interface Options {
   /** Frames the ring holds; absent: all. */
   readonly ringFrames?: number
   /** Frames the live queue holds; absent: 62, which is 5 s. */
   readonly queueFrames?: number
+  /** The engine this voice asks for, and what it says of itself. */
+  readonly engine?: string
+  readonly utterances?: boolean
 }
 
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
@@ -32,7 +35,9 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
         if (frame !== undefined && frame.position >= from) yield frame
       }
     },
-    language: () => defaultLanguage
+    language: () => defaultLanguage,
+    engine: () => options.engine,
+    utterances: options.utterances === true
   }
   const push = (endsSpeech: boolean) => {
     const frame = { position, pcm: new Float32Array(FRAME_SAMPLES).fill(0.1), heardAtMs: now(), endsSpeech }
@@ -49,6 +54,12 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     }
     yield* TestClock.adjust(0)
   })
+  /** So many frames that come at once, having been held up on their way. */
+  const burst = (frames: number) =>
+    Effect.suspend(() => {
+      for (let index = 0; index < frames; index++) push(false)
+      return TestClock.adjust(0)
+    })
   const silence = (ms: number) =>
     Effect.suspend(() => {
       position += samplesOfMs(ms)
@@ -57,14 +68,21 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
 
   const states: Array<Segment> = []
   const transcriber = yield* Transcriber
-  const reading = yield* segments(transcriber.transcribe(voice)).pipe(
-    Stream.runForEach((state) => Effect.sync(() => note(states, state))),
+  const settled: Array<string> = []
+  const reading = yield* transcriber.transcribe(voice).pipe(
+    Stream.runForEach((one) =>
+      Effect.sync(() => {
+        if (one._tag === "Segment") return note(states, one.segment)
+        settled.push(`${one.position / FRAME_SAMPLES} frames behind ${states.filter(isFinal).length} finals`)
+      })
+    ),
     Effect.forkScoped
   )
   yield* TestClock.adjust(0)
   return {
     voice,
     speak,
+    burst,
     silence,
     /** The voice ends. */
     leave: Effect.andThen(Queue.end(queue), TestClock.adjust(0)),
@@ -72,6 +90,8 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     done: Fiber.join(reading),
     isDone: () => reading.pollUnsafe() !== undefined,
     states,
+    /** What was told of how far all is said. */
+    settled,
     finals: () => states.filter(isFinal).map((state) => `${textOf(state)} (${state.final})`),
     /** The text of the open segment. */
     now: () => {
