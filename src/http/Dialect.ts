@@ -70,7 +70,7 @@ export type Event =
   | { readonly _tag: "Finished"; readonly said: ReadonlyArray<SaidLine> }
   | { readonly _tag: "Saved"; readonly key: string }
   | { readonly _tag: "NotSaved"; readonly detail: string }
-  /** Every 10 s, `heardMs` being all audio so far. */
+  /** Every 10 s or as the dialect wants, `heardMs` being all audio so far. */
   | { readonly _tag: "Heartbeat"; readonly heardMs: number }
   /** The session is about to end; a dialect that does not close is closed with the code of the failure in `closeCodes`. */
   | { readonly _tag: "Failed"; readonly failure: Failure; readonly detail: string }
@@ -165,5 +165,7 @@ export interface Dialect {
   readonly maxMessageBytes: number
   /** Without a `Start` within this the session fails `NotStarted`; absent: `Start` comes by itself. */
   readonly startWithinSeconds?: number
+  /** Between two heartbeats, for a dialect that must notice that nothing comes; absent: 10. */
+  readonly heartbeatSeconds?: number
   readonly converse: (opening: Opening) => Conversation
 }

@@ -27,7 +27,7 @@ export interface DoorClock {
 
 /** To show who one is, where the request did not. */
 const AUTHENTICATE_SECONDS = 5
-const HEARTBEAT_MS = 10_000
+const HEARTBEAT_SECONDS = 10
 
 export const make = (
   startedAtMs: number,
@@ -35,11 +35,13 @@ export const make = (
     readonly sessionSeconds: number
     readonly idleSeconds: number
     readonly startWithinSeconds: number | undefined
+    readonly heartbeatSeconds?: number | undefined
   }
 ): DoorClock => {
   let admittedAtMs: number | undefined
-  let heartbeatAtMs = startedAtMs + HEARTBEAT_MS
   const { idleSeconds, sessionSeconds, startWithinSeconds = Number.POSITIVE_INFINITY } = limits
+  const heartbeatMs = (limits.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000
+  let heartbeatAtMs = startedAtMs + heartbeatMs
   return {
     overdue: (nowMs, progress) => {
       const isPast = (sinceMs: number, seconds: number) => nowMs - sinceMs > seconds * 1000
@@ -67,7 +69,7 @@ export const make = (
     },
     heartbeat: (nowMs, heardMs) => {
       if (nowMs < heartbeatAtMs) return undefined
-      heartbeatAtMs = nowMs + HEARTBEAT_MS
+      heartbeatAtMs = nowMs + heartbeatMs
       return { _tag: "Heartbeat", heardMs }
     }
   }

@@ -107,7 +107,11 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const ending = yield* Deferred.make<Ending>()
   const conversation = dialect.converse(opening)
-  const clock = DoorClock.make(now(), { ...services.limits, startWithinSeconds: dialect.startWithinSeconds })
+  const clock = DoorClock.make(now(), {
+    ...services.limits,
+    startWithinSeconds: dialect.startWithinSeconds,
+    heartbeatSeconds: dialect.heartbeatSeconds
+  })
   const admission = DoorAdmission.make(client, services)
   /** What cannot be done at once, and what follows it. */
   const later: Array<Request> = []
