@@ -15,6 +15,8 @@ import * as TranscriptView from "./TranscriptView.js"
 /** Decoded, an hour takes half a gigabyte of the browser's memory. */
 const maxFileBytes = 200 * 1024 * 1024
 
+const hint = "Press Start and speak. The words appear here."
+
 /** @type {Readonly<Record<string, string>>} */
 const words = {
   connecting: "Connecting…",
@@ -206,6 +208,7 @@ const record = ({ backlog, durationMs, format, kind, lengthMs, stop }) => {
     running = undefined
     latest = recorded()
     if (transcript.lines().length > 0) Keeping.addToHistory(latest)
+    else TranscriptView.clear(hint)
     element("progress", HTMLProgressElement).hidden = true
     element("level", HTMLElement).hidden = false
     element("spectrum", HTMLCanvasElement).hidden = false

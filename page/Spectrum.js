@@ -38,9 +38,11 @@ export const show = (analyser) => {
     analyser.getByteFrequencyData(frequencies)
     drawBars(canvas, barsOf(frequencies, analyser.context.sampleRate / analyser.fftSize))
   }
+  canvas.dataset["active"] = "true"
   frame = requestAnimationFrame(draw)
   return () => {
     cancelAnimationFrame(frame)
+    canvas.dataset["active"] = "false"
     meter.value = 0
     drawBars(canvas, rest)
   }

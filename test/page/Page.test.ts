@@ -62,7 +62,7 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page", () => {
       () =>
         Effect.gen(function* () {
           const { engine, open, said } = yield* PageScene.PageScene
-          const served = yield* open({ preferences: { path: "pcm" } })
+          const served = yield* open({ preferences: { path: "pcm" }, reducedMotion: "no-preference" })
           const { page } = served
           assert.strictEqual(
             yield* does(() => page.locator("#engine option").allTextContents()).pipe(Effect.map((all) => all[1])),
