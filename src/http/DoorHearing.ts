@@ -27,7 +27,10 @@ export interface DoorHearing {
   /** Begins; later, changes what is meant from then on. */
   readonly start: (hearing: Hearing) => Effect.Effect<void>
   readonly isStarted: () => boolean
-  /** Takes audio, waiting while no engine takes it: this holds the client up. Ends early with what makes the rest of it useless. */
+  /**
+   * Takes audio, waiting while no engine takes it: this holds the client up. It also waits for what was said before a commit or a reset, or
+   * nobody could tell which words belong to which side of it. Ends early with what makes the rest of it useless.
+   */
   readonly hear: (bytes: Uint8Array) => Effect.Effect<AudioTrouble | undefined>
   /** `Committed` is told when what was heard so far was said. */
   readonly commit: () => void
@@ -60,7 +63,7 @@ export interface DoorHearingOptions {
 /** 2 s: frames that may wait for an engine before the client is held up. */
 const MOST_FRAMES = 25
 /** How often it is looked whether they have been taken. */
-const LOOK_AGAIN = "40 millis"
+const LOOK_AGAIN = "20 millis"
 /** Others get their turn between two pieces: 85 ms of PCM16 at 24 kHz; and a second of Opus, which at its lowest rates fills the voice's queue no further. */
 const RAW_PIECE = 4096
 const PACKED_PIECE = 1024
@@ -161,6 +164,13 @@ export const make = Effect.fnUntraced(function* (
     return transcript.isSettled(commit.throughMs) || nowMs >= Math.min(commit.dueAtMs, commit.latestAtMs)
   }
 
+  /** What is not over by then belongs to what is said from now on. */
+  const forgot = (nowMs: number) => {
+    if (forgetting === undefined || !isDue(forgetting, nowMs)) return
+    transcript.settled(forgetting.throughMs)
+    forgetting = undefined
+  }
+
   const end = () => {
     if (isEnding) return
     isEnding = true
@@ -182,7 +192,7 @@ export const make = Effect.fnUntraced(function* (
     hear: Effect.fnUntraced(function* (bytes) {
       for (let at = 0; at < bytes.length; ) {
         if (voice === undefined || isEnding) return
-        if (voice.queued() > MOST_FRAMES) {
+        if (voice.queued() > MOST_FRAMES || commits.length > 0 || forgetting !== undefined) {
           yield* Effect.sleep(LOOK_AGAIN)
           continue
         }
@@ -201,6 +211,7 @@ export const make = Effect.fnUntraced(function* (
       forgetting = cut()
       transcript.reset(forgetting.throughMs)
       put({ _tag: "WasReset" })
+      forgot(now())
     },
     finish: () => {
       if (isFinishAsked) return
@@ -220,10 +231,7 @@ export const make = Effect.fnUntraced(function* (
       if (waiting !== wasWaiting) movedAtMs = nowMs
       wasWaiting = waiting
       answerCommits((commit) => isDue(commit, nowMs))
-      if (forgetting !== undefined && isDue(forgetting, nowMs)) {
-        transcript.settled(forgetting.throughMs)
-        forgetting = undefined
-      }
+      forgot(nowMs)
       if (isEnding && nowMs - movedAtMs > LAST_WORDS_MS) fiber?.interruptUnsafe()
     },
     heardMs,

@@ -13,12 +13,14 @@ import { Effect, Layer, Logger, Metric, Option, Schema, type Scope } from "effec
 import { HttpRouter } from "effect/http"
 import { WebSocket } from "ws"
 import * as Access from "../../src/http/Access.ts"
+import type { CertificateFiles } from "../../src/http/Certificate.ts"
 import type { Dialect } from "../../src/http/Dialect.ts"
 import { dialects } from "../../src/http/Dialects.ts"
 import * as Doors from "../../src/http/Doors.ts"
 import * as Errors from "../../src/http/Errors.ts"
 import { listen } from "../../src/http/Listener.ts"
 import * as Quotas from "../../src/http/Quotas.ts"
+import * as RealtimeHttp from "../../src/http/RealtimeHttp.ts"
 import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
@@ -43,6 +45,8 @@ export interface Given {
   readonly dialects?: ReadonlyArray<Dialect>
   readonly settings?: Partial<Doors.DoorSettings & Access.AccessSettings>
   readonly store?: TranscriptStore["Service"]
+  /** With it, TLS is spoken. */
+  readonly certificate?: CertificateFiles
   /** In place of silence. */
   readonly watching?: Layer.Layer<never>
 }
@@ -68,7 +72,7 @@ export interface DoorClient {
   /** Everything that came so far, in order; text that is a JSON object is one, other text is `{ text }`, bytes are `{ bytes }`. */
   readonly messages: ReadonlyArray<Json>
   /** Bytes as they are, text as it is, anything else as JSON. */
-  readonly send: (message: Uint8Array | string | Json) => void
+  readonly send: (message: Uint8Array | string | Json | ReadonlyArray<Json>) => void
   /** The first message, of those that came and those that come, that is so. Fails after ten seconds. */
   readonly said: (isIt: (message: Json) => boolean) => Effect.Effect<Json>
   readonly closed: Effect.Effect<{ readonly code: number; readonly reason: string }>
@@ -84,27 +88,23 @@ export const start = Effect.fnUntraced(function* (
   const settings = { ...standard, storage: yield* temporaryFolder, ...given.settings }
   const engines: Layer.Layer<Engines> =
     given.engine === undefined ? Layer.succeed(Engines, []) : Layer.provide(ConfiguredEngines.single, given.engine)
+  const access = Access.layer(settings)
   const registry = new Map()
   const port = yield* freePort
   const doors = Doors.layer(settings, given.dialects ?? dialects).pipe(
     Layer.provide(given.transcriber ?? EngineTranscriber.layer),
-    Layer.provide([
-      engines,
-      Access.layer(settings),
-      Quotas.layer(settings),
-      OpusDecoder.layer,
-      PolyphaseResampler.layer
-    ]),
+    Layer.provide([engines, access, Quotas.layer(settings), OpusDecoder.layer, PolyphaseResampler.layer]),
     Layer.provide([deployment(), Layer.succeed(TranscriptStore, given.store ?? noStore)])
   )
   const listening = Layer.unwrap(
     Effect.map(Effect.service(Doors.Doors), (upgrades) =>
-      listen(routes, { name: "doors", address: { host: "127.0.0.1", port }, upgrades })
+      listen(routes, { name: "doors", address: { host: "127.0.0.1", port }, upgrades, certificate: given.certificate })
     )
   )
   yield* Layer.build(
     listening.pipe(
       Layer.provide(doors),
+      Layer.provide([access, engines, deployment()]),
       Layer.provide(Layer.succeed(Metric.MetricRegistry, registry)),
       Layer.provide(given.watching ?? Logger.layer([]))
     )
@@ -192,7 +192,7 @@ const standard: Doors.DoorSettings & Access.AccessSettings = {
   shutdownSeconds: 25
 }
 
-const routes = HttpRouter.serve(Layer.merge(Doors.routes, Errors.layer()), {
+const routes = HttpRouter.serve(Layer.mergeAll(Doors.routes, RealtimeHttp.layer, Errors.layer()), {
   disableLogger: true,
   disableListenLog: true
 })
