@@ -84,6 +84,17 @@ export type ClientEvent =
   | typeof Commit.Type
   | typeof Clear.Type
 
+const ClientSecretRequest = Schema.Struct({
+  expires_after: optionalKey(
+    Schema.Struct({
+      anchor: optionalKey(Schema.Literal("created_at")),
+      seconds: optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 10, maximum: 7200 })))
+    })
+  ),
+  session: optionalKey(Session)
+})
+export type ClientSecretRequest = typeof ClientSecretRequest.Type
+
 /** An error as the server words it; never quotes a value. */
 export interface Complaint {
   readonly code: string
@@ -130,11 +141,15 @@ export const read = (message: string): Result.Result<ClientEvent, Complaint> => 
   return Result.mapError(readers[kind.type](parsed.success), (error) => complaintOf(error, eventId))
 }
 
-/** What a session given by other means says, or what is wrong with it. */
-export const readSession = (session: unknown): Result.Result<Session, Complaint> =>
-  Result.mapError(Schema.decodeUnknownResult(Schema.Struct({ session: Session }))({ session }, options), (error) =>
+/** What a short-lived credential is asked for with, or what is wrong with it. An empty body asks for nothing special. */
+export const readClientSecret = (body: string): Result.Result<ClientSecretRequest, Complaint> => {
+  const parsed = parse(body.trim() === "" ? "{}" : body)
+  if (Result.isFailure(parsed))
+    return Result.fail({ code: "invalid_json", message: "The body is not JSON.", param: null, eventId: null })
+  return Result.mapError(Schema.decodeUnknownResult(ClientSecretRequest)(parsed.success, options), (error) =>
     complaintOf(error, null)
-  ).pipe(Result.map((read) => read.session))
+  )
+}
 
 const complaintOf = ({ issue }: Schema.SchemaError, eventId: string | null): Complaint => {
   const first = issuesOf(issue).issues[0]
