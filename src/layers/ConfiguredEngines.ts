@@ -24,6 +24,18 @@ const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> 
   moshi: ({ moshiKey, moshiUrl = "", skipCertVerify }) =>
     MoshiEngine.layer({ url: moshiUrl, key: moshiKey, skipCertVerify }),
   vosk: ({ skipCertVerify, voskUrl = "" }) => VoskEngine.layer({ url: voskUrl, skipCertVerify }),
+  aws: ({ awsEndpoint, awsLanguage, awsRegion = "", awsVocabulary, skipCertVerify }) =>
+    imported(
+      () => import("./AwsEngine.ts"),
+      (AwsEngine) =>
+        AwsEngine.layer({
+          region: awsRegion,
+          language: awsLanguage,
+          vocabulary: awsVocabulary,
+          endpoint: awsEndpoint,
+          skipCertVerify
+        })
+    ),
   openai: ({ openaiApiKey, openaiModel, openaiUrl, skipCertVerify }) =>
     OpenAiEngine.layer({ url: openaiUrl, apiKey: openaiApiKey, model: openaiModel, skipCertVerify })
 }

@@ -58,7 +58,7 @@ const STABLE_MS = 300
 /** The service tells that it is there also while nobody speaks. */
 const IDLE_MS = 1_000
 
-/** Makes the ears of one stream. The newest word is misheard at first: its end is missing until it is stable. */
+/** Makes the ears of one stream. The newest word is misheard until it is stable. */
 export const make = (options: SimulatedTranscribeOptions): SimulatedTranscribe => {
   const { onResults, punctuation, rate, stabilises } = options
   let ordinal = 0
@@ -83,7 +83,7 @@ export const make = (options: SimulatedTranscribeOptions): SimulatedTranscribe =
   const itemOf = (word: Heard, isPartial: boolean): SimulatedItem => {
     const isSure = !isPartial || isStable(word)
     return {
-      Content: isSure ? word.text : word.text.slice(0, -2),
+      Content: isSure ? word.text : `${word.text.slice(0, -2)}x`,
       Type: "pronunciation",
       StartTime: word.startMs / 1000,
       EndTime: word.endMs / 1000,
