@@ -7,9 +7,7 @@ import { AudioTrouble } from "../domain/AudioTrouble.ts"
 export interface AudioReader {
   /** Takes the next bytes; they may be reused afterwards. Never throws. */
   readonly read: (bytes: Uint8Array) => void
-  /** Hands on what a filter still holds back: what was read so far is to be understood now. More may follow. */
-  readonly drain: () => void
-  /** Nothing more comes; hands on what is left. */
+  /** Nothing more comes: hands on what a filter still holds back (up to 3 ms). */
   readonly close: () => void
 }
 

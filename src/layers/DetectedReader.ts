@@ -52,7 +52,6 @@ export const make = (otherwise: RawAudio, parts: ReaderParts, listener: AudioLis
       const kind = AudioDetector.detect(first.view())
       if (kind !== undefined) reader = begin(kind)
     },
-    drain: () => reader?.drain(),
     close: () => {
       reader ??= begin("Raw")
       reader.close()

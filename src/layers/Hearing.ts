@@ -40,7 +40,7 @@ export interface HearingCounters {
 export interface Hearing {
   /** Takes the next sound; what lies between it and the last one is missing. `pcm` may be reused afterwards. */
   readonly hear: (position: number, pcm: Float32Array, origin: AudioOrigin) => void
-  /** No sound comes for now: the frame in progress is padded and marked. */
+  /** No sound comes for now: the frame in progress is padded and marked. Nothing while nobody speaks. */
   readonly endSpeech: () => void
   /** The voice is over: `endSpeech`, then the queue ends. */
   readonly end: () => void
@@ -97,14 +97,14 @@ export const make = (options: HearingOptions): Hearing => {
     })
   }
 
-  const endSpeech = () => {
+  const endStretch = () => {
     gate.close()
     frames.end()
   }
 
   /** Nothing was sent, or arrived, for so many samples. */
   const skip = (missing: number, atMs: number) => {
-    if (missing >= SpeechFrames.LONGEST_GAP) endSpeech()
+    if (missing >= SpeechFrames.LONGEST_GAP) endStretch()
     else gate.skip(missing)
     const from = heardUntil
     heardUntil += missing
@@ -126,9 +126,11 @@ export const make = (options: HearingOptions): Hearing => {
       memory?.hear(position, packet)
       preRoll.write(pcm, frames.write(pcm, cut, atMs))
     },
-    endSpeech,
+    endSpeech: () => {
+      if (frames.isRunning()) endStretch()
+    },
     end: () => {
-      endSpeech()
+      endStretch()
       Queue.endUnsafe(queue)
     },
     isSpeaking: frames.isRunning,

@@ -33,6 +33,7 @@ export const make = (makeCodec: () => Codec, listener: AudioListener): AudioRead
   let packets = 0
   /** The beginning of a packet that goes on in the next page. */
   let partial: Array<Uint8Array> = []
+  /** Its length, also when it is too long to be kept. */
   let partialBytes = 0
 
   const lose = (trouble: AudioTrouble) => {
@@ -63,7 +64,7 @@ export const make = (makeCodec: () => Codec, listener: AudioListener): AudioRead
   }
   /** Keeps a piece of a packet; gives the packet when that was its end. */
   const join = (piece: Uint8Array, isEnd: boolean): Uint8Array | undefined => {
-    if (isEnd && partial.length === 0) return piece
+    if (isEnd && partialBytes === 0) return piece
     partialBytes += piece.length
     if (partialBytes <= LONGEST_PACKET) partial.push(isEnd ? piece : piece.slice())
     if (!isEnd) return undefined
@@ -77,7 +78,7 @@ export const make = (makeCodec: () => Codec, listener: AudioListener): AudioRead
   const packetsOf = ({ endsPacket, isContinued, pieces }: OggPage.OggPage): Array<Uint8Array> => {
     const ended: Array<Uint8Array> = []
     // What a packet began with is lost, or its end.
-    const isCut = isContinued !== partial.length > 0
+    const isCut = isContinued !== partialBytes > 0
     if (isCut) forget()
     pieces.forEach((piece, n) => {
       if (n === 0 && isContinued && isCut) return
@@ -137,7 +138,6 @@ export const make = (makeCodec: () => Codec, listener: AudioListener): AudioRead
       window.append(bytes)
       while (step());
     },
-    drain: () => undefined,
     close: () => {
       track?.close()
       track = undefined

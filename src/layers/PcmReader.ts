@@ -22,7 +22,7 @@ const CHUNK = 1024
 
 /**
  * Makes a reader. Channels are averaged; samples beyond full scale are clipped; NaN and infinity become silence and are told once per
- * `read`. The clock is exact: N samples in are ⌈N × 24,000 / rate⌉ out once drained, however often that happens.
+ * `read`. The clock is exact: N samples in are ⌈N × 24,000 / rate⌉ out when it is closed.
  */
 export const make = (format: PcmFormat, resampler: Resampler["Service"], listener: AudioListener): AudioReader => {
   const { channels, encoding, sampleRate } = format
@@ -33,13 +33,9 @@ export const make = (format: PcmFormat, resampler: Resampler["Service"], listene
   /** A frame that the end of a message cut. */
   const cut = new Uint8Array(frameBytes)
   let cutLength = 0
-  let stream = resampler.make(sampleRate, SAMPLE_RATE)
-  let taken = 0
-  let given = 0
-  let drained = true
+  const stream = resampler.make(sampleRate, SAMPLE_RATE)
 
   const give = (pcm: Float32Array) => {
-    given += pcm.length
     if (pcm.length > 0) listener.onSound(pcm)
   }
   /** Takes whole frames; whether all of them were numbers. */
@@ -54,21 +50,9 @@ export const make = (format: PcmFormat, resampler: Resampler["Service"], listene
         if (!Number.isFinite(sample)) sane = false
         samples[n] = Number.isFinite(sample) ? Math.max(-1, Math.min(1, sample)) : 0
       }
-      taken += count
-      drained = false
       give(stream.process(count === CHUNK ? samples : samples.subarray(0, count)))
     }
     return sane
-  }
-
-  const drain = () => {
-    if (drained) return
-    drained = true
-    const rest = stream.flush()
-    // Each stream rounds up, all of them together must not.
-    const due = Math.ceil((taken * SAMPLE_RATE) / sampleRate - 1e-6) - given
-    give(rest.subarray(0, Math.max(0, due)))
-    stream = resampler.make(sampleRate, SAMPLE_RATE)
   }
 
   return {
@@ -88,8 +72,9 @@ export const make = (format: PcmFormat, resampler: Resampler["Service"], listene
       cut.set(bytes.subarray(end))
       if (!sane) listener.onTrouble(notANumber)
     },
-    drain,
-    close: drain
+    close: () => {
+      give(stream.flush())
+    }
   }
 }
 
@@ -101,7 +86,6 @@ export const refusing = (trouble: AudioTrouble, listener: AudioListener): AudioR
       if (!told) listener.onTrouble(trouble)
       told = true
     },
-    drain: () => undefined,
     close: () => undefined
   }
 }

@@ -65,7 +65,7 @@ export interface SocketVoice {
   readonly endSpeech: (atMs: number) => number
   /** About every 20 ms: ends speech when no audio came for 2 s, or 1 s longer than the last piece of it lasts. A stall of this process is none. */
   readonly tick: (atMs: number) => void
-  /** All of the client's audio so far, with what it left out by its own timestamps. */
+  /** All of the client's audio so far (3 ms may still be in a filter), with what it left out by its own timestamps. */
   readonly heardMs: () => number
   /** Frames that wait for the reader now. */
   readonly queued: () => number
@@ -155,11 +155,10 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
   let reader = readerOf(format, options, listener)
 
   const endSpeech = (atMs: number) => {
+    if (ended || !hearing.isSpeaking()) return
     origin.atMs = Math.max(origin.atMs, atMs)
-    reader.drain()
     passBlock()
     hearing.endSpeech()
-    return hearing.framedUntil()
   }
 
   return {
@@ -190,12 +189,15 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
       lull.expect(atMs + Math.max(0, lastsMs - (STOPPED_MS - LATE_MS)))
       return trouble
     },
-    endSpeech: (atMs) => (ended ? hearing.framedUntil() : endSpeech(atMs)),
+    endSpeech: (atMs) => {
+      endSpeech(atMs)
+      return hearing.framedUntil()
+    },
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return
       // Who is not read may be held up, and sends nothing for that reason.
       if (hearing.queued() > 0) lull.expect(atMs)
-      else if (hearing.isSpeaking() && lull.isOver(atMs)) endSpeech(atMs)
+      else if (lull.isOver(atMs)) endSpeech(atMs)
     },
     heardMs: () => msOfSamples(position),
     queued: hearing.queued,

@@ -92,7 +92,6 @@ export const make = (resampler: Resampler["Service"], listener: AudioListener): 
       window.append(bytes)
       while (step());
     },
-    drain: () => samples?.drain(),
     close: () => {
       samples?.close()
       isLost = true

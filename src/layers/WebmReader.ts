@@ -212,7 +212,6 @@ export const make = (makeCodec: () => Codec, listener: AudioListener): AudioRead
       window.append(bytes)
       while (step());
     },
-    drain: () => undefined,
     close: () => {
       if (state !== "Lost") endGroup()
       track?.close()

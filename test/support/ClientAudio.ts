@@ -23,8 +23,8 @@ export const LEAD_MS = 500
 const TRAIL_MS = 700
 
 /** The words at any rate from 11,025 Hz on (below, the highest tone of 4.2 kHz does not fit), with silence around them. */
-export const speech = (sampleRate: number, words: ReadonlyArray<number> = WORDS): Float32Array => {
-  const { pcm } = ToneModem.speak(words, { speaker: 5, sampleRate })
+export const speech = (sampleRate: number, words: ReadonlyArray<number> = WORDS, firstSequence = 0): Float32Array => {
+  const { pcm } = ToneModem.speak(words, { speaker: 5, sampleRate, firstSequence })
   const before = Math.round((LEAD_MS * sampleRate) / 1000)
   const sound = new Float32Array(before + pcm.length + Math.round((TRAIL_MS * sampleRate) / 1000))
   sound.set(pcm, before)
