@@ -35,7 +35,7 @@
  */
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
 import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
-import { actionOf, makeDeltas, readFirst } from "./TuonStart.ts"
+import { makeDeltas, readFirst, readLater } from "./TuonStart.ts"
 
 /** Half a second of WebM is a few kilobytes; some clients send whole files. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -61,17 +61,10 @@ const converse = (sessionId: string): Conversation => {
   }
 
   const later = (message: Message): ReadonlyArray<Request> => {
-    if (typeof message !== "string") return message.length === 0 ? [] : [{ _tag: "Audio", bytes: message }]
-    switch (actionOf(message)) {
-      case "commit":
-        return [{ _tag: "Commit" }]
-      case "stop":
-        return [{ _tag: "Finish" }]
-      case "start":
-        return [error("upstream_already_started", "BadMessage")]
-      default:
-        return [error("not understood: text must be a JSON object with action stop or commit", "BadMessage")]
-    }
+    const asked = readLater(message)
+    if (asked === "AlreadyStarted") return [error("upstream_already_started", "BadMessage")]
+    if (asked !== "NotUnderstood") return asked
+    return [error("not understood: text must be a JSON object with action stop or commit", "BadMessage")]
   }
 
   const partial = (segment: Segment, times: object): ReadonlyArray<Request> => {

@@ -1,10 +1,10 @@
 /**
- * The first message of both tuon dialects, and the deltas they tell.
+ * What the clients of both tuon dialects say, and the deltas they are told.
  */
 import { Result, Schema } from "effect"
 import { type AudioFormat, rawAudio } from "../domain/AudioFormat.ts"
 import type { Segment } from "../domain/Segment.ts"
-import type { Message, StartOptions } from "./Dialect.ts"
+import type { Message, Request, StartOptions } from "./Dialect.ts"
 
 const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
 
@@ -64,11 +64,19 @@ export const readFirst = (text: string): FirstMessage => {
   }
 }
 
-/** `undefined`: not JSON, or no action. */
-export const actionOf = (message: Message): string | undefined => {
-  if (typeof message !== "string") return undefined
-  const read = decodeAction(message)
-  return Result.isSuccess(read) ? read.success.action : undefined
+/** Reads any later message: what it asks for, or why it asks for nothing. */
+export const readLater = (message: Message): ReadonlyArray<Request> | "AlreadyStarted" | "NotUnderstood" => {
+  if (typeof message !== "string") return message.length === 0 ? [] : [{ _tag: "Audio", bytes: message }]
+  switch (actionOf(message)) {
+    case "commit":
+      return [{ _tag: "Commit" }]
+    case "stop":
+      return [{ _tag: "Finish" }]
+    case "start":
+      return "AlreadyStarted"
+    default:
+      return "NotUnderstood"
+  }
 }
 
 /**
@@ -85,6 +93,12 @@ export const makeDeltas = (): ((segment: Segment) => string) => {
     given = segment.committed.length
     return delta
   }
+}
+
+/** `undefined`: not JSON, or no action. */
+const actionOf = (text: string): string | undefined => {
+  const read = decodeAction(text)
+  return Result.isSuccess(read) ? read.success.action : undefined
 }
 
 const expectedStart =
