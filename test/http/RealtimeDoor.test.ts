@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope } from "effect"
+import { Effect, Layer, Redacted, type Scope } from "effect"
 import OpenAI from "openai"
 import { OpenAIRealtimeWS } from "openai/realtime/ws"
 import type { RealtimeServerEvent } from "openai/resources/realtime/realtime"
+import * as OpenAiEngine from "../../src/layers/OpenAiEngine.ts"
+import * as OpenAiSimulator from "../../src/layers/OpenAiSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as ClientAudio from "../support/ClientAudio.ts"
@@ -45,6 +47,16 @@ const deltasOf = (messages: ReadonlyArray<DoorSetup.Json>, item: unknown) =>
     .filter(isOf("conversation.item.input_audio_transcription.delta"))
     .flatMap((message) => (message["item_id"] === item ? [message["delta"]] : []))
     .join("")
+
+const openAi = (model: string) =>
+  Layer.unwrap(
+    Effect.map(OpenAiSimulator.make(), ({ url }) =>
+      OpenAiEngine.layer({ url, apiKey: Redacted.make(OpenAiSimulator.KEY), model })
+    )
+  ).pipe(Layer.orDie)
+
+const until = (condition: () => boolean) =>
+  Effect.sleep("5 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("10 seconds"))
 
 describe("the OpenAI-compatible door", () => {
   it.live("tells an utterance from its beginning to its transcript", () =>
@@ -106,6 +118,44 @@ describe("the OpenAI-compatible door", () => {
       assert.isFalse(client.messages.some(isOf("input_audio_buffer.speech_started")))
     })
   )
+
+  for (const [name, engine] of [
+    ["OpenAI", openAi("gpt-live-transcribe")],
+    ["OpenAI after the fact", openAi("gpt-transcribe")],
+    ["Kyutai", DoorSetup.hearing()]
+  ] as const)
+    it.live(`with ${name} behind it loses no word where commits cut through speech that goes on`, () =>
+      Effect.gen(function* () {
+        const doors = yield* DoorSetup.start({ engine, settings })
+        const client = yield* doors.connect(address, bearer)
+        client.send(update({ turn_detection: null }))
+        const words = Array.from({ length: 30 }, (_, i) => 60 + i)
+        const spoken = ToneModem.speak(words, { speaker: 2, sampleRate: 24_000 })
+        const bytes = DoorSetup.pcm16(spoken.pcm)
+        // a commit in the middle of the gap behind every tenth word
+        let from = 0
+        for (const last of [9, 19, 29]) {
+          const endMs = (spoken.words[last]?.endMs ?? 0) + 20
+          const to = last === 29 ? bytes.length : Math.round(endMs * 24) * 2
+          for (const piece of pieces(bytes.subarray(from, to))) client.send(append(piece))
+          client.send({ type: "input_audio_buffer.commit" })
+          from = to
+        }
+        yield* until(() => client.messages.filter(completed).length === 3)
+        const transcripts = client.messages.filter(completed).map((message) => message["transcript"])
+        assert.deepStrictEqual(
+          transcripts,
+          [0, 10, 20].map((first) =>
+            words
+              .slice(first, first + 10)
+              .map(wordText)
+              .join(" ")
+          )
+        )
+        for (const done of client.messages.filter(completed))
+          assert.strictEqual(deltasOf(client.messages, done["item_id"]), done["transcript"])
+      })
+    )
 
   for (const encoding of ["pcmu", "pcma"] as const)
     it.live(`takes audio/${encoding}, which is at 8 kHz`, () =>
@@ -201,9 +251,6 @@ const sdk = Effect.fnUntraced(function* (
   client.on("error", (error) => errors.push(error.error?.code ?? error.message))
   return { client, told, errors }
 })
-
-const until = (condition: () => boolean) =>
-  Effect.sleep("5 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("10 seconds"))
 
 describe("OpenAI's own SDK", () => {
   it.live("over TLS: sets a session up, sends audio, reads deltas and transcripts", () =>
