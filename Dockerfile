@@ -41,6 +41,7 @@ COPY --from=frpc /usr/local/bin/frpc /usr/local/bin/frpc
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY page page
 COPY docker/start.sh docker/healthcheck.mjs docker/
 COPY LICENSE CHANGELOG.md README.md ./
 # Writes nothing but /tmp (the socket, frpc's configuration), so the root file system may be read-only.
