@@ -41,8 +41,14 @@ const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> 
 }
 
 /** `imported(() => import("./AwsEngine.ts"), (module) => module.layer(…))`: the module is loaded when the layer is built. */
-export const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) => Made): Made =>
-  Layer.unwrap(Effect.map(Effect.promise(load), layer))
+export const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) => Made): Made => {
+  const loaded = Effect.tryPromise({
+    try: load,
+    // a package that is not installed, as optional ones may be; its name is on the first line
+    catch: (cause) => new ConfigurationError({ detail: `an engine cannot be loaded: ${String(cause).split("\n")[0]}` })
+  })
+  return Layer.unwrap(Effect.map(loaded, layer))
+}
 
 /** Those that `LT_ENGINE` names, else the first that is configured, else none. */
 export const layer = (config: AppConfig): Layer.Layer<Engines, ConfigurationError> =>
