@@ -30,7 +30,6 @@ import * as RealtimeSettings from "./RealtimeSettings.ts"
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 /** OpenAI's rule for a commit. */
 const MIN_COMMIT_MS = 100
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 const converse = (opening: Opening): Conversation => {
   const connection = opening.sessionId.replaceAll("-", "").slice(0, 20)
@@ -67,9 +66,9 @@ const converse = (opening: Opening): Conversation => {
         return start(() => events.session("transcription_session.updated", settings.legacySession()))
       }
       case "input_audio_buffer.append": {
-        if (!BASE64.test(event.audio))
-          return wrong("invalid_value", "Invalid 'audio'. Expected base64.", { param: "audio", eventId })
         const bytes = Buffer.from(event.audio, "base64")
+        if (bytes.length !== bytesIn(event.audio))
+          return wrong("invalid_value", "Invalid 'audio'. Expected base64.", { param: "audio", eventId })
         appendedMs += settings.msOf(bytes.length)
         return bytes.length === 0 ? [] : [{ _tag: "Audio", bytes }]
       }
@@ -135,6 +134,12 @@ const converse = (opening: Opening): Conversation => {
       }
     }
   }
+}
+
+/** Bytes that so much base64 stands for; whatever is none is left out when it is decoded, and they are fewer. */
+const bytesIn = (base64: string): number => {
+  const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0
+  return Math.floor(((base64.length - padding) * 3) / 4)
 }
 
 const send = (event: object): Request => ({ _tag: "Send", message: JSON.stringify(event) })
