@@ -3,13 +3,18 @@
  * is on a real HPB, `npm run test:talk -- --measure` tells.
  */
 import { Effect } from "effect"
-import { hearing } from "./hearing.ts"
+import { type HearingCost, hearing } from "./hearing.ts"
+import { intake } from "./intake.ts"
 
 const costs = await Effect.runPromise(Effect.scoped(hearing))
 const [reference] = costs
-console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
-for (const { microsecondsPerPacket, what } of costs) {
+const print = ({ microsecondsPerPacket, what }: HearingCost) => {
   const ratio = microsecondsPerPacket / (reference?.microsecondsPerPacket ?? microsecondsPerPacket)
   console.log(`${what.padEnd(48)}${microsecondsPerPacket.toFixed(1).padStart(7)}  ×${ratio.toFixed(2)}`)
 }
-console.log(JSON.stringify(costs))
+console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
+costs.forEach(print)
+const doors = await Effect.runPromise(Effect.scoped(intake))
+console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
+doors.forEach(print)
+console.log(JSON.stringify([...costs, ...doors]))
