@@ -4,15 +4,17 @@
  */
 import { readFileSync } from "node:fs"
 import { request } from "node:http"
+import { request as secureRequest } from "node:https"
 
-const { APP_HOST, APP_PORT, APP_SECRET, HP_EXAPP_SOCK, HP_SHARED_KEY, LT_LISTEN_HOST, PORT, TMPDIR } = process.env
+const { APP_HOST, APP_PORT, APP_SECRET, HP_EXAPP_SOCK, HP_SHARED_KEY, LT_LISTEN_HOST, LT_TLS_CERT, PORT, TMPDIR } =
+  process.env
 
 /** The same choice as the service's own. */
 const address = HP_SHARED_KEY
   ? { socketPath: HP_EXAPP_SOCK || "/tmp/exapp.sock" }
   : APP_SECRET || APP_PORT
     ? { host: reachable(APP_HOST), port: APP_PORT || 23_000 }
-    : { host: reachable(LT_LISTEN_HOST), port: PORT || 8080 }
+    : { host: reachable(LT_LISTEN_HOST), port: PORT || 8080, isSecure: Boolean(LT_TLS_CERT) }
 
 /** What listens everywhere also listens here. */
 function reachable(host) {
@@ -32,7 +34,10 @@ if (HP_SHARED_KEY) {
   }
 }
 
-request({ ...address, path: "/heartbeat", timeout: 3000 }, (response) => {
+const { isSecure, ...place } = address
+const ask = isSecure ? secureRequest : request
+// The certificate is for the name by which others know us; here the question is only whether somebody answers.
+ask({ ...place, path: "/heartbeat", timeout: 3000, rejectUnauthorized: false }, (response) => {
   let body = ""
   response.setEncoding("utf8").on("data", (chunk) => {
     body += chunk

@@ -47,7 +47,7 @@ export const layer = (config: AppConfig) =>
 const listeners = (config: AppConfig) => {
   const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
   const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
-  const service = Server.service({ host: serviceHost(config), port: servicePort }).pipe(
+  const service = Server.service({ host: serviceHost(config), port: servicePort }, certificate(config)).pipe(
     Layer.provide(doors(config)),
     Layer.provide([Access.layer(config), Quotas.layer(config)])
   )
@@ -68,6 +68,10 @@ const noTranscripts = Layer.succeed(TranscriptStore, {
 
 /** Where nobody was given a credential all have to be on this machine (`AppConfig.load` refuses anything else). */
 const serviceHost = (config: AppConfig) => config.serviceHost ?? (hasCredentials(config) ? "0.0.0.0" : "127.0.0.1")
+
+/** `AppConfig.load` lets no half of it pass. */
+const certificate = ({ tlsCertificate, tlsKey }: AppConfig) =>
+  tlsCertificate === undefined || tlsKey === undefined ? undefined : { certificate: tlsCertificate, key: tlsKey }
 
 const deployment = (config: AppConfig) =>
   Layer.effect(

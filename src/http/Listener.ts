@@ -1,11 +1,13 @@
 /**
  * One HTTP listener: takes its address, and gives it back in time when the process is to end.
  */
-import { createServer, type IncomingMessage, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 import type { Duplex } from "node:stream"
 import { NodeFileSystem, NodeHttpServer } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
+import * as Certificate from "./Certificate.ts"
 
 /** The address cannot be listened on. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -33,18 +35,28 @@ const CLOSE_GRACE = "2 seconds"
 /** Node's own limit is five minutes: long enough to collect half-sent requests. */
 const REQUEST_TIMEOUT_MS = 15_000
 
+const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }
+
 /**
  * Serves an app of `HttpRouter.serve`. A socket file that a killed process left behind is removed. When the scope closes, nothing new is
  * accepted from the first moment on, answers under way are finished, and the rest is cut off after two seconds; meanwhile `upgrades` close.
+ * HTTP/1.1 only: websockets need it.
  */
 export const listen = <A, E, R>(
   app: Layer.Layer<A, E, R>,
-  options: { readonly name: string; readonly address: Address; readonly upgrades?: Upgrades | undefined }
+  options: {
+    readonly name: string
+    readonly address: Address
+    readonly upgrades?: Upgrades | undefined
+    /** With it, TLS is spoken. */
+    readonly certificate?: Certificate.CertificateFiles | undefined
+  }
 ) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { address, name, upgrades } = options
-      const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
+      const { address, certificate, name, upgrades } = options
+      const server = certificate === undefined ? createServer(limits) : yield* secureServer(certificate)
+      const release = hold(server)
       if ("path" in address) yield* removeStaleSocket(address.path)
       const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
@@ -52,20 +64,58 @@ export const listen = <A, E, R>(
         )
       )
       const announced = Layer.effectDiscard(
-        HttpServer.addressFormattedWith((url) => Effect.logInfo("listening", { for: name, url }))
+        HttpServer.addressFormattedWith((url) =>
+          Effect.logInfo("listening", {
+            for: name,
+            url: certificate === undefined ? url : url.replace("http:", "https:")
+          })
+        )
       )
       // Built last, hence closed first: before whoever answers requests goes away.
       const closing = Layer.effectDiscard(
         Effect.gen(function* () {
-          if (upgrades !== undefined) yield* Effect.sync(() => divert(server, upgrades))
+          yield* Effect.sync(() => {
+            const again = release()
+            if (upgrades !== undefined) divert(server, upgrades)
+            again()
+          })
           yield* Effect.addFinalizer(() =>
             Effect.all([close(server), upgrades?.close ?? Effect.void], { concurrency: "unbounded", discard: true })
           )
         })
       )
-      return closing.pipe(Layer.provideMerge(Layer.merge(app, announced)), Layer.provide(listening))
+      return announced.pipe(Layer.provideMerge(closing), Layer.provideMerge(app), Layer.provide(listening))
     })
   ).pipe(Layer.provide(NodeFileSystem.layer))
+
+/** A handshake takes as long as a request may. */
+const secureServer = Effect.fnUntraced(function* (files: Certificate.CertificateFiles) {
+  const certificate = yield* Certificate.read(files)
+  const server = createSecureServer({ ...limits, ...certificate, handshakeTimeout: REQUEST_TIMEOUT_MS })
+  yield* Certificate.renew(server, files)
+  return server
+})
+
+/** Node forgets requests that nobody listens for: those that come before the app is there wait for it. */
+const hold = (server: Server) => {
+  const held: Array<() => void> = []
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (server.listenerCount("request") === 1) held.push(() => void server.emit("request", request, response))
+  }
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (server.listenerCount("upgrade") > 1) return
+    // Nobody else looks at this connection yet, and an error that nobody looks at ends the process.
+    socket.on("error", () => {})
+    held.push(() => void server.emit("upgrade", request, socket, head))
+  }
+  server.on("request", onRequest).on("upgrade", onUpgrade)
+  return () => {
+    server.off("request", onRequest).off("upgrade", onUpgrade)
+    return () => {
+      for (const again of held) again()
+    }
+  }
+}
 
 /** The app's own listener refuses upgrades it knows nothing of, so it only gets what is left. */
 const divert = (server: Server, upgrades: Upgrades) => {

@@ -10,6 +10,7 @@ import { ExAppApi, ServiceApi } from "./Api.ts"
 import * as Auth from "./Auth.ts"
 import * as CallsHttp from "./CallsHttp.ts"
 import * as CaptionsHttp from "./CaptionsHttp.ts"
+import type { CertificateFiles } from "./Certificate.ts"
 import * as Cors from "./Cors.ts"
 import * as Doors from "./Doors.ts"
 import * as Enablement from "./Enablement.ts"
@@ -19,6 +20,7 @@ import * as ExAppHttp from "./ExAppHttp.ts"
 import * as HealthHttp from "./HealthHttp.ts"
 import { type Address, listen } from "./Listener.ts"
 import * as Page from "./Page.ts"
+import * as RealtimeHttp from "./RealtimeHttp.ts"
 import * as StreamHttp from "./StreamHttp.ts"
 import * as TalkHttp from "./TalkHttp.ts"
 
@@ -77,6 +79,7 @@ export const serviceRoutes = HttpRouter.serve(
     Page.layer,
     zeroes,
     Doors.routes,
+    RealtimeHttp.layer,
     Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics", ...Page.paths, ...Doors.paths]),
     Cors.layer,
     Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
@@ -88,9 +91,14 @@ export const serviceRoutes = HttpRouter.serve(
 export const exApp = (address: Address) => listen(exAppRoutes, { name: "Nextcloud", address })
 
 /** Listens for everybody else. */
-export const service = (address: Address) =>
+export const service = (address: Address, certificate?: CertificateFiles) =>
   Layer.unwrap(
     Effect.map(Effect.service(Doors.Doors), (upgrades) =>
-      listen(serviceRoutes, { name: "page, streaming, service API, documentation, metrics", address, upgrades })
+      listen(serviceRoutes, {
+        name: "page, streaming, service API, documentation, metrics",
+        address,
+        upgrades,
+        certificate
+      })
     )
   )

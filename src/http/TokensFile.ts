@@ -1,8 +1,9 @@
 /**
  * The tokens an admin has handed out (`LT_TOKENS_FILE`): a JSON list, read again when it changes.
  */
-import { Effect, FileSystem, Option, Schema, SchemaIssue, Semaphore } from "effect"
+import { Effect, FileSystem, Schema, SchemaIssue, Semaphore } from "effect"
 import { ConfigurationError } from "../layers/AppConfig.ts"
+import { versionOf } from "../layers/FileVersion.ts"
 import { digest, findByDigest } from "./Digest.ts"
 import { Allowance, type Defaults, type Grant, streaming } from "./Grant.ts"
 
@@ -63,17 +64,6 @@ export const make = Effect.fnUntraced(function* (path: string, defaults: Default
   )
   return (token: string): Effect.Effect<Grant | undefined> =>
     Effect.map(refresh, () => findByDigest(token, tokens)?.grant)
-})
-
-/** Another text whenever the file was written, replaced, or lost. */
-const versionOf = Effect.fnUntraced(function* (path: string) {
-  const files = yield* FileSystem.FileSystem
-  return yield* files.stat(path).pipe(
-    Effect.map(({ ino, mode, mtime, size }) =>
-      [Option.getOrElse(ino, () => 0n), size, mode, Option.getOrElse(mtime, () => new Date(0)).getTime()].join(" ")
-    ),
-    Effect.orElseSucceed(() => "gone")
-  )
 })
 
 const entriesOf = Effect.fnUntraced(function* (text: string) {

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { type RequestOptions, request } from "node:http"
+import { type IncomingMessage, type RequestOptions, request } from "node:http"
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Duplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -98,6 +99,55 @@ describe("a listener", () => {
         Effect.flip
       )
       assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE`)
+    })
+  )
+
+  it.live("answers those who came before it was ready, and says only then that it listens", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const isReady = yield* Deferred.make<void>()
+      const isBuilding = yield* Deferred.make<void>()
+      const lines: Array<string> = []
+      const upgraded = yield* Deferred.make<string | undefined>()
+      const app = HttpRouter.serve(HttpRouter.add("GET", "/", HttpServerResponse.text("hello")), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+      const slow = Layer.unwrap(
+        Deferred.succeed(isBuilding, undefined).pipe(Effect.andThen(Deferred.await(isReady)), Effect.as(app))
+      )
+      const upgrades = {
+        take: ({ url }: IncomingMessage, socket: Duplex) => {
+          Deferred.doneUnsafe(upgraded, Effect.succeed(url))
+          socket.destroy()
+          return true
+        },
+        close: Effect.void
+      }
+      const built = yield* Effect.forkScoped(
+        Layer.build(listen(slow, { name: "test", address: { host: "127.0.0.1", port }, upgrades })).pipe(
+          Effect.provide(Logger.layer([Logger.make((line) => lines.push(Logger.formatJson.log(line)))]))
+        )
+      )
+      yield* Deferred.await(isBuilding)
+      const early = yield* Effect.forkScoped(plain({ host: "127.0.0.1", port, path: "/" }))
+      const hasWritten = yield* Deferred.make<void>()
+      const socket = connect(port, "127.0.0.1", () => {
+        socket.write(
+          "GET /socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+          () => Deferred.doneUnsafe(hasWritten, Effect.void)
+        )
+      }).on("error", () => {})
+      yield* Deferred.await(hasWritten)
+      // Long enough for both to arrive; too short would only make this test easier to pass.
+      yield* Effect.sleep("100 millis")
+      assert.deepStrictEqual(lines, [])
+      yield* Deferred.succeed(isReady, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(early), { status: 200, body: "hello" })
+      assert.strictEqual(yield* Deferred.await(upgraded), "/socket")
+      yield* Fiber.join(built)
+      assert.include(lines.join(), "listening")
+      socket.destroy()
     })
   )
 
