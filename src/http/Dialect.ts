@@ -11,7 +11,7 @@ export type Message = string | Uint8Array
 
 /** What a dialect wants done, in order. */
 export type Request =
-  /** A credential that came in a message. Told `Admitted` or `Denied`. */
+  /** A credential that came in a message. Told `Admitted` or `Denied`; whoever was let in before is told `Admitted` whatever it is. */
   | { readonly _tag: "Authenticate"; readonly token: string }
   /**
    * Begins to transcribe; told `Ready` or `Failed`. Again: `language`, `engine` count from the engine's next session on, another `format`
@@ -20,13 +20,19 @@ export type Request =
   | { readonly _tag: "Start"; readonly options: StartOptions }
   /** Audio in the format of the last `Start`, any number of bytes; samples cut by the end of a message are put together. */
   | { readonly _tag: "Audio"; readonly bytes: Uint8Array }
-  /** What was heard so far is an utterance, finish it. Each is told `Committed` once, in order, within a few seconds. */
+  /**
+   * What was heard so far is an utterance, finish it. Each is told `Committed` once, in order, within a few seconds (20 at most, while an
+   * engine starts). Audio that follows waits for it, as after a `Reset`: no word comes on the wrong side.
+   */
   | { readonly _tag: "Commit" }
   /** Forgets what was heard and said; told `WasReset`. A segment that was open is not told about any more. */
   | { readonly _tag: "Reset" }
-  /** No more audio comes. Told `Finished` when everything was said; later audio is ignored. */
+  /**
+   * No more audio comes. Told `Finished` when everything was said; later audio is ignored. Whoever does not close is closed with 1000 five
+   * seconds after that, and after `Saved` or `NotSaved`.
+   */
   | { readonly _tag: "Finish" }
-  /** Keeps the transcript (`TranscriptStore`) after `Finished`; told `Saved` or `NotSaved`, or neither when nothing was said or nothing is configured. */
+  /** Keeps the transcript (`TranscriptStore`) after `Finished`; told `Saved` or `NotSaved`, or neither when nothing was said or nothing is configured. A session that ends in another way after this is kept too. */
   | { readonly _tag: "Save" }
   | { readonly _tag: "Send"; readonly message: Message }
   /** Everything sent before still goes out. `reason` is cut to 123 bytes. Nothing is told any more. */
@@ -72,7 +78,7 @@ export type Event =
   | { readonly _tag: "NotSaved"; readonly detail: string }
   /** Every 10 s or as the dialect wants, `heardMs` being all audio so far. */
   | { readonly _tag: "Heartbeat"; readonly heardMs: number }
-  /** The session is about to end; a dialect that does not close is closed with the code of the failure in `closeCodes`. */
+  /** The session is about to end, except for `NoEngine`, `SlowReader` and bugs behind the last words; a dialect that does not close is closed with the code of the failure in `closeCodes`. */
   | { readonly _tag: "Failed"; readonly failure: Failure; readonly detail: string }
 
 /** Why a caller is not let in. */

@@ -45,8 +45,8 @@ const MESSAGE_BYTES = 256
 const BEHIND_BYTES = 64 * 1024
 /** Who lets so much wait is not reading. */
 const MOST_BYTES = 2 * 1024 * 1024
-/** So long nothing was read although something waits: a page in a hidden tab reads on, a connection like this is dead or hostile. */
-const STUCK_MS = 20_000
+/** So long nothing was read although something waits, and that only begins when the buffers of the network are full: dead or hostile. */
+const STUCK_MS = 10_000
 /** Some proxies cut what is quiet for 30 s. */
 const PING_MS = 25_000
 const MISSED_PINGS = 2
