@@ -56,6 +56,16 @@ export const streamCloses = counter("stream_closes_total", "Streaming connection
 export const captions = counter("captions_total", "Captions sent, by kind (partial, final)")
 export const captionsResent = counter("captions_resent_total", "Finals sent again because they were not confirmed")
 
+export const transcriptsStored = counter("transcripts_stored_total", "Transcripts stored, by place (disk, s3)")
+export const transcriptsFailed = counter(
+  "transcript_failures_total",
+  "Attempts to store a transcript that failed, by place"
+)
+export const transcriptsWaiting = gauge(
+  "transcripts_waiting",
+  "Transcripts that are kept on this machine until they can be stored, by place"
+)
+
 export const packetToEngine = latency(
   "packet_to_engine",
   "Arrival of the last packet of a frame until the frame is sent to the engine"
