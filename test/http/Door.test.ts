@@ -339,6 +339,26 @@ describe("a limit", () => {
     })
   )
 
+  it.live("of minutes is counted while they are spoken, and ends in words with 1008", () =>
+    Effect.gen(function* () {
+      const settings = { apiToken: undefined, minutesPerDay: 1 }
+      const doors = yield* DoorSetup.start({ engine: ScriptedEngine.layer(), dialects: [plain], settings })
+      const client = yield* doors.connect(path)
+      client.send(start)
+      for (let second = 0; second < 59; second++) client.send(DoorSetup.silence(1000))
+      client.send([{ _tag: "Commit" }])
+      yield* client.said(is("Committed"))
+      yield* Effect.sleep("1100 millis")
+      assert.notInclude(tags(client), "Failed")
+      client.send(DoorSetup.silence(1100))
+      yield* client.said((message) => message["failure"] === "DailyMinutes")
+      assert.strictEqual((yield* client.closed).code, 1008)
+      const next = yield* doors.connect(path)
+      yield* next.said((message) => message["denial"] === "DailyMinutes")
+      assert.strictEqual(yield* doors.metric("stream_audio_seconds_total", { dialect: "plain" }), 60.1)
+    })
+  )
+
   it.live("nobody is let in with a wrong credential, or does anything without one", () =>
     Effect.gen(function* () {
       const settings = { apiToken: Redacted.make("s3cret") }
