@@ -2,13 +2,26 @@
  * Secrets never reach a log, a span, a metric or an error message; nor do the words that were said (Captions and engines under the
  * loudest log level).
  */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, References, Schedule, Tracer } from "effect"
 import { HttpMiddleware } from "effect/http"
+import { SignJWT } from "jose"
+import WebSocket from "ws"
 import { Calls } from "../../src/services/Calls.ts"
 import * as FakeHpb from "../support/FakeHpb.ts"
-import { apiToken, appApiHeaders, appSecret, ask, bearer, exApp, service } from "../support/HttpSetup.ts"
+import {
+  apiToken,
+  appApiHeaders,
+  appSecret,
+  ask,
+  bearer,
+  exApp,
+  service,
+  temporaryFolder
+} from "../support/HttpSetup.ts"
 import { freePort, start } from "../support/ServiceProcess.ts"
 
 const secrets = {
@@ -17,6 +30,7 @@ const secrets = {
   MODAL_SECRET: "leak-modal-secret",
   LT_API_TOKEN: "leak-api-token",
   APP_SECRET: "leak-app-secret",
+  LT_JWT_SECRET: "leak-jwt-secret-of-32-characters",
   HP_SHARED_KEY: ""
 }
 
@@ -61,7 +75,111 @@ const nextcloud = Effect.acquireRelease(
 const get = (url: string, init?: RequestInit) =>
   Effect.promise(() => fetch(url, init).then(async (response) => `${response.status} ${await response.text()}`))
 
+/** Opens a streaming socket, says something, and gives what it was told, to the close code. */
+const stream = (url: string, headers: Record<string, string>, message: string) =>
+  Effect.callback<string>((resume) => {
+    const told: Array<string> = []
+    const socket = new WebSocket(url, { headers })
+    socket.on("open", () => socket.send(message))
+    socket.on("message", (data) => told.push(String(data)))
+    socket.on("error", ({ message }) => told.push(message))
+    socket.on("close", (code, reason) => resume(Effect.succeed([...told, code, reason].join("\n"))))
+    return Effect.sync(() => socket.terminate())
+  })
+
+const signed = Effect.promise(() =>
+  new SignJWT({ sub: "somebody", aud: "transcribe" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1 hour")
+    .sign(new TextEncoder().encode(secrets.LT_JWT_SECRET))
+)
+
 describe("the whole process, as talkative as it can be", () => {
+  it.live("says no credential of those who stream, good or bad, wherever they put it", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const tokens = join(folder, "tokens.json")
+      writeFileSync(tokens, JSON.stringify([{ name: "alice", token: "leak-file-token" }]))
+      const PORT = String(yield* freePort)
+      const parlance = yield* start({
+        PORT,
+        LT_API_TOKEN: secrets.LT_API_TOKEN,
+        LT_JWT_SECRET: secrets.LT_JWT_SECRET,
+        LT_TOKENS_FILE: tokens,
+        LT_LISTEN_HOST: "127.0.0.1",
+        LOG_LEVEL: "debug"
+      })
+      yield* parlance.says(`:${PORT}"`)
+      const [api, door] = [`http://127.0.0.1:${PORT}`, `ws://127.0.0.1:${PORT}`]
+      const limits = `${api}/api/v1/audio/stream/limits`
+      const jwt = yield* signed
+      const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+      const minted = yield* Effect.promise(() =>
+        fetch(`${api}/v1/realtime/client_secrets`, {
+          method: "POST",
+          headers: { ...bearer(jwt), "content-type": "application/json" },
+          body: "{}"
+        }).then((response) => response.json())
+      )
+      const short = String(Object(minted).value)
+      assert.match(short, /^ek_/)
+      const answers = yield* Effect.all([
+        get(`${limits}?token=leak-file-token`),
+        get(`${limits}?token=leak-guess`),
+        get(limits, { headers: { "x-api-key": jwt } }),
+        get(limits, { headers: bearer(short) }),
+        get(limits, { headers: bearer(`${jwt}leak-guess`) }),
+        get(`${api}/metrics`, { headers: bearer(secrets.LT_API_TOKEN) })
+      ])
+      assert.deepStrictEqual(
+        answers.map((answer) => answer.slice(0, 3)),
+        ["200", "401", "200", "200", "401", "200"]
+      )
+      answers.push(
+        yield* stream(`${door}/v1/transcriptions?token=leak-guess`, {}, '{"action":"start"}'),
+        yield* stream(`${door}/v1/transcriptions?token=leak-file-token`, {}, "leak-guess"),
+        yield* stream(`${door}/v1/transcriptions`, {}, '{"action":"start","token":"leak-guess"}')
+      )
+      writeFileSync(tokens, '[{"name": "alice", "token": "leak-file-token"')
+      answers.push(yield* get(`${limits}?token=leak-file-token`))
+      yield* parlance.says("LT_TOKENS_FILE cannot be used")
+      parlance.child.kill("SIGTERM")
+      assert.strictEqual((yield* parlance.exit).code, 0)
+      const more = ["leak-guess", "leak-file-token", jwt, short]
+      assertClean(parlance.output(), "the log", more)
+      for (const answer of answers) assertClean(answer, "an answer", more)
+    })
+  )
+
+  it.live("says its generated key once, and never writes it down", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const environment = { APP_PERSISTENT_STORAGE: folder, LOG_LEVEL: "debug" }
+      const first = yield* start({ ...environment, PORT: String(yield* freePort) })
+      yield* first.says("listening")
+      first.child.kill("SIGTERM")
+      yield* first.exit
+      const keys = first.output().match(/parlance_[\w-]{43}/g) ?? []
+      assert.strictEqual(keys.length, 1)
+      const key = keys[0] ?? ""
+      const PORT = String(yield* freePort)
+      const second = yield* start({ ...environment, PORT })
+      yield* second.says("listening")
+      const limits = `http://127.0.0.1:${PORT}/api/v1/audio/stream/limits`
+      const answers = yield* Effect.all([
+        get(limits, { headers: { authorization: `Bearer ${key}` } }),
+        get(`${limits}?token=${key}`),
+        get(`http://127.0.0.1:${PORT}/metrics`, { headers: { authorization: `Bearer ${key}` } })
+      ])
+      for (const answer of answers) assert.match(answer, /^200/)
+      second.child.kill("SIGTERM")
+      yield* second.exit
+      assertClean(second.output(), "the log", [key])
+      for (const answer of answers) assertClean(answer, "an answer", [key])
+      for (const file of readdirSync(folder)) assertClean(readFileSync(join(folder, file), "utf8"), file, [key])
+    })
+  )
+
   it.live("says no secret in its logs, metrics, status and errors, while everything goes wrong", () =>
     Effect.gen(function* () {
       const cloud = yield* nextcloud
@@ -183,11 +301,13 @@ describe("a tracer and a log that collect all they are offered", () => {
       const answers = yield* Effect.all([
         ask("GET", "/api/v1/status", { headers: bearer }),
         ask("POST", "/api/v1/call/transcribe", { headers: bearer, body: room }),
-        ask("GET", "/openapi.json", { headers: { authorization: "Bearer leak-guess" } })
+        ask("GET", "/openapi.json", { headers: { authorization: "Bearer leak-guess" } }),
+        ask("GET", `/api/v1/audio/stream/limits?token=${apiToken}`),
+        ask("GET", "/api/v1/audio/stream/limits?token=leak-guess", { headers: { "x-api-key": "leak-guess" } })
       ]).pipe(Effect.provide(service({ calls: broken, watching: watched.layer })))
       assert.deepStrictEqual(
         answers.map(({ status }) => status),
-        [200, 500, 401]
+        [200, 500, 401, 200, 401]
       )
       assert.include(watched.text(), "something broke")
       assertClean(watched.text(), "a span or a log line", ["leak-guess"])
