@@ -85,6 +85,8 @@ describe("the demo's score", () => {
       sequence: 0,
       text: "",
       session: 1,
+      startMs: 0,
+      endMs: 0,
       audioArrivedAtMs: 0,
       tokenSentAtMs: 560
     }))
