@@ -3,6 +3,7 @@
  */
 import { Duration, Effect, Schema, type Scope } from "effect"
 import type { SpeechEngine } from "../services/SpeechEngine.ts"
+import type { Speak } from "./Speech.ts"
 
 /** An engine did not do what `SpeechEngine` promises. */
 export class ConformanceError extends Schema.TaggedError<ConformanceError>()("ConformanceError", {
@@ -19,6 +20,8 @@ export class ConformanceError extends Schema.TaggedError<ConformanceError>()("Co
  */
 export interface Subject {
   readonly engine: SpeechEngine["Service"]
+  /** How words of the vocabulary (0…2047) are said to it. Absent: as `ToneModem` says them. */
+  readonly speak?: Speak
   /** Connections (or sessions) the server holds for us now. */
   readonly connections?: () => number
   /** Cuts all connections, as a server that crashes. Later ones are served. */

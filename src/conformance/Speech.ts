@@ -25,30 +25,47 @@ export interface Utterance {
   readonly endsAt: number
 }
 
+/** Says words of the vocabulary from a position on, at the rate the engine listens to. */
+export type Speak = (
+  words: ReadonlyArray<number>,
+  at: { readonly position: number; readonly sampleRate: number }
+) => Utterance
+
 /** Says these words of the vocabulary (`ToneWords`, 0…2047) from a position on. `sampleRate`: what the engine listens to, 16 kHz or more. */
-export const speak = (words: ReadonlyArray<number>, at: { readonly position: number; readonly sampleRate: number }) => {
-  const { position, sampleRate } = at
-  const spoken = ToneModem.speak(words, { speaker: 7, sampleRate, firstSequence: 0 })
+export const speak: Speak = (words, at) => {
+  const spoken = ToneModem.speak(words, { speaker: 7, sampleRate: at.sampleRate, firstSequence: 0 })
+  return utteranceOf(
+    spoken.pcm,
+    spoken.words.map(({ word, ...times }) => ({ ...times, text: wordText(word) })),
+    at
+  )
+}
+
+/** An utterance of this sound; `words` say where they lie in it. */
+export const utteranceOf = (
+  sound: Float32Array,
+  words: ReadonlyArray<ExpectedWord>,
+  { position, sampleRate }: { readonly position: number; readonly sampleRate: number }
+): Utterance => {
   const step = (sampleRate * FRAME_MS) / 1000
-  const count = Math.ceil(spoken.pcm.length / step)
+  const count = Math.ceil(sound.length / step)
   const frames = Array.from({ length: count }, (_, index): AudioFrame => {
     const pcm = new Float32Array(step)
-    pcm.set(spoken.pcm.subarray(index * step, (index + 1) * step))
+    pcm.set(sound.subarray(index * step, (index + 1) * step))
     return { position: position + index * FRAME_SAMPLES, pcm, heardAtMs: 0, endsSpeech: index === count - 1 }
   })
   const beginMs = msOfSamples(position)
-  const expected = spoken.words.map(({ endMs, startMs, word }) => ({
-    text: wordText(word),
+  const expected = words.map(({ endMs, startMs, text }) => ({
+    text,
     startMs: beginMs + startMs,
     endMs: beginMs + endMs
   }))
-  const utterance: Utterance = { frames, words: expected, endsAt: position + count * FRAME_SAMPLES }
-  return utterance
+  return { frames, words: expected, endsAt: position + count * FRAME_SAMPLES }
 }
 
 /** Several utterances with so many words each, all words different, and 2 s of silence, which is not sent, between them. */
 export const utterances = (
-  { engine }: Subject,
+  subject: Subject,
   ...lengths: ReadonlyArray<number>
 ): ReadonlyArray<Utterance & { readonly index: number }> => {
   let position = samplesOfMs(1_000)
@@ -58,7 +75,8 @@ export const utterances = (
       word += 7
       return word % 2048
     })
-    const utterance = speak(words, { position, sampleRate: engine.capabilities.sampleRate })
+    const say = subject.speak ?? speak
+    const utterance = say(words, { position, sampleRate: subject.engine.capabilities.sampleRate })
     position = utterance.endsAt + samplesOfMs(2_000)
     return { ...utterance, index }
   })

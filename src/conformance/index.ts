@@ -32,7 +32,7 @@ import type { Check } from "./Harness.ts"
 import { hearingChecks } from "./HearingChecks.ts"
 
 export { type Check, ConformanceError, type Harness, type Subject, type Verdict } from "./Harness.ts"
-export { type ExpectedWord, speak, type Utterance } from "./Speech.ts"
+export { type ExpectedWord, type Speak, speak, type Utterance, utteranceOf } from "./Speech.ts"
 
 /** All promises. */
 export const checks: ReadonlyArray<Check> = [...hearingChecks, ...faultChecks]

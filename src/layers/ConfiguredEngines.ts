@@ -6,12 +6,13 @@ import { Context, Effect, Layer } from "effect"
 import { defaultLanguage, known, kyutaiLanguages, type LanguageId, type Languages } from "../domain/Language.ts"
 import { Engines, languagesKnown } from "../services/Engines.ts"
 import { SpeechEngine } from "../services/SpeechEngine.ts"
-import { type AppConfig, ConfigurationError, missingFor } from "./AppConfig.ts"
+import { type AppConfig, ConfigurationError, missingFor, storageOf } from "./AppConfig.ts"
 import * as EngineHealth from "./EngineHealth.ts"
 import * as ModalEngine from "./ModalEngine.ts"
 import * as MoshiEngine from "./MoshiEngine.ts"
 import * as OpenAiEngine from "./OpenAiEngine.ts"
 import { type EngineName, engineNames } from "./SettingKinds.ts"
+import * as SherpaEngine from "./SherpaEngine.ts"
 import * as SocketModalClient from "./SocketModalClient.ts"
 import * as VoskEngine from "./VoskEngine.ts"
 
@@ -37,7 +38,8 @@ const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> 
         })
     ),
   openai: ({ openaiApiKey, openaiModel, openaiUrl, skipCertVerify }) =>
-    OpenAiEngine.layer({ url: openaiUrl, apiKey: openaiApiKey, model: openaiModel, skipCertVerify })
+    OpenAiEngine.layer({ url: openaiUrl, apiKey: openaiApiKey, model: openaiModel, skipCertVerify }),
+  sherpa: ({ sherpaModel = "", storage }) => SherpaEngine.layer({ model: sherpaModel, storage: storageOf({ storage }) })
 }
 
 /** `imported(() => import("./AwsEngine.ts"), (module) => module.layer(…))`: the module is loaded when the layer is built. */
