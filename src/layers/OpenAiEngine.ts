@@ -2,10 +2,9 @@
  * OpenAI's Realtime transcription as a SpeechEngine: one websocket a voice, our own commits at pauses, deltas while somebody speaks.
  */
 import { Deferred, Effect, Layer, Metric, Option, type Redacted, type Scope, Stream } from "effect"
-import { type AudioFrame, SAMPLE_RATE } from "../domain/Audio.ts"
-import type { LanguageId } from "../domain/Language.ts"
-import { known, languagesOf } from "../domain/Language.ts"
-import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
+import { known, type LanguageId, languagesOf } from "../domain/Language.ts"
+import type { SpeechEvent } from "../domain/Speech.ts"
 import {
   type EngineCapabilities,
   type EngineError,
@@ -14,11 +13,12 @@ import {
 } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import * as Metrics from "./Metrics.ts"
+import * as OpenAiAudio from "./OpenAiAudio.ts"
 import * as OpenAiFaults from "./OpenAiFaults.ts"
 import * as OpenAiItems from "./OpenAiItems.ts"
+import * as OpenAiProof from "./OpenAiProof.ts"
 import * as OpenAiProtocol from "./OpenAiProtocol.ts"
 import * as OpenAiSetup from "./OpenAiSetup.ts"
-import * as Pcm16 from "./Pcm16.ts"
 
 export interface Options {
   /** `wss://api.openai.com/v1/realtime`, or another server that speaks the same. */
@@ -40,15 +40,6 @@ const MAX_WAITING_BYTES = 2 * 1024 * 1024
 const OPEN_TIMEOUT = "20 seconds"
 /** Proxies on the way close what is silent for a minute. */
 const PING_EVERY = "20 seconds"
-/** Speech without a pause is committed at the next quiet frame after the first, and anyhow after the second: the models take turns. */
-const COMMIT_AT_QUIET = 20 * SAMPLE_RATE
-const COMMIT_ANYHOW = 30 * SAMPLE_RATE
-/** A frame with less than this part of the usual power lies between two words. */
-const QUIET = 0.1
-const FLUSH_CAP = "5 seconds"
-/** 5 s of one append: a tenth of a megabyte, where 15 are allowed. */
-const MAX_APPEND_SAMPLES = 5 * SAMPLE_RATE
-
 export const capabilitiesOf = (model: string): EngineCapabilities => ({
   name: "openai",
   model,
@@ -72,22 +63,19 @@ export const capabilitiesOf = (model: string): EngineCapabilities => ({
  *
  * The server is told not to cut by itself, whatever the model: a flush commits what was appended and completes when every item has its text
  * or was given up, after 5 s in any case. Less than 100 ms cannot be committed and stays for the next time. The mark moves over commits
- * that completed, in order. What a server refuses of the settings that can be left out is left out from then on.
+ * that completed, in order. A server that says nothing at all to a commit ends the session as `Silent`. What a server refuses of the
+ * settings that can be left out is left out from then on.
  */
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
   Effect.sync(() => {
     const setup = OpenAiSetup.make(options.model)
     const capabilities = capabilitiesOf(options.model)
-    return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, setup, languageHint(language)) })
+    // ISO 639-1, as far as there is one: the hint of the room's language
+    const hint = (language: LanguageId): string | undefined => known(capabilities.languages, language)
+    return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, setup, hint(language)) })
   })
 
 export const layer = (options: Options): Layer.Layer<SpeechEngine> => Layer.effect(SpeechEngine, make(options))
-
-/** ISO 639-1, as far as there is one. */
-const languageHint = (language: LanguageId): string | undefined => {
-  const tag = known(languagesOf(LANGUAGES), language)
-  return tag === undefined ? undefined : String(tag)
-}
 
 const open = Effect.fn("OpenAiEngine.open")(function* (
   options: Options,
@@ -112,53 +100,12 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
 
   const ended = yield* Deferred.make<never, EngineError>()
   const items = OpenAiItems.make()
-  const encoder = Pcm16.base64Encoder()
-  const power = averagePower()
-  const waiting = new Set<{ readonly commits: number; readonly over: Deferred.Deferred<void> }>()
-  /** The socket took everything so far; nothing behind a loss is ever proven. */
-  let isWhole = true
-  let mark = 0
-
-  const send = (message: string): boolean => {
-    isWhole = isWhole && socket.send(message)
-    return isWhole
-  }
-  const commitNow = (cause: EndCause): void => {
-    const eventId = isWhole ? items.commit(cause) : undefined
-    if (eventId !== undefined) send(JSON.stringify(OpenAiProtocol.commit(eventId)))
-  }
-
-  const append = ({ pcm, position }: AudioFrame): void => {
-    for (let from = 0; from < pcm.length; from += MAX_APPEND_SAMPLES) {
-      const part = pcm.subarray(from, from + MAX_APPEND_SAMPLES)
-      if (!send(OpenAiProtocol.append(encoder(part)))) return
-      items.appended(part.length, position + from + part.length)
-    }
-    Metrics.engineAudioSeconds.updateUnsafe(pcm.length / SAMPLE_RATE, metrics)
-    const isQuiet = power(pcm) < QUIET
-    const samples = items.uncommitted()
-    if (samples >= COMMIT_ANYHOW || (samples >= COMMIT_AT_QUIET && isQuiet)) commitNow("MaxLength")
-  }
-
-  /** After the reader has taken what an event told: only then is it certain. */
-  const settle = Effect.sync(() => {
-    mark = items.mark()
-    for (const one of waiting) if (items.areOver(one.commits)) Deferred.doneUnsafe(one.over, Effect.void)
-  })
-
-  const flush = Effect.gen(function* () {
-    commitNow("Silence")
-    const one = { commits: items.commits(), over: Deferred.makeUnsafe<void>() }
-    if (items.areOver(one.commits)) return
-    waiting.add(one)
-    yield* Deferred.await(one.over).pipe(
-      Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }),
-      Effect.ensuring(Effect.sync(() => waiting.delete(one)))
-    )
-  })
+  const audio = OpenAiAudio.make({ items, send: socket.send })
+  const proof = OpenAiProof.make(items)
 
   const unknown = Metric.update(Metric.withAttributes(Metrics.unknownMessages, { source: "openai" }), 1)
   const read = ({ data }: EngineSocket.Incoming): Effect.Effect<ReadonlyArray<SpeechEvent>, EngineError> => {
+    proof.came()
     const message = typeof data === "string" ? Option.getOrUndefined(OpenAiProtocol.parse(data)) : undefined
     if (message === undefined) return Effect.as(unknown, [])
     if (message.type !== "error") return Effect.sync(() => items.take(message))
@@ -169,28 +116,25 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
   }
 
   return {
-    send: append,
-    commit: Effect.sync(() => commitNow("Commit")),
-    flush: Effect.raceFirst(flush, Deferred.await(ended)),
+    send: (frame) => {
+      audio.append(frame)
+      Metrics.engineAudioSeconds.updateUnsafe(frame.pcm.length / SAMPLE_RATE, metrics)
+    },
+    commit: Effect.sync(() => audio.commit("Commit")),
+    flush: Effect.suspend(() => {
+      audio.commit("Silence")
+      return Effect.raceFirst(proof.allOver, Deferred.await(ended))
+    }),
     events: socket.messages.pipe(
+      Stream.onStart(Effect.sync(proof.begun)),
       Stream.mapError(OpenAiFaults.ofSocket),
       Stream.mapEffect(read),
-      Stream.flatMap((events) => Stream.concat(Stream.fromIterable(events), Stream.fromEffectDrain(settle))),
-      Stream.interruptWhen(socket.stuck),
+      Stream.flatMap((events) =>
+        Stream.concat(Stream.fromIterable(events), Stream.fromEffectDrain(Effect.sync(proof.settled)))
+      ),
+      Stream.interruptWhen(Effect.raceFirst(socket.stuck, proof.silent)),
       Stream.tapError((error) => Deferred.fail(ended, error))
     ),
-    mark: () => mark
+    mark: proof.mark
   }
 })
-
-/** Power of a piece of audio in parts of what was usual in the seconds before it. */
-const averagePower = (): ((pcm: Float32Array) => number) => {
-  let usual = 0
-  return (pcm) => {
-    let sum = 0
-    for (const sample of pcm) sum += sample * sample
-    const power = pcm.length === 0 ? 0 : sum / pcm.length
-    usual = usual === 0 ? power : usual * 0.95 + power * 0.05
-    return usual === 0 ? 1 : power / usual
-  }
-}

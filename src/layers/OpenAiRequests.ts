@@ -113,6 +113,8 @@ const Kind = Schema.Struct({
     "input_audio_buffer.clear"
   ])
 })
+/** Names of fields are the client's. */
+const MAX_PARAM_CHARS = 200
 const options = { onExcessProperty: "error" } as const
 const readers: Readonly<
   Record<ClientEvent["type"], (event: unknown) => Result.Result<ClientEvent, Schema.SchemaError>>
@@ -153,7 +155,10 @@ export const readClientSecret = (body: string): Result.Result<ClientSecretReques
 
 const complaintOf = ({ issue }: Schema.SchemaError, eventId: string | null): Complaint => {
   const first = issuesOf(issue).issues[0]
-  const param = (first?.path ?? []).map((part) => (typeof part === "object" ? part.key : part)).join(".")
+  const param = (first?.path ?? [])
+    .map((part) => String(typeof part === "object" ? part.key : part))
+    .join(".")
+    .slice(0, MAX_PARAM_CHARS)
   const said = first?.message ?? ""
   if (/excess property/i.test(said))
     return { code: "unknown_parameter", message: `Unknown parameter: '${param}'.`, param, eventId }

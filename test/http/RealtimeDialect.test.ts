@@ -209,6 +209,28 @@ describe("the OpenAI-compatible dialect", () => {
       assert.deepStrictEqual(client.says(append(20)), ["Audio 960"])
     })
 
+  it("no message makes it throw", () => {
+    const { raw } = begin()
+    const hostile = [
+      "",
+      "null",
+      "42",
+      '"text"',
+      "[".repeat(100_000),
+      "[".repeat(100_000) + "]".repeat(100_000),
+      '{"__proto__":{"type":"input_audio_buffer.commit"}}',
+      '{"type":"constructor"}',
+      '{"type":"input_audio_buffer.append","audio":{"length":-1}}',
+      '{"type":"input_audio_buffer.append","audio":null}',
+      `{"type":"session.update","session":${'{"audio":'.repeat(5000)}1${"}".repeat(5000)}}`,
+      '{"type":"session.update","session":{"type":"transcription","audio":{"input":{"transcription":{"language":"\\u0000","languages":[]}}}}}',
+      '{"type":"transcription_session.update","session":{"input_audio_format":"mp3"}}',
+      `{"type":"input_audio_buffer.commit","event_id":"${"x".repeat(100_000)}"}`
+    ]
+    for (const message of hostile)
+      for (const answer of raw.says(message)) assert.isBelow(JSON.stringify(answer).length, 2000)
+  })
+
   it("binary messages are answered with an error", () => {
     const [error] = begin().raw.says(new Uint8Array(4))
     assert.nestedInclude(error, { type: "error" })
@@ -328,6 +350,32 @@ describe("the OpenAI-compatible dialect", () => {
     ])
     client.says(commit)
     assert.nestedInclude(fieldsOf(client.tells(committed)[0]), { transcript: "two three", "usage.seconds": 1 })
+  })
+
+  it("where the server cuts, the client may commit what is being said", () => {
+    const client = begin()
+    client.says(append(1000))
+    const told = [
+      client.tells({ _tag: "SpeechStarted", atMs: 200 }),
+      client.tells(DialectScene.segment("Half")),
+      client.says(commit),
+      // the session ends the utterance for the commit, and goes on at once
+      client.tells({ _tag: "SpeechStopped", atMs: 1000 }),
+      client.tells({ _tag: "SpeechStarted", atMs: 1000 }),
+      client.tells(DialectScene.segment("Half a", { final: true })),
+      client.tells(committed)
+    ].flat()
+    assert.deepStrictEqual(told, [
+      ["speech_started", { audio_start_ms: 200, item_id: "item_1" }],
+      ["delta", { item_id: "item_1", delta: "Half" }],
+      ["committed", { previous_item_id: null, item_id: "item_1" }],
+      ["conversation.item.added", { previous_item_id: null }],
+      ["conversation.item.done", { previous_item_id: null }],
+      "Commit",
+      ["speech_started", { audio_start_ms: 1000, item_id: "item_2" }],
+      ["delta", { item_id: "item_1", delta: " a" }],
+      ["completed", { item_id: "item_1", transcript: "Half a", usage: { type: "duration", seconds: 0.8 } }]
+    ])
   })
 
   it("every commit completes, in order, also where nothing was said", () => {

@@ -6,6 +6,7 @@ import { defaultLanguage, type LanguageId } from "../../src/domain/Language.ts"
 import type { SpeechEvent } from "../../src/domain/Speech.ts"
 import type { LocalServerError } from "../../src/layers/LocalServer.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
+import * as OpenAiAudio from "../../src/layers/OpenAiAudio.ts"
 import * as OpenAiEngine from "../../src/layers/OpenAiEngine.ts"
 import * as OpenAiItems from "../../src/layers/OpenAiItems.ts"
 import type * as OpenAiProtocol from "../../src/layers/OpenAiProtocol.ts"
@@ -215,6 +216,24 @@ describe("OpenAiEngine", () => {
     })
   )
 
+  it("speech without a pause is committed between two words from 20 s on", () => {
+    const commits = (quietAtS: ReadonlyArray<number>) => {
+      const sent: Array<string> = []
+      const audio = OpenAiAudio.make({ items: OpenAiItems.make(), send: (message) => sent.push(message) > 0 })
+      const found: Array<number> = []
+      for (let index = 0; index * 0.08 < 62; index++) {
+        const isQuiet = quietAtS.some((at) => Math.abs(index * 0.08 - at) < 0.04)
+        const pcm = Float32Array.from({ length: FRAME_SAMPLES }, (_, i) => (isQuiet ? 0.001 : 0.2) * Math.sin(i / 9))
+        const before = sent.length
+        audio.append({ position: index * FRAME_SAMPLES, pcm, heardAtMs: 0, endsSpeech: false })
+        if (sent.length > before + 1) found.push(Math.round(index * 0.08))
+      }
+      return found
+    }
+    assert.deepStrictEqual(commits([]), [30, 60])
+    assert.deepStrictEqual(commits([5, 10, 24, 50]), [24, 50])
+  })
+
   it.live("a commit ends the utterance without waiting", () =>
     Effect.gen(function* () {
       const { session, server, events, say } = yield* talk({ model: "gpt-transcribe" })
@@ -317,6 +336,18 @@ describe("OpenAiEngine", () => {
         assert.deepStrictEqual(texts(events).shown, [spoken([15, 16])])
       })
     )
+
+  it.live("a server that does not answer a commit any more ends the session as Silent", () =>
+    Effect.gen(function* () {
+      const { session, server, reading, say } = yield* talk()
+      say([18])
+      yield* session.flush
+      server.control({ _tag: "Behave", as: "silent" })
+      say([19])
+      yield* Effect.ignore(session.flush)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(reading))).reason, "Silent")
+    })
+  )
 
   it.live("messages nobody understands are counted and end nothing", () =>
     Effect.gen(function* () {

@@ -1,0 +1,69 @@
+/**
+ * OpenAiAudio: the way of one session's audio to OpenAI: encoded, appended, and committed where nobody pauses.
+ */
+import { type AudioFrame, SAMPLE_RATE } from "../domain/Audio.ts"
+import type { EndCause } from "../domain/Speech.ts"
+import type { OpenAiItems } from "./OpenAiItems.ts"
+import * as OpenAiProtocol from "./OpenAiProtocol.ts"
+import * as Pcm16 from "./Pcm16.ts"
+
+export interface OpenAiAudio {
+  readonly append: (frame: AudioFrame) => void
+  /** Ends the utterance, if enough was appended since the last one. */
+  readonly commit: (cause: EndCause) => void
+}
+
+export interface OpenAiAudioOptions {
+  readonly items: OpenAiItems
+  /** `false`: it was not taken. Nothing is sent behind a loss: it could not be proven any more. */
+  readonly send: (message: string) => boolean
+}
+
+/** Speech without a pause is committed at the next quiet frame after the first, and anyhow after the second: the models take turns. */
+const COMMIT_AT_QUIET = 20 * SAMPLE_RATE
+const COMMIT_ANYHOW = 30 * SAMPLE_RATE
+/** A frame with less than this part of the usual power lies between two words. */
+const QUIET = 0.1
+/** 5 s of one append: a third of a megabyte, where 15 are allowed. */
+const MAX_APPEND_SAMPLES = 5 * SAMPLE_RATE
+
+export const make = ({ items, send }: OpenAiAudioOptions): OpenAiAudio => {
+  const encode = Pcm16.base64Encoder()
+  const power = relativePower()
+  let isWhole = true
+
+  const sendBehind = (message: string): boolean => {
+    isWhole = isWhole && send(message)
+    return isWhole
+  }
+  const commit = (cause: EndCause): void => {
+    const eventId = isWhole ? items.commit(cause) : undefined
+    if (eventId !== undefined) sendBehind(JSON.stringify(OpenAiProtocol.commit(eventId)))
+  }
+
+  return {
+    append: ({ pcm, position }) => {
+      for (let from = 0; from < pcm.length; from += MAX_APPEND_SAMPLES) {
+        const part = pcm.subarray(from, from + MAX_APPEND_SAMPLES)
+        if (!sendBehind(OpenAiProtocol.append(encode(part)))) return
+        items.appended(part.length, position + from + part.length)
+      }
+      const isQuiet = power(pcm) < QUIET
+      const samples = items.uncommitted()
+      if (samples >= COMMIT_ANYHOW || (samples >= COMMIT_AT_QUIET && isQuiet)) commit("MaxLength")
+    },
+    commit
+  }
+}
+
+/** Power of a piece of audio in parts of what was usual in the seconds before it. */
+const relativePower = (): ((pcm: Float32Array) => number) => {
+  let usual = 0
+  return (pcm) => {
+    let sum = 0
+    for (const sample of pcm) sum += sample * sample
+    const power = pcm.length === 0 ? 0 : sum / pcm.length
+    usual = usual === 0 ? power : usual * 0.95 + power * 0.05
+    return usual === 0 ? 1 : power / usual
+  }
+}
