@@ -63,6 +63,15 @@ const isWav = (bytes: Uint8Array) => {
   return both(isRiff, text("WAVE", 8)(bytes))
 }
 
+/** A header of AAC (ISO 13818-7 §6.2, ADTS) and another one where its frame ends. One alone could be samples. */
+const isAdts = (bytes: Uint8Array): boolean | undefined => {
+  const [first, second = 0xf0, , fourth = 0, fifth = 0, sixth = 0] = bytes
+  if ((first ?? 0xff) !== 0xff || (second & 0xf6) !== 0xf0) return false
+  if (bytes.length < 6) return undefined
+  const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5)
+  return length > 7 && matches(bytes, [0xff, second], length)
+}
+
 /** A header of MP3 (ISO 11172-3 §2.4.2.3) and another one where its frame ends. One alone could be samples. */
 const isMp3 = (bytes: Uint8Array): boolean | undefined => {
   const sync = matches(bytes, [0xff])
@@ -99,7 +108,8 @@ const signatures: ReadonlyArray<{ readonly kind: AudioKind; readonly is: (bytes:
     { kind: refused("MP4"), is: (bytes) => both(matches(bytes, [0, 0, 0]), text("ftyp", 4)(bytes)) },
     { kind: refused("FLAC"), is: text("fLaC") },
     { kind: refused("MP3"), is: text("ID3") },
-    { kind: refused("MP3"), is: isMp3 }
+    { kind: refused("MP3"), is: isMp3 },
+    { kind: refused("AAC"), is: isAdts }
   ]
 
 /** A cluster begins somewhere here with its time, or one block follows another. */

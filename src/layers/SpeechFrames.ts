@@ -5,9 +5,9 @@ import { type AudioFrame, FRAME_SAMPLES, samplesOfMs } from "../domain/Audio.ts"
 
 export interface SpeechFrames {
   readonly isRunning: () => boolean
-  /** Where the next sample belongs; after a stretch the end of its last frame. Nothing before it can be said any more. */
+  /** Where the next sample belongs; after a stretch the end of its last frame. */
   readonly position: () => number
-  /** A stretch begins at `position`, which is not before the end of the last one. */
+  /** A stretch begins at `position`: behind the last one, or within the zeros its last frame was padded with. */
   readonly begin: (position: number) => void
   /** Takes samples from index `from` on until they or the stretch are at an end; gives the index it came to. */
   readonly write: (pcm: Float32Array, from: number, atMs: number) => number

@@ -18,6 +18,16 @@ const mp3 = Buffer.concat(
   Array.from({ length: 3 }, () => Buffer.concat([Buffer.from([0xff, 0xfb, 0xe0, 0x00]), Buffer.alloc(1040, 0x55)]))
 )
 
+/** Frames of 200 bytes. */
+const adts = Buffer.concat(
+  Array.from({ length: 3 }, () =>
+    Buffer.concat([Buffer.from([0xff, 0xf1, 0x50, 0x80, 0x19, 0x1f, 0xfc]), Buffer.alloc(193, 0x21)])
+  )
+)
+const recordings = JSON.parse(readFileSync(new URL("../fixtures/recordings.json", import.meta.url), "utf8"))
+const blobsOf = (name: string): ReadonlyArray<Buffer> =>
+  recordings[name].blobs.map((blob: string) => Buffer.from(blob, "base64"))
+
 describe("AudioDetector", () => {
   it("knows each kind from its first bytes, one by one", () => {
     assert.deepStrictEqual(found(ClientAudio.webmHeader()), { kind: "WebM", length: 4 })
@@ -28,6 +38,9 @@ describe("AudioDetector", () => {
     assert.deepStrictEqual(found(bytesOf("fLaC\0\0")), { kind: refused("FLAC"), length: 4 })
     assert.deepStrictEqual(found(bytesOf("ID3\u0004")), { kind: refused("MP3"), length: 3 })
     assert.deepStrictEqual(found(mp3), { kind: refused("MP3"), length: 1046 })
+    assert.deepStrictEqual(found(adts), { kind: refused("AAC"), length: 202 })
+    // What Chromium records as audio/mp4: Opus, in MP4.
+    assert.deepStrictEqual(found(blobsOf("mp4")[0] ?? mp3), { kind: refused("MP4"), length: 8 })
   })
 
   it("takes everything else for samples at once", () => {
@@ -41,6 +54,7 @@ describe("AudioDetector", () => {
     }
     // A header of MP3 that no other follows is a sample.
     assert.strictEqual(AudioDetector.detect(Buffer.concat([mp3.subarray(0, 1044), Buffer.alloc(4)])), "Raw")
+    assert.strictEqual(AudioDetector.detect(Buffer.concat([adts.subarray(0, 200), Buffer.alloc(4)])), "Raw")
   })
 
   it("does not find recordings in a thousand pieces of noise", () => {
@@ -57,8 +71,7 @@ describe("AudioDetector", () => {
   })
 
   it("knows the middle of a recording by Chromium wherever that cuts", () => {
-    const { mono } = JSON.parse(readFileSync(new URL("../fixtures/recordings.json", import.meta.url), "utf8"))
-    const blobs: ReadonlyArray<Buffer> = mono.blobs.map((blob: string) => Buffer.from(blob, "base64"))
+    const blobs = blobsOf("mono")
     for (const blob of blobs.slice(1, -1)) assert.strictEqual(AudioDetector.detect(blob), "Headerless")
     assert.strictEqual(AudioDetector.detect(blobs[0] ?? Buffer.alloc(0)), "WebM")
   })
