@@ -44,7 +44,10 @@ COPY --from=build /app/dist dist
 COPY page page
 COPY docker/start.sh docker/healthcheck.mjs docker/
 COPY LICENSE CHANGELOG.md README.md ./
-# Writes nothing but /tmp (the socket, frpc's configuration), so the root file system may be read-only.
+# What outlives a restart, where AppAPI does not name a folder of its own: mount a volume here.
+RUN install -d -m 0700 -o node -g node /data
+ENV APP_PERSISTENT_STORAGE=/data
+# Writes nothing else but /tmp (the socket, frpc's configuration), so the root file system may be read-only.
 USER node
 # AppAPI waits for "healthy" and gives up on "unhealthy".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \

@@ -38,7 +38,7 @@ export class Access extends Context.Service<
   {
     /** For streaming: any valid credential. */
     readonly admit: (caller: Caller) => Effect.Effect<Grant, AccessRefusal>
-    /** For control: `LT_API_TOKEN` or the generated key; without `LT_API_TOKEN` also whoever is on this machine, without anything. */
+    /** For control: `LT_API_TOKEN`; in single-user mode the generated key, or without anything whoever is on this machine. */
     readonly admitAdmin: (caller: Caller) => Effect.Effect<Grant, AccessRefusal>
     /** A credential with the grant's name and quotas, without its other rights. It ends after so many seconds (10 to 7,200), and never later than the grant. */
     readonly mint: (grant: Grant, seconds: number) => Effect.Effect<ClientSecrets.ClientSecret, AccessRefusal>
@@ -125,11 +125,13 @@ export const layer = (settings: AccessSettings): Layer.Layer<Access, Configurati
           yield* checkOrigin(caller)
           const grant = yield* grantOf(caller)
           if (grant?.isAdmin === true) return grant
-          if (apiToken === undefined && isThisMachine(caller)) return owner
+          if (isSingleUser && isThisMachine(caller)) return owner
           if (grant !== undefined) return yield* refuse("Forbidden", "this token is for streaming only")
-          if (apiToken === undefined) {
+          if (isSingleUser) {
             return yield* refuse("Forbidden", "without LT_API_TOKEN only this machine may ask, as localhost")
           }
+          if (apiToken === undefined)
+            return yield* refuse("Forbidden", "LT_API_TOKEN is not set, and nothing else lets anybody in here")
           return yield* refuse("Unauthorized", "the token of LT_API_TOKEN is needed (Authorization: Bearer …)")
         }),
         mint: (grant, seconds) =>

@@ -44,7 +44,8 @@ export class AppApiAuth extends HttpApiMiddleware.Service<AppApiAuth>()("parlanc
 }) {}
 
 /**
- * `LT_API_TOKEN` as bearer token or, for browsers, as password. Without a configured token only this machine can ask, and needs none.
+ * `LT_API_TOKEN` as bearer token or, for browsers, as password. Where no credential at all is configured only this machine can ask, and
+ * needs none; the generated key is as good.
  * @effect-expect-leaking HttpServerRequest | ParsedSearchParams | RouteContext
  */
 export class TokenAuth extends HttpApiMiddleware.Service<TokenAuth>()("parlance/http/TokenAuth", {

@@ -34,7 +34,7 @@ export const layerAppApi: Layer.Layer<AppApiAuth, never, Deployment> = Layer.eff
   })
 )
 
-/** Lets holders of the token through; without a configured token whoever is on this machine. */
+/** Lets those through who may control calls, see `Access.admitAdmin`. */
 export const layerToken: Layer.Layer<TokenAuth, never, Access> = Layer.effect(
   TokenAuth,
   Effect.gen(function* () {

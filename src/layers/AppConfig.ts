@@ -196,7 +196,7 @@ export const settings = {
   }),
   apiToken: secret("LT_API_TOKEN", {
     description:
-      "Bearer token that the service API asks for (in a browser: any user name, the token as password), and that may stream without quotas. Left out: only this machine may use the service API. With none of the credentials below either, a key for streaming is generated at the first start and shown once in the log.",
+      "Bearer token that the service API asks for (in a browser: any user name, the token as password), and that may stream without quotas. Left out: the service API is closed. With none of the credentials below either it is open to this machine, and a key for streaming is generated at the first start and shown once in the log.",
     example: "a long random text"
   }),
   tokensFile: optional("LT_TOKENS_FILE", text, {

@@ -217,6 +217,16 @@ describe("LT_TOKENS_FILE", () => {
     })
   )
 
+  it.effect("without LT_API_TOKEN leaves control to nobody: a proxy on this machine would open it to all", () =>
+    Effect.gen(function* () {
+      const { admit, admitAdmin } = yield* open({ tokensFile: yield* written() })
+      for (const caller of [here(), elsewhere(), here("alices-token"), elsewhere("alices-token")]) {
+        assert.strictEqual(yield* denialOf(admitAdmin(caller)), "Forbidden")
+      }
+      assert.strictEqual(yield* denialOf(admit({ ...here(), noneKnown: true })), "Unauthorized")
+    })
+  )
+
   it.effect("is read again when it changes: new tokens are let in, those taken away are not", () =>
     Effect.gen(function* () {
       const tokensFile = yield* written()
