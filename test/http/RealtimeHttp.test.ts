@@ -3,6 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import OpenAI from "openai"
 import * as DoorSetup from "../support/DoorSetup.ts"
+import * as FakeCalls from "../support/FakeCalls.ts"
+import { ask, bearer, service } from "../support/HttpSetup.ts"
 
 const TOKEN = "t0ken"
 const settings = { apiToken: Redacted.make(TOKEN) }
@@ -62,6 +64,15 @@ describe("POST /v1/realtime/client_secrets", () => {
       assert.isAtMost(expires_at, now + 600)
       assert.isAtLeast(expires_at, now + 570)
     })
+  )
+
+  it.live("is there on the service listener", () =>
+    Effect.gen(function* () {
+      const minted = yield* ask("POST", "/v1/realtime/client_secrets", { body: {}, headers: bearer })
+      assert.strictEqual(minted.status, 200)
+      const stranger = yield* ask("POST", "/v1/realtime/client_secrets", { body: {} })
+      assert.strictEqual(stranger.status, 401)
+    }).pipe(Effect.provide(service({ calls: FakeCalls.layer(FakeCalls.make()) })))
   )
 
   for (const [what, token, body, status, code] of [
