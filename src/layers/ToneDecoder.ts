@@ -116,9 +116,9 @@ export const make = (
   return { push, flush: () => push(new Float32Array(block.length * (historyBlocks / 2))) }
 }
 
-const tonesOf = ({ bands }: ToneFormat.ToneFormat): ReadonlyArray<number> => [
+const tonesOf = ({ bands, syncHz }: ToneFormat.ToneFormat): ReadonlyArray<number> => [
   ToneFormat.pilotHz,
-  ...ToneFormat.syncHz,
+  ...syncHz,
   ...bands.flatMap((lowest) =>
     Array.from({ length: ToneFormat.tonesPerBand }, (_, i) => lowest + ToneFormat.toneSpacingHz * i)
   )

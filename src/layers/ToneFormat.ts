@@ -18,10 +18,12 @@ export interface ToneWord {
 }
 
 export interface ToneFormat {
-  readonly name: "normal" | "fast"
+  readonly name: "normal" | "fast" | "narrow"
   readonly symbolMs: number
   readonly symbols: number
   readonly gapMs: number
+  /** Two tones before the symbols of a word. */
+  readonly syncHz: readonly [number, number]
   /** Lowest tone of each band, Hz; the other 15 follow every 100 Hz. */
   readonly bands: ReadonlyArray<number>
   /** From the start of a word to the start of the next. */
@@ -33,7 +35,6 @@ export interface ToneFormat {
 
 export const limits = { words: 2048, speakers: 512, sequences: 16 } as const
 export const pilotHz = 412.5
-export const syncHz = [612.5, 4212.5] as const
 export const tonesPerBand = 16
 export const toneSpacingHz = 100
 /** Silence but for the pilot before the first word and after the last. */
@@ -70,6 +71,7 @@ export const normal: ToneFormat = format({
   symbolMs: 40,
   symbols: 7,
   gapMs: 40,
+  syncHz: [612.5, 4212.5],
   bands: [812.5, 2512.5],
   erasures: twoSymbols
 })
@@ -80,7 +82,19 @@ export const fast: ToneFormat = format({
   symbolMs: 20,
   symbols: 6,
   gapMs: 20,
+  syncHz: [612.5, 4212.5],
   bands: [812.5, 2512.5],
+  erasures: twoNibbles
+})
+
+/** 640 ms a word, nothing above 2.6 kHz: a telephone, or whatever else has 8,000 samples a second. */
+export const narrow: ToneFormat = format({
+  name: "narrow",
+  symbolMs: 40,
+  symbols: 14,
+  gapMs: 40,
+  syncHz: [612.5, 2512.5],
+  bands: [812.5],
   erasures: twoNibbles
 })
 

@@ -7,12 +7,12 @@
 import * as ToneFormat from "./ToneFormat.ts"
 
 export { make as toneDecoder, type ToneDecoder, type ToneEvent } from "./ToneDecoder.ts"
-export { fast, limits, normal, type ToneFormat, type ToneWord } from "./ToneFormat.ts"
+export { fast, limits, narrow, normal, type ToneFormat, type ToneWord } from "./ToneFormat.ts"
 
 export interface SpeakOptions {
   /** 0…511. */
   readonly speaker: number
-  /** Hz, at least 16,000. */
+  /** Hz, at least 11,025; `narrow` fits 8,000. */
   readonly sampleRate: number
   /** The running number of the first word; it wraps at 16. */
   readonly firstSequence?: number
@@ -64,7 +64,7 @@ export const speak = (words: ReadonlyArray<number>, options: SpeakOptions): Spok
   const spoken = words.map((word, i) => {
     const startMs = ToneFormat.leadMs + i * format.wordMs
     const sequence = (firstSequence + i) % ToneFormat.limits.sequences
-    for (const hz of ToneFormat.syncHz) sound(hz, startMs)
+    for (const hz of format.syncHz) sound(hz, startMs)
     ToneFormat.encodeWord({ word, speaker, sequence }, format).forEach((nibble, at) => {
       const symbol = Math.floor(at / format.bands.length)
       const lowest = format.bands[at % format.bands.length] ?? 0
