@@ -6,8 +6,9 @@ import { kyutai } from "./KyutaiDialect.ts"
 import { moshi } from "./MoshiDialect.ts"
 import { nemo } from "./NemoDialect.ts"
 import { realtime } from "./RealtimeDialect.ts"
+import { recorder } from "./RecorderDialect.ts"
 import { tuon } from "./TuonDialect.ts"
 import { tuonV2 } from "./TuonV2Dialect.ts"
 import { vosk } from "./VoskDialect.ts"
 
-export const dialects: ReadonlyArray<Dialect> = [tuon, tuonV2, nemo, kyutai, moshi, vosk, realtime]
+export const dialects: ReadonlyArray<Dialect> = [tuon, tuonV2, nemo, kyutai, moshi, vosk, realtime, recorder]

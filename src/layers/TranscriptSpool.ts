@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* ({
         Metric.update(failed, 1),
         isKnown
           ? Effect.void
-          : Effect.logWarning(`Transcripts cannot be stored: ${detail}. They are kept in ${folder}.`)
+          : Effect.logWarning(`Transcripts cannot be stored: ${detail}. They wait in ${folder} and are tried again.`)
       )
     })
   const put = (transcript: Transcript): Effect.Effect<string, PlaceError> =>
@@ -103,6 +103,8 @@ export const make = Effect.fnUntraced(function* ({
 
   const saved = Effect.fnUntraced(function* (name: string, transcript: Transcript) {
     const isKept = yield* Effect.uninterruptible(keep(name, transcript))
+    if (!isKept)
+      yield* Effect.logWarning(`A transcript cannot be kept in ${folder}: if it cannot be stored it is lost.`)
     const outcome = yield* Effect.result(put(transcript))
     if (Result.isSuccess(outcome)) {
       yield* forget(name)
