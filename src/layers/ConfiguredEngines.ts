@@ -14,6 +14,7 @@ import * as OpenAiEngine from "./OpenAiEngine.ts"
 import { type EngineName, engineNames } from "./SettingKinds.ts"
 import * as SherpaEngine from "./SherpaEngine.ts"
 import * as SocketModalClient from "./SocketModalClient.ts"
+import * as TldwEngine from "./TldwEngine.ts"
 import * as VoskEngine from "./VoskEngine.ts"
 
 /** An engine made from a configuration in which nothing it needs is missing; what is wrong besides is one line for the admin. */
@@ -24,6 +25,15 @@ const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> 
   modal: (config) => ModalEngine.layer.pipe(Layer.provide(modalSocket(config))),
   moshi: ({ moshiKey, moshiUrl = "", skipCertVerify }) =>
     MoshiEngine.layer({ url: moshiUrl, key: moshiKey, skipCertVerify }),
+  tldw: ({ skipCertVerify, tldwAudio, tldwKey, tldwModel, tldwUrl = "", tldwVariant }) =>
+    TldwEngine.layer({
+      url: tldwUrl,
+      key: tldwKey,
+      model: tldwModel,
+      variant: tldwVariant,
+      audio: tldwAudio,
+      skipCertVerify
+    }),
   vosk: ({ skipCertVerify, voskUrl = "" }) => VoskEngine.layer({ url: voskUrl, skipCertVerify }),
   aws: ({ awsEndpoint, awsLanguage, awsRegion = "", awsVocabulary, skipCertVerify }) =>
     imported(
