@@ -60,6 +60,21 @@ describe("the process", () => {
     })
   )
 
+  it.live("listens for others where somebody was given a credential, and for this machine where nobody was", () =>
+    Effect.gen(function* () {
+      for (const [credential, host] of [
+        [{ LT_JWT_SECRET: "a secret of thirty-two characters" }, "0.0.0.0"],
+        [{}, "127.0.0.1"]
+      ] as const) {
+        const PORT = String(yield* freePort)
+        const service = yield* start({ PORT, ...credential })
+        yield* service.says(`http://${host}:${PORT}"`)
+        service.child.kill("SIGTERM")
+        yield* service.exit
+      }
+    })
+  )
+
   it.live("with a variable that cannot be ends with one line that names it", () =>
     Effect.gen(function* () {
       const service = yield* start({ PORT: "abc" })

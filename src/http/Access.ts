@@ -103,7 +103,9 @@ export const layer = (settings: AccessSettings): Layer.Layer<Access, Configurati
         return undefined
       })
       const checkOrigin = (caller: Caller) =>
-        isWelcome(caller, allowedOrigins) ? Effect.void : refuse("Forbidden", "asked by a page of another origin")
+        isWelcome(caller, allowedOrigins)
+          ? Effect.void
+          : refuse("Forbidden", "asked by a page of another origin (LT_ALLOWED_ORIGINS lists those that may)")
 
       return Access.of({
         isSingleUser,

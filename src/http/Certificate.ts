@@ -3,6 +3,7 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import type { Server } from "node:https"
+import { createSecureContext } from "node:tls"
 import { Clock, Effect, FileSystem, Queue, type Scope } from "effect"
 import { ConfigurationError } from "../layers/AppConfig.ts"
 import { versionOf } from "../layers/FileVersion.ts"
@@ -41,6 +42,11 @@ export const read = Effect.fnUntraced(function* (paths: CertificateFiles) {
     yield* Effect.logWarning("the certificate of LT_TLS_CERT has expired", { since: parsed.validToDate.toISOString() })
   }
   const certificate: Certificate = { cert, key }
+  // What OpenSSL finds too weak, for one; better here than while somebody connects.
+  yield* Effect.try({
+    try: () => createSecureContext(certificate),
+    catch: () => unusable("LT_TLS_CERT", "is a certificate that TLS refuses, perhaps for a key that is too short")
+  })
   return certificate
 })
 

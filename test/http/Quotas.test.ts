@@ -165,6 +165,20 @@ describe("minutes of a day", () => {
   )
 })
 
+describe("more subjects in a day than are remembered", () => {
+  it.effect("stream without a limit of minutes; the others keep theirs", () =>
+    Effect.gen(function* () {
+      const { reserve, usage } = yield* begin(yield* temporaryFolder)
+      const spend = (subject: string, seconds: number) =>
+        Effect.scoped(Effect.map(reserve({ ...alice, subject }), (lease) => lease.spend(seconds)))
+      yield* Effect.forEach(Array.from({ length: 20_000 }), (_, index) => spend(`subject ${index}`, 599))
+      assert.isTrue(yield* spend("one more", 1e6))
+      assert.strictEqual((yield* usage({ ...alice, subject: "one more" })).spentSeconds, 0)
+      assert.isFalse(yield* spend("subject 0", 1))
+    })
+  )
+})
+
 describe("a disk that fails", () => {
   it.effect("counts from zero what nobody can read, says so once, and stops nobody", () =>
     Effect.gen(function* () {

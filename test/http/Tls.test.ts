@@ -122,6 +122,7 @@ describe("a listener with a certificate", () => {
       const first = selfSigned(folder, "first")
       const second = selfSigned(folder, "second")
       const locked = selfSigned(folder, "locked", ["-passout", "pass:secret-phrase"])
+      const weak = selfSigned(folder, "weak", ["-noenc"], ["rsa:512"])
       const garbage = join(folder, "garbage")
       writeFileSync(garbage, "secret-phrase")
       for (const [certificate, key, says] of [
@@ -134,6 +135,11 @@ describe("a listener with a certificate", () => {
         [garbage, first.key, "LT_TLS_CERT is not a certificate in PEM"],
         [first.certificate, garbage, "LT_TLS_KEY is not a private key in PEM without a passphrase"],
         [locked.certificate, locked.key, "LT_TLS_KEY is not a private key in PEM without a passphrase"],
+        [
+          weak.certificate,
+          weak.key,
+          "LT_TLS_CERT is a certificate that TLS refuses, perhaps for a key that is too short"
+        ],
         [first.certificate, second.key, "LT_TLS_KEY does not belong to the certificate of LT_TLS_CERT"]
       ] as const) {
         const error = yield* Effect.flip(serve({ certificate, key }))

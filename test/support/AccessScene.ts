@@ -3,20 +3,9 @@
  */
 import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import * as Access from "../../src/http/Access.ts"
-import { temporaryFolder } from "./HttpSetup.ts"
+import { accessSettings as settings, temporaryFolder } from "./HttpSetup.ts"
 
-export const settings: Access.AccessSettings = {
-  allowedOrigins: undefined,
-  apiToken: undefined,
-  jwtAudience: "transcribe",
-  jwtPublicKey: undefined,
-  jwtSecret: undefined,
-  maxStreams: 200,
-  minutesPerDay: undefined,
-  storage: undefined,
-  streamsPerToken: 20,
-  tokensFile: undefined
-}
+export { settings }
 
 /** Keeps log lines. */
 export const recorder = () => {

@@ -29,25 +29,25 @@ export const temporaryFolder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
+/** Nothing configured: single-user mode. */
+export const accessSettings: Access.AccessSettings = {
+  allowedOrigins: undefined,
+  apiToken: undefined,
+  jwtAudience: "transcribe",
+  jwtPublicKey: undefined,
+  jwtSecret: undefined,
+  maxStreams: 200,
+  minutesPerDay: undefined,
+  storage: undefined,
+  streamsPerToken: 20,
+  tokensFile: undefined
+}
+
 /** Who may ask: whoever has `apiToken`, unless it says otherwise. */
 export const access = (given: Partial<Access.AccessSettings> = {}) =>
   Layer.unwrap(
     Effect.map(temporaryFolder, (storage) =>
-      Layer.orDie(
-        Access.layer({
-          allowedOrigins: undefined,
-          apiToken: Redacted.make(apiToken),
-          jwtAudience: "transcribe",
-          jwtPublicKey: undefined,
-          jwtSecret: undefined,
-          maxStreams: 200,
-          minutesPerDay: undefined,
-          storage,
-          streamsPerToken: 20,
-          tokensFile: undefined,
-          ...given
-        })
-      )
+      Layer.orDie(Access.layer({ ...accessSettings, apiToken: Redacted.make(apiToken), storage, ...given }))
     )
   )
 

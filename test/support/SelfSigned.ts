@@ -13,12 +13,20 @@ export interface SelfSigned {
 }
 
 /** For localhost and 127.0.0.1, as files in the folder. */
-export const selfSigned = (folder: string, name: string, more: ReadonlyArray<string> = ["-noenc"]): SelfSigned => {
-  const [certificate, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)]
+export const selfSigned = (
+  folder: string,
+  name: string,
+  more: ReadonlyArray<string> = ["-noenc"],
+  key: ReadonlyArray<string> = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+): SelfSigned => {
+  const [certificate, keyPath] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)]
   const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"]
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-  execFileSync("openssl", ["req", "-x509", ...kind, ...subject, "-out", certificate, "-keyout", key, ...more], {
-    stdio: "ignore"
-  })
-  return { certificate, key, ca: readFileSync(certificate, "utf8") }
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", ...key, ...subject, "-out", certificate, "-keyout", keyPath, ...more],
+    {
+      stdio: "ignore"
+    }
+  )
+  return { certificate, key: keyPath, ca: readFileSync(certificate, "utf8") }
 }
