@@ -30,12 +30,13 @@ export const hold = Effect.fnUntraced(function* (
   screen: Screen
 ): Effect.fn.Return<void, SayError, Scope.Scope> {
   const { client, isFast, sound } = options
+  const opened = yield* Sound.open(sound)
+  const frames = isFast ? opened : Sound.paced(opened)
   const ready = yield* Deferred.make<void>()
   const ended = yield* Deferred.make<void, SayError>()
   const speech = client.speak(options)
   const ears = listen(screen, speech, { ready, ended, endsByItself: client.settlesMs === undefined })
   const socket = yield* connect(options, ears)
-  const frames = isFast ? Sound.open(sound) : Sound.paced(Sound.open(sound))
   const tail = client.settlesMs === undefined ? Stream.empty : Sound.silence(tailMs)
   const resampler = PolyphaseResampler.make(24_000, client.sampleRate satisfies SampleRate)
 

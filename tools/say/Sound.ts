@@ -17,15 +17,15 @@ const pauseMs = 800
 /** 10 s: a service that takes no sound for longer loses the oldest. */
 const microphoneFrames = 125
 
-/** Sound as it is said: a file all at once, a microphone in its own time. */
-export const open = (sound: Sound): Stream.Stream<Float32Array, SayError> => {
+/** Sound as it is said: a file all at once, a microphone in its own time. A file is read before anybody is called. */
+export const open = (sound: Sound): Effect.Effect<Stream.Stream<Float32Array, SayError>, SayError> => {
   switch (sound._tag) {
     case "File":
-      return Stream.unwrap(Effect.map(readWav(sound.path), framesOf))
+      return Effect.map(readWav(sound.path), framesOf)
     case "Tones":
-      return framesOf(synthetic(sound.words))
+      return Effect.succeed(framesOf(synthetic(sound.words)))
     case "Microphone":
-      return microphone
+      return Effect.succeed(microphone)
   }
 }
 
