@@ -8,7 +8,7 @@ import * as Problems from "./Problems.js"
 /** @typedef {import("./Backlog.js").Backlog} Backlog */
 /** @typedef {import("./Connection.js").Connection} Connection */
 /**
- * @typedef {{ readonly name: "connecting" | "listening" | "waiting" | "finishing" }
+ * @typedef {{ readonly name: "connecting" | "listening" | "waiting" | "finishing" | "waitingAtEnd" }
  *   | { readonly name: "over", readonly problem?: string, readonly code?: string }} State
  */
 /**
@@ -127,7 +127,7 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
     isReady = false
     backlog.interrupted()
     failures++
-    onState({ name: "waiting" })
+    onState({ name: isStopping ? "waitingAtEnd" : "waiting" })
     retry = setTimeout(open, waitMs)
   }
 

@@ -17,14 +17,23 @@ const maxFileBytes = 200 * 1024 * 1024
 
 const hint = "Press Start and speak. The words appear here."
 
-/** @type {Readonly<Record<string, string>>} */
+/** @typedef {"microphone" | "file"} Kind */
+/** @type {Readonly<Record<Kind, Readonly<Record<string, string>>>>} */
 const words = {
-  connecting: "Connecting…",
-  listening: "Listening",
-  sending: "Reading the file",
-  waiting: "No connection. What you say is kept; trying again…",
-  waitingFile: "No connection. Trying again…",
-  finishing: "Waiting for the last words…"
+  microphone: {
+    connecting: "Connecting…",
+    listening: "Listening",
+    waiting: "No connection. What you say is kept; trying again…",
+    finishing: "Waiting for the last words…",
+    waitingAtEnd: "No connection. Waiting for the last words; Stop ends without them."
+  },
+  file: {
+    connecting: "Connecting…",
+    listening: "Reading the file",
+    waiting: "No connection. Trying again…",
+    finishing: "Waiting for the last words…",
+    waitingAtEnd: "No connection. Trying again; Stop ends without the last words."
+  }
 }
 
 /**
@@ -98,8 +107,15 @@ const opening = async (open) => {
 
 const fromMicrophone = async () => {
   tell("Waiting for the microphone…")
-  /** @type {Sound.Microphone} */
+  /** @type {Sound.Microphone | undefined} */
   let microphone
+  /** @type {ReturnType<typeof Backlog.makeLive> | undefined} */
+  let backlog
+  /** @type {ReturnType<typeof record> | undefined} */
+  let recording
+  let heardMs = 0
+  /** @type {Sound.Source} */
+  let source
   try {
     microphone = await Sound.openMicrophone({
       path: recall("path") || "auto",
@@ -109,33 +125,31 @@ const fromMicrophone = async () => {
         running?.stop()
       }
     })
+    source = await microphone.record((chunk) => {
+      heardMs += chunk.ms
+      backlog?.add(chunk)
+      recording?.pump()
+    })
   } catch (error) {
+    microphone?.close()
     tell("Ready")
     return complain(Problems.ofMicrophone(error instanceof Error ? error.name : "unknown"))
   }
+  const opened = microphone
   void listMicrophones()
-  /** @type {ReturnType<typeof Backlog.makeLive> | undefined} */
-  let backlog
-  let heardMs = 0
-  /** @type {ReturnType<typeof record> | undefined} */
-  let recording
-  const source = await microphone.record((chunk) => {
-    heardMs += chunk.ms
-    backlog?.add(chunk)
-    recording?.pump()
-  })
-  backlog = Backlog.makeLive(source)
-  const clear = Spectrum.show(microphone.analyser)
+  const live = Backlog.makeLive(source)
+  backlog = live
+  const clear = Spectrum.show(opened.analyser)
   recording = record({
-    backlog,
+    backlog: live,
     format: source.format,
     durationMs: () => heardMs,
     kind: "microphone",
     stop: async () => {
       await source.stop()
-      microphone.close()
+      opened.close()
       clear()
-      backlog.end()
+      live.end()
     }
   })
 }
@@ -166,7 +180,7 @@ const fromFile = async (file) => {
  * @param {Backlog.Backlog} options.backlog
  * @param {{ readonly format: string, readonly sample_rate?: number }} options.format
  * @param {() => number} options.durationMs
- * @param {"microphone" | "file"} options.kind
+ * @param {Kind} options.kind
  * @param {number} [options.lengthMs]
  * @param {() => Promise<void>} options.stop
  */
@@ -228,18 +242,7 @@ const record = ({ backlog, durationMs, format, kind, lengthMs, stop }) => {
       about = ready
     },
     onState: (state) => {
-      if (state.name !== "over") {
-        const name =
-          kind === "microphone"
-            ? state.name
-            : { listening: "sending", waiting: "waitingFile" }[
-                state.name === "listening" || state.name === "waiting" ? state.name : "listening"
-              ]
-        return tell(
-          words[kind === "file" && (state.name === "connecting" || state.name === "finishing") ? state.name : name] ??
-            ""
-        )
-      }
+      if (state.name !== "over") return tell(words[kind][state.name] ?? "")
       if (!isStopping) void stop()
       isStopping = true
       over()

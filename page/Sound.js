@@ -95,12 +95,11 @@ export const openMicrophone = async ({ deviceId, onLost, path: wished }) => {
 
 /** @param {MediaStream} stream */
 const connect = (stream) => {
-  const context = new AudioContext({ sampleRate: preferredRate, latencyHint: "interactive" })
   try {
+    const context = new AudioContext({ sampleRate: preferredRate, latencyHint: "interactive" })
     return { context, input: context.createMediaStreamSource(stream) }
   } catch {
     // Firefox connects a microphone only at its own rate.
-    void context.close()
     const native = new AudioContext({ latencyHint: "interactive" })
     return { context: native, input: native.createMediaStreamSource(stream) }
   }
