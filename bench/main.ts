@@ -1,10 +1,18 @@
 /**
  * `npm run bench`: what hearing costs in CPU time, absolute and in relation to decoded speech. What the whole service costs and how fast it
- * is on a real HPB, `npm run test:talk -- --measure` tells.
+ * is on a real HPB, `npm run test:talk -- --measure` tells. `npm run bench -- --sessions 200`: what a whole process costs with so many
+ * streaming clients at once (30 s; Linux).
  */
 import { Effect } from "effect"
+import { doors } from "./doors.ts"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
+
+const asked = process.argv.indexOf("--sessions")
+if (asked >= 0) {
+  console.log(JSON.stringify(await Effect.runPromise(Effect.scoped(doors(Number(process.argv[asked + 1]))))))
+  process.exit(0)
+}
 
 const costs = await Effect.runPromise(Effect.scoped(hearing))
 const [reference] = costs
@@ -14,7 +22,7 @@ const print = ({ microsecondsPerPacket, what }: HearingCost) => {
 }
 console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
 costs.forEach(print)
-const doors = await Effect.runPromise(Effect.scoped(intake))
+const entrances = await Effect.runPromise(Effect.scoped(intake))
 console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
-doors.forEach(print)
-console.log(JSON.stringify([...costs, ...doors]))
+entrances.forEach(print)
+console.log(JSON.stringify([...costs, ...entrances]))
