@@ -48,7 +48,6 @@ export const make = Effect.fnUntraced(function* (options: SignedTokensOptions, d
           jwtVerify(token, key, {
             algorithms: [algorithm],
             audience: jwtAudience,
-            requiredClaims: ["exp", "sub"],
             currentDate
           })
         ).pipe(Effect.flatMap(({ payload }) => decode(payload)))

@@ -138,7 +138,15 @@ describe("the service API", () => {
           assert.strictEqual((yield* ask("GET", "/api/v1/status")).status, 200)
           assert.strictEqual((yield* HttpClient.get("/metrics")).status, 200)
           // A page sends its origin; one that points its own name at 127.0.0.1 sends that name as host.
-          for (const headers of [{ origin: "https://evil.example.com" }, { origin: "null" }]) {
+          // A proxy on this machine asks for somebody else.
+          for (const headers of [
+            { origin: "https://evil.example.com" },
+            { origin: "null" },
+            { forwarded: "for=203.0.113.7" },
+            { "x-forwarded-for": "203.0.113.7" },
+            { "x-real-ip": "203.0.113.7" },
+            { via: "1.1 proxy" }
+          ]) {
             assert.strictEqual((yield* ask("POST", path, { headers, body })).status, 403)
           }
           assert.strictEqual(calls.started.length, 1)
