@@ -13,6 +13,7 @@ import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
 import * as CaptionFeed from "./layers/CaptionFeed.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
+import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
@@ -24,7 +25,6 @@ import { Calls } from "./services/Calls.ts"
 import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
 import type { TranscriptSink } from "./services/TranscriptSink.ts"
-import { TranscriptStore, TranscriptStoreError } from "./services/TranscriptStore.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
 export const logs = (level: AppConfig["logLevel"]) =>
@@ -58,13 +58,13 @@ const listeners = (config: AppConfig) => {
 /** Streaming needs engines, and nothing that calls need. */
 const doors = (config: AppConfig) =>
   Doors.layer(config).pipe(
-    Layer.provide([EngineTranscriber.layer, OpusDecoder.layer, PolyphaseResampler.layer, noTranscripts])
+    Layer.provide([
+      EngineTranscriber.layer,
+      OpusDecoder.layer,
+      PolyphaseResampler.layer,
+      ConfiguredTranscriptStore.layer(config)
+    ])
   )
-
-const noTranscripts = Layer.succeed(TranscriptStore, {
-  isConfigured: false,
-  save: () => Effect.fail(new TranscriptStoreError({ detail: "no place for transcripts is configured", isKept: false }))
-})
 
 /** Where nobody was given a credential all have to be on this machine (`AppConfig.load` refuses anything else). */
 const serviceHost = (config: AppConfig) => config.serviceHost ?? (hasCredentials(config) ? "0.0.0.0" : "127.0.0.1")
