@@ -21,7 +21,7 @@ const chromium = Schema.decodeSync(
 const blobsOf = (name: keyof typeof chromium) => chromium[name].blobs.map((blob) => Buffer.from(blob, "base64"))
 
 /** The packets a reader hands to the decoder. */
-const packetsIn = (messages: ReadonlyArray<Uint8Array>): ReadonlyArray<string> => {
+const packetsIn = (messages: ReadonlyArray<Uint8Array>, isOver = true): ReadonlyArray<string> => {
   const packets: Array<string> = []
   const codec = {
     decode: (packet: Uint8Array) => {
@@ -33,7 +33,7 @@ const packetsIn = (messages: ReadonlyArray<Uint8Array>): ReadonlyArray<string> =
   const listener = { onSound: () => undefined, onSilence: () => undefined, onTrouble: () => undefined }
   const reader = WebmReader.make(() => codec, listener)
   messages.forEach(reader.read)
-  reader.close()
+  if (isOver) reader.close()
   return packets
 }
 /** The same by a library that knows nothing of ours. */
@@ -86,6 +86,15 @@ describe("WebmReader", () => {
           [second - 1, second, last - 1, last].map((length) => packetsIn([bytes.subarray(0, length)]).length),
           [1, 2, 2, 3]
         )
+      })
+    )
+
+    it.effect("hands on a block of a group as soon as nothing more about it can come", () =>
+      Effect.gen(function* () {
+        const packets = (yield* speech).slice(0, 2)
+        const bytes = ClientAudio.webm(packets, { grouped: true })
+        assert.strictEqual(packetsIn([bytes.subarray(0, -13)], false).length, 1)
+        assert.strictEqual(packetsIn([bytes], false).length, 2)
       })
     )
 
@@ -164,6 +173,18 @@ describe("WebmReader", () => {
         // A single packet of 20 ms.
         const one = ClientAudio.webm(packets.toSpliced(60, 1), { at: (n) => 20 * n + (n >= 60 ? 20 : 0) })
         assert.strictEqual((yield* listen(decoder, detected, [one])).heardMs, packets.length * 20 - 6.5)
+      })
+    )
+
+    it.effect("takes half a packet of jitter for none where packets are long", () =>
+      Effect.gen(function* () {
+        const packets = packetsIn(blobsOf("mono")).map((packet) => Buffer.from(packet, "hex"))
+        const at = (n: number) => 60 * n + (n % 3 === 0 ? 0 : 32)
+        const bytes = ClientAudio.webm(packets, { at, preSkip: 0 })
+        assert.strictEqual((yield* listen(yield* Decoder, detected, [bytes])).heardMs, 60 * packets.length)
+        // One that was left out is missing, also when the next one is early.
+        const gap = ClientAudio.webm(packets, { at: (n) => 60 * n + (n < 20 ? 0 : 45), preSkip: 0 })
+        assert.strictEqual((yield* listen(yield* Decoder, detected, [gap])).heardMs, 60 * packets.length + 45)
       })
     )
 
