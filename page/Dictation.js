@@ -24,7 +24,10 @@ import * as Problems from "./Problems.js"
 const maxWaitingBytes = 256 * 1024
 const pumpEveryMs = 50
 const firstRetryMs = 500
-const longestRetryMs = 10_000
+const retryGrowth = 1.5
+const longestRetryMs = 5000
+/** So that the pages of many people do not come back in the same moment. */
+const retrySpread = 0.4
 /** Nothing is told for so long after the last sound: nothing more will be. */
 const silenceAtEndMs = 30_000
 /** Sound lost that is worth a word. */
@@ -122,7 +125,8 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
     if (isClean && hasSaidStop) return end()
     if (Problems.isFinal(code)) return end(Problems.ofService(code, detail), code)
     // Limits are no failures: the next connection is a new session.
-    const waitMs = code === "SessionLimit" ? 0 : Math.min(firstRetryMs * 2 ** failures, longestRetryMs)
+    const pauseMs = Math.min(firstRetryMs * retryGrowth ** failures, longestRetryMs)
+    const waitMs = code === "SessionLimit" ? 0 : pauseMs * (1 + retrySpread * (Math.random() - 0.5))
     if (isReady) hasBroken = true
     isReady = false
     backlog.interrupted()

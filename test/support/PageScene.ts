@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import axe from "axe-core"
 import { Context, Effect, Layer, Schedule, Scope } from "effect"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
@@ -62,7 +63,7 @@ export const layer = (environment: Record<string, string> = {}): Layer.Layer<Pag
         Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-page-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
       )
-      const said = toneWav(200, [5, 5], { leadMs: 1200, tailMs: 30_000 })
+      const said = toneWav(200, [4, 4], { leadMs: 800, tailMs: 30_000 })
       const microphone = join(folder, "microphone.wav")
       writeFileSync(microphone, said.wav)
       const engine = yield* Effect.orDie(KyutaiSimulator.make())
@@ -165,3 +166,21 @@ export const picture = (page: Page, name: string, options: { readonly fullPage?:
     mkdirSync(artefacts, { recursive: true })
     return page.screenshot({ path: join(artefacts, `${name}.png`), ...options })
   })
+
+export const does = <A>(action: () => Promise<A>): Effect.Effect<A> => Effect.promise(action)
+
+/** Whatever axe finds wrong, as text. */
+export const faults = (page: Page) =>
+  does(async () => {
+    await page.evaluate(axe.source)
+    const found: unknown = await page.evaluate(
+      "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))"
+    )
+    return found
+  })
+
+export const textOf = (page: Page, selector: string) =>
+  Effect.map(
+    does(() => page.textContent(selector)),
+    (text) => text ?? ""
+  )
