@@ -10,8 +10,8 @@ import { Effect, type Scope } from "effect"
 import { WebSocketServer } from "ws"
 import type { Dialect } from "./Dialect.ts"
 import * as DoorChoice from "./DoorChoice.ts"
+import type { DoorServices } from "./DoorClient.ts"
 import { chooseSubprotocol, credentialIn } from "./DoorCredential.ts"
-import type * as DoorSession from "./DoorSession.ts"
 import * as DoorSessions from "./DoorSessions.ts"
 import type { Upgrades } from "./Listener.ts"
 import { isWelcome, provenanceOf } from "./Origin.ts"
@@ -31,7 +31,7 @@ interface Entrance {
 /** Opens a door for each path of the dialects. Sessions that are left when the scope closes end without a word. */
 export const make = Effect.fnUntraced(function* (
   dialects: ReadonlyArray<Dialect>,
-  services: DoorSession.DoorServices,
+  services: DoorServices,
   options: DoorOptions
 ): Effect.fn.Return<Upgrades, never, Scope.Scope> {
   const sessions = yield* DoorSessions.make(services)

@@ -34,6 +34,8 @@ export interface DoorHearing {
   readonly hear: (bytes: Uint8Array) => Effect.Effect<AudioTrouble | undefined>
   /** `Committed` is told when what was heard so far was said. */
   readonly commit: () => void
+  /** So many commits wait for their answer that nothing more should be read. */
+  readonly isCrowded: () => boolean
   readonly reset: () => void
   /** No more audio. `Finished` is told behind the last words. */
   readonly finish: () => void
@@ -56,6 +58,8 @@ export interface DoorHearingOptions {
   readonly transcriber: Transcriber["Service"]
   readonly now: () => number
   readonly put: (event: Event) => void
+  /** Some audio could not be used. */
+  readonly onTrouble: () => void
   /** There is a bug. */
   readonly onBroken: (cause: Cause.Cause<never>) => void
 }
@@ -71,6 +75,8 @@ const PACKED_PIECE = 1024
 const COMMIT_MS = 6_000
 /** Nothing takes the audio (an engine starts, or is lost): a commit is not put off longer. */
 const LATE_COMMIT_MS = 20_000
+/** Nobody who means it has so many utterances at once. */
+const MOST_COMMITS = 64
 /** No frame was taken and no word came for so long: longer than the Transcriber waits for an engine that starts. */
 const LAST_WORDS_MS = 35_000
 
@@ -199,7 +205,8 @@ export const make = Effect.fnUntraced(function* (
         const piece = bytes.subarray(at, at + pieceOf())
         at += piece.length
         const trouble = voice.hear(piece, now())
-        if (trouble !== undefined && !trouble.goesOn) return trouble
+        if (trouble !== undefined) options.onTrouble()
+        if (trouble?.goesOn === false) return trouble
         if (at < bytes.length) yield* Effect.yieldNow
       }
     }),
@@ -207,6 +214,7 @@ export const make = Effect.fnUntraced(function* (
       commits.push(cut())
       answerCommits((commit) => isOver || transcript.isSettled(commit.throughMs))
     },
+    isCrowded: () => commits.length >= MOST_COMMITS,
     reset: () => {
       forgetting = cut()
       transcript.reset(forgetting.throughMs)

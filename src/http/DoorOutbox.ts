@@ -33,8 +33,10 @@ export const make = (options: {
       options.tell(event)
     }
   }
+  const flush = () => tellWhile(() => !options.isBehind())
   return {
     put: (event) => {
+      if (!options.isBehind()) flush()
       if (waiting.length === 0 && !options.isBehind()) {
         options.tell(event)
         return true
@@ -44,7 +46,7 @@ export const make = (options: {
       waiting.push(event)
       return true
     },
-    flush: () => tellWhile(() => !options.isBehind()),
+    flush,
     empty: () => tellWhile(() => true)
   }
 }

@@ -6,62 +6,17 @@
  * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet).
  */
 import { Cause, Deferred, Effect, Fiber, FiberSet, Redacted, Scope } from "effect"
-import type { WebSocket } from "ws"
-import type { LanguageId } from "../domain/Language.ts"
-import type { Decoder } from "../services/Decoder.ts"
-import type { Engines } from "../services/Engines.ts"
-import type { Resampler } from "../services/Resampler.ts"
-import type { Transcriber } from "../services/Transcriber.ts"
-import type { TranscriptStore } from "../services/TranscriptStore.ts"
-import type { Access, AccessRefusal } from "./Access.ts"
+import type { AccessRefusal } from "./Access.ts"
 import { traceOf } from "./BugTrace.ts"
-import {
-  closeCodes,
-  type Denial,
-  type Dialect,
-  type Event,
-  type Failure,
-  type Opening,
-  type Request,
-  type StartOptions
-} from "./Dialect.ts"
+import { closeCodes, type Denial, type Event, type Failure, type Request, type StartOptions } from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
 import * as DoorChoice from "./DoorChoice.ts"
+import type { DoorClient, DoorServices } from "./DoorClient.ts"
 import * as DoorClock from "./DoorClock.ts"
 import * as DoorHearing from "./DoorHearing.ts"
 import * as DoorOutbox from "./DoorOutbox.ts"
 import * as DoorSocket from "./DoorSocket.ts"
-import type { Provenance } from "./Origin.ts"
-import type { QuotaRefusal, Quotas } from "./Quotas.ts"
-
-/** What all sessions share. */
-export interface DoorServices {
-  readonly access: Access["Service"]
-  readonly quotas: Quotas["Service"]
-  readonly engines: Engines["Service"]
-  readonly transcriber: Transcriber["Service"]
-  readonly store: TranscriptStore["Service"]
-  readonly decoder: Decoder["Service"]
-  readonly resampler: Resampler["Service"]
-  readonly limits: DoorLimits
-  readonly now: () => number
-}
-
-export interface DoorLimits {
-  readonly sessionSeconds: number
-  readonly idleSeconds: number
-  readonly defaultLanguage: LanguageId
-}
-
-/** A connection that was accepted. */
-export interface DoorClient {
-  readonly socket: WebSocket
-  readonly dialect: Dialect
-  readonly opening: Opening
-  readonly provenance: Provenance
-  /** What the request showed. */
-  readonly credential: Redacted.Redacted | undefined
-}
+import type { QuotaRefusal } from "./Quotas.ts"
 
 export interface DoorSession {
   /** From the first message to the end of the connection, and of what is still to be kept then. Gives why it ended. */
@@ -273,7 +228,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** What the client wants, in order, until it is gone. */
   const work = Effect.gen(function* () {
-    yield* perform(conversation.opened?.() ?? [])
+    act(conversation.opened?.() ?? [])
     yield* knock
     for (;;) {
       yield* perform(later.splice(0))
@@ -281,8 +236,8 @@ export const make = Effect.fnUntraced(function* (
       const message = yield* socket.next
       if (message === undefined) return end({ _tag: "HungUp" })
       waitingSinceMs = now()
-      // Answers that are not read are not asked for.
-      while (socket.isBehind()) yield* Effect.sleep("40 millis")
+      // Answers that are not read, or not given yet, are not asked for.
+      while (socket.isBehind() || hearing.isCrowded()) yield* Effect.sleep("40 millis")
       if (typeof message === "string" || message instanceof Uint8Array) yield* perform(conversation.receive(message))
     }
   })

@@ -2,13 +2,16 @@
  * All streaming sessions of this process: their clock, their count, their end.
  */
 import { Effect, FiberSet, Metric, Schedule, type Scope } from "effect"
+import type { WebSocket } from "ws"
 import * as Metrics from "../layers/Metrics.ts"
 import { traceOf } from "./BugTrace.ts"
+import { closeCodes } from "./Dialect.ts"
+import type { DoorClient, DoorServices } from "./DoorClient.ts"
 import * as DoorSession from "./DoorSession.ts"
 
 export interface DoorSessions {
   /** Runs the session of a connection until it is gone. */
-  readonly open: (client: DoorSession.DoorClient) => void
+  readonly open: (client: DoorClient) => void
   readonly count: () => number
   /** Tells all of them that the process ends; completes when they are gone, at the latest after so many seconds. */
   readonly close: (seconds: number) => Effect.Effect<void>
@@ -25,7 +28,7 @@ interface Entry {
 }
 
 export const make = Effect.fnUntraced(function* (
-  services: DoorSession.DoorServices
+  services: DoorServices
 ): Effect.fn.Return<DoorSessions, never, Scope.Scope> {
   const fibers = yield* FiberSet.make<void, never>()
   const fork = yield* FiberSet.runtime(fibers)()
@@ -52,7 +55,7 @@ export const make = Effect.fnUntraced(function* (
     Metric.withAttributes(Metrics.streamSessionsActive, { dialect: entry.dialect }).modifyUnsafe(-1, metrics)
   }
 
-  const serve = Effect.fnUntraced(function* (client: DoorSession.DoorClient) {
+  const serve = Effect.fnUntraced(function* (client: DoorClient) {
     const dialect = client.dialect.name
     const session = yield* DoorSession.make(client, services)
     const entry: Entry = { session, dialect, isCounted: false }
@@ -80,7 +83,9 @@ export const make = Effect.fnUntraced(function* (
       fork(
         serve(client).pipe(
           // a dialect that breaks before its session began
-          Effect.catchDefect((defect) => Effect.logError("bug in a streaming session", traceOf(defect))),
+          Effect.catchDefect((defect) =>
+            Effect.andThen(Effect.logError("bug in a streaming session", traceOf(defect)), apologise(client.socket))
+          ),
           Effect.ensuring(
             Effect.sync(() => {
               count--
@@ -99,3 +104,9 @@ export const make = Effect.fnUntraced(function* (
       }).pipe(Effect.timeoutOption(`${seconds} seconds`), Effect.andThen(FiberSet.clear(fibers)))
   }
 })
+
+const apologise = (socket: WebSocket) =>
+  Effect.callback<void>((resume) => {
+    socket.once("close", () => resume(Effect.void))
+    socket.close(closeCodes.Internal, "internal error")
+  }).pipe(Effect.timeoutOption("3 seconds"))

@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
       if (socket.bufferedAmount === 0) movedAtMs = now()
       socket.send(message, moved)
     },
-    isBehind: () => socket.bufferedAmount > BEHIND_BYTES,
+    isBehind: () => socket.readyState === socket.OPEN && socket.bufferedAmount > BEHIND_BYTES,
     isOpen: () => socket.readyState === socket.OPEN && !isClosing,
     close,
     cut: () => socket.terminate(),

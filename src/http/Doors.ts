@@ -4,6 +4,7 @@
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import type { AppConfig } from "../layers/AppConfig.ts"
+import * as Metrics from "../layers/Metrics.ts"
 import { monotonicMs } from "../layers/Monotonic.ts"
 import { Decoder } from "../services/Decoder.ts"
 import { Engines } from "../services/Engines.ts"
@@ -47,6 +48,7 @@ export const layer = (settings: DoorSettings, spoken: ReadonlyArray<Dialect> = d
         decoder: yield* Decoder,
         resampler: yield* Resampler,
         now: yield* monotonicMs,
+        onTrouble: yield* Metrics.countsOf(Metrics.drops, { reason: "bad_audio" }),
         limits: { defaultLanguage, idleSeconds, sessionSeconds }
       }
       return yield* Door.make(spoken, services, {

@@ -4,6 +4,7 @@
 import { request } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
+import { rawAudio } from "../../src/domain/AudioFormat.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
@@ -188,6 +189,28 @@ describe("a client", () => {
 })
 
 describe("an engine", () => {
+  it.live("is sent what samples there are between those that are no numbers", () =>
+    Effect.gen(function* () {
+      const dialect = PlainDialect.make({
+        conversation: {
+          opened: () => [{ _tag: "Start", options: { format: rawAudio("float32", 24_000) } }],
+          receive: (message) =>
+            typeof message === "string" ? [{ _tag: "Finish" }] : [{ _tag: "Audio", bytes: message }]
+        },
+        credentials: { noneKnown: true }
+      })
+      const doors = yield* DoorSetup.start({ engine: DoorSetup.hearing(), dialects: [dialect] })
+      const client = yield* doors.connect(path)
+      yield* client.said(is("Ready"))
+      const { pcm } = ToneModem.speak([12, 13], { speaker: 1, sampleRate: 24_000 })
+      client.send(new Uint8Array(new Float32Array(2400).fill(Number.NaN).buffer))
+      client.send(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength))
+      client.send("stop")
+      assert.include(JSON.stringify(yield* client.said(is("Finished"))), text(12, 13))
+      assert.isAbove(yield* doors.metric("drops_total", { reason: "bad_audio" }), 0)
+    })
+  )
+
   it.live("is chosen by name or model; what is not there is the first", () =>
     Effect.gen(function* () {
       const { engine } = yield* scripted({ capabilities: { model: "one-b" } })
@@ -398,6 +421,17 @@ describe("the end of the process", () => {
 })
 
 describe("a bug", () => {
+  it.live("that comes before the session began is told with 1011 too", () =>
+    Effect.gen(function* () {
+      const converse = () => {
+        throw new Error("it cannot")
+      }
+      const doors = yield* DoorSetup.start({ dialects: [PlainDialect.make({ converse })] })
+      const client = yield* doors.connect(path)
+      assert.strictEqual((yield* client.closed).code, 1011)
+    })
+  )
+
   it.live("ends its own session with 1011, is logged without content, and touches nobody else", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
