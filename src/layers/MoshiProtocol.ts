@@ -91,8 +91,9 @@ export const audioEncoder = (): ((pcm: Float32Array) => Uint8Array) => {
     if (pcm.length > MAX_SAMPLES) throw new RangeError("a frame is never so long")
     if (pcm.length !== samples) prepare(pcm.length)
     let offset = AUDIO_HEAD.length + 4
-    for (const sample of pcm) {
-      view.setFloat32(offset, sample)
+    // by index: iterating takes ten times as long
+    for (let index = 0; index < pcm.length; index++) {
+      view.setFloat32(offset, pcm[index] ?? 0)
       offset += SAMPLE_BYTES
     }
     return buffer
