@@ -1,5 +1,5 @@
 /**
- * AwsConnection: Amazon Transcribe through its SDK, which signs, frames and finds credentials. The SDK (12 MB) is loaded when a connection is
+ * AwsConnection: Amazon Transcribe through its SDK, which signs, frames and finds credentials. The SDK is loaded when a connection is
  * made, not when this module is.
  */
 import type { TranscribeStreamingClient } from "@aws-sdk/client-transcribe-streaming"

@@ -2,7 +2,7 @@
  * Amazon Transcribe as a SpeechEngine: partial results with a stable beginning, word times, confidence, and one language or several told apart.
  */
 import { Deferred, Effect, Layer, Metric, type Scope, Stream } from "effect"
-import { SAMPLE_RATE } from "../domain/Audio.ts"
+import { FRAME_SAMPLES } from "../domain/Audio.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import { ConfigurationError } from "./AppConfig.ts"
@@ -162,7 +162,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
 
   return {
     send: (frame) => {
-      sentTo = frame.position + Math.round((frame.pcm.length * SAMPLE_RATE) / AwsAudio.RATE)
+      sentTo = frame.position + FRAME_SAMPLES
       unheard += frame.pcm.length
       if (!audio.send(frame)) breakDown("it takes no more audio")
       else if (unheard > DEAF_SAMPLES) breakDown("it says nothing any more")

@@ -60,6 +60,8 @@ export interface AwsSimulator {
 }
 
 export interface AwsCounters {
+  /** Of HTTP/2, each with one stream. */
+  readonly connections: number
   readonly opened: number
   readonly active: number
   readonly refused: number
@@ -243,7 +245,7 @@ export const make = Effect.fn("AwsSimulator.make")(function* (
     account,
     requests: () => requests,
     told: () => told,
-    counters: () => ({ ...counters, offences }),
+    counters: () => ({ ...counters, connections: connections.size, offences }),
     behave: (as) => {
       behaviour = as
     },

@@ -17,7 +17,7 @@ const harness: Conformance.Harness = {
     })
     return {
       engine,
-      connections: () => server.counters().active,
+      connections: () => server.counters().connections,
       crash: server.kill,
       babble: server.babble,
       refuse: () => server.behave({ status: 403, exception: "UnrecognizedClientException" })
