@@ -29,7 +29,9 @@ export const detect = (bytes: Uint8Array): AudioKind | undefined => {
   const found = kinds.find(({ verdict }) => verdict === true)
   if (found !== undefined) return found.kind
   if (kinds.some(({ verdict }) => verdict === undefined)) return undefined
-  return isMiddleOfWebm(bytes) ? "Headerless" : "Raw"
+  const isMiddle = isMiddleOfWebm(bytes)
+  if (isMiddle === undefined) return undefined
+  return isMiddle ? "Headerless" : "Raw"
 }
 
 /** Whether another recording begins with a message that begins so. */
@@ -112,28 +114,34 @@ const signatures: ReadonlyArray<{ readonly kind: AudioKind; readonly is: (bytes:
     { kind: refused("AAC"), is: isAdts }
   ]
 
-/** A cluster begins somewhere here with its time, or one block follows another. */
-const isMiddleOfWebm = (bytes: Uint8Array): boolean => {
+/** A cluster begins somewhere here with its time, or one block follows another; undefined while a block's end is not there. */
+const isMiddleOfWebm = (bytes: Uint8Array): boolean | undefined => {
   const end = Math.min(bytes.length, LOOKED_AT)
-  for (let at = 0; at + 4 < end; at++) {
+  let verdict: boolean | undefined = false
+  // The first byte of an id may have come with the message before: Chromium cuts there.
+  for (let at = -1; at < end; at++) {
     const first = bytes[at]
-    if (first === 0x1f && isClusterAt(bytes, at)) return true
-    if (first === 0xa3 && isBlockAt(bytes, at)) return true
+    if ((at < 0 || first === 0x1f) && isClusterAt(bytes, at)) return true
+    if (at >= 0 && first !== 0xa3) continue
+    const isFollowed = isBlockAt(bytes, at)
+    if (isFollowed === true) return true
+    verdict = isFollowed === false ? verdict : undefined
   }
-  // The first byte of its id came with the message before: Chromium cuts there.
-  return isClusterAt(bytes, -1)
+  return verdict
 }
 
 /** A cluster of unknown size, as all who record write it. */
 const isClusterAt = (bytes: Uint8Array, at: number): boolean =>
   matches(bytes, [0x43, 0xb6, 0x75, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xe7], at + 1) === true
 
-const isBlockAt = (bytes: Uint8Array, at: number): boolean => {
+/** Whether a block has another one, or a cluster, behind it. Nothing is waited for before its header is there: that is one sample in 256. */
+const isBlockAt = (bytes: Uint8Array, at: number): boolean | undefined => {
   const size = WebmBlock.numberAt(bytes, at + 1)
   if (size === undefined || size < 5 || size > LOOKED_AT) return false
   const content = at + 1 + WebmBlock.widthOf(bytes[at + 1] ?? 0)
   // Its track is one of the first, and none of its flags is one that does not exist.
-  const isBlock = ((bytes[content] ?? 0) & 0xf0) === 0x80 && ((bytes[content + 3] ?? 0xff) & 0x70) === 0
-  const next = bytes[content + size]
-  return isBlock && (next === 0xa3 || (next === 0x1f && matches(bytes, [0x43], content + size + 1) === true))
+  if (((bytes[content] ?? 0) & 0xf0) !== 0x80 || ((bytes[content + 3] ?? 0xff) & 0x70) !== 0) return false
+  return matches(bytes, [0xa3], content + size) !== false || matches(bytes, [0x1f, 0x43], content + size) !== false
+    ? bytes.length > content + size + 1 || undefined
+    : false
 }

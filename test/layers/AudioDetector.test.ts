@@ -57,16 +57,33 @@ describe("AudioDetector", () => {
     assert.strictEqual(AudioDetector.detect(Buffer.concat([adts.subarray(0, 200), Buffer.alloc(4)])), "Raw")
   })
 
-  it("does not find recordings in a thousand pieces of noise", () => {
+  it("does not find recordings in noise, and does not wait long", () => {
     let state = 9
     const random = () => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
       return state >>> 24
     }
-    for (let n = 0; n < 1000; n++) {
-      const noise = Uint8Array.from({ length: 2000 }, random)
+    let waited = 0
+    for (let n = 0; n < 500; n++) {
+      const noise = Uint8Array.from({ length: 9000 }, random)
       assert.strictEqual(AudioDetector.detect(noise), "Raw")
       assert.isFalse(AudioDetector.beginsRecording(noise))
+      if (AudioDetector.detect(noise.subarray(0, 1024)) === undefined) waited++
+    }
+    assert.isBelow(waited, 50)
+  })
+
+  it("knows the middle of a recording whose blocks are longer than what came yet", () => {
+    const middle = Buffer.concat(
+      Array.from({ length: 4 }, () => ClientAudio.element("a3", ClientAudio.block([Buffer.alloc(1900, 0x37)], 60)))
+    )
+    for (const from of [0, 1]) {
+      const pieces = ClientAudio.cut(middle.subarray(from), 1024)
+      const verdicts = pieces.map((_, n) => AudioDetector.detect(Buffer.concat(pieces.slice(0, n + 1))))
+      assert.strictEqual(
+        verdicts.find((verdict) => verdict !== undefined),
+        "Headerless"
+      )
     }
   })
 
