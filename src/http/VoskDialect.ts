@@ -13,11 +13,12 @@
  * ```
  * `{"reset" : 1}` is answered by the `text` of what was open, `{"eof" : 1}` too, behind which the connection closes with 1000. Any other text is
  * answered with the partial. Answers come in the order of the messages, one for each. What cannot be said in this dialect (that no engine
- * answers, that the minutes are used up) is the reason of the close.
+ * answers, that the minutes are used up) is the reason of the close; a rate that nobody records at closes with 1008.
  */
 import { Option, Schema } from "effect"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
+import { isSampleRate, sampleRates } from "../services/Resampler.ts"
 import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
 
 /** Clients send 200 or 400 ms (38 kB at 48 kHz). */
@@ -89,7 +90,9 @@ const converse = (): Conversation => {
     const text = Option.getOrUndefined(decode(message))
     if (text?.config !== undefined) {
       const { language, sample_rate: sampleRate } = text.config
-      const started = start(sampleRate ?? STANDARD_RATE, language ?? undefined)
+      const rate = sampleRate ?? STANDARD_RATE
+      if (!isSampleRate(rate)) return [{ _tag: "Close", code: 1008, reason: `sample_rate: ${sampleRates.join(", ")}` }]
+      const started = start(rate, language ?? undefined)
       if (!language) return started
       askedLanguage = language
       return ask("config", started)
