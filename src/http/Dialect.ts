@@ -32,7 +32,10 @@ export type Request =
    * seconds after that, and after `Saved` or `NotSaved`.
    */
   | { readonly _tag: "Finish" }
-  /** Keeps the transcript (`TranscriptStore`) after `Finished`; told `Saved` or `NotSaved`, or neither when nothing was said or nothing is configured. A session that ends in another way after this is kept too. */
+  /**
+   * Keeps the transcript (`TranscriptStore`) after `Finished`; told `Saved` or `NotSaved`, or neither when nothing was said or nothing is
+   * configured. A session that ends in another way after this is kept too.
+   */
   | { readonly _tag: "Save" }
   | { readonly _tag: "Send"; readonly message: Message }
   /** Everything sent before still goes out. `reason` is cut to 123 bytes. Nothing is told any more. */
@@ -78,7 +81,10 @@ export type Event =
   | { readonly _tag: "NotSaved"; readonly detail: string }
   /** Every 10 s or as the dialect wants, `heardMs` being all audio so far. */
   | { readonly _tag: "Heartbeat"; readonly heardMs: number }
-  /** The session is about to end, except for `NoEngine`, `SlowReader` and bugs behind the last words; a dialect that does not close is closed with the code of the failure in `closeCodes`. */
+  /**
+   * The session is about to end; what was heard by `BadAudio`, `Idle`, `SessionLimit`, `DailyMinutes` and `ShuttingDown` was said before, as far
+   * as 6 s allow. A dialect that does not close is closed with the code of the failure in `closeCodes`.
+   */
   | { readonly _tag: "Failed"; readonly failure: Failure; readonly detail: string }
 
 /** Why a caller is not let in. */
