@@ -11,10 +11,10 @@ import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
 import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
-import * as CaptionFeed from "./layers/CaptionFeed.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
+import * as HubCaptionFeed from "./layers/HubCaptionFeed.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
@@ -100,7 +100,7 @@ const announcement = (config: AppConfig) =>
   )
 
 /** What is said goes back into the call, and to whoever reads along over HTTP. */
-const captions = CaptionFeed.beside(TalkTranscriptSink.layer())
+const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 
 const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config

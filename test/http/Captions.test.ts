@@ -6,8 +6,8 @@ import { HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import type { Caption } from "../../src/domain/Caption.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
-import * as CaptionFeedLayer from "../../src/layers/CaptionFeed.ts"
 import { maxFinals } from "../../src/layers/CaptionHub.ts"
+import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import { CaptionFeed } from "../../src/services/CaptionFeed.ts"
 import { type CallSink, TranscriptSink } from "../../src/services/TranscriptSink.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
@@ -35,7 +35,7 @@ const caption = (segment: number, committed: string, open = ""): Caption => ({
 
 /** A service in which one call is captioned, until it is ended. */
 const scene = Effect.gen(function* () {
-  const feed = yield* Layer.build(CaptionFeedLayer.layer)
+  const feed = yield* Layer.build(HubCaptionFeed.layer)
   const call = yield* Scope.make()
   const sink = yield* Context.get(feed, TranscriptSink)
     .open({ session, intents: () => [] })

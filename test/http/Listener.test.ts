@@ -10,7 +10,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope } from "e
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { listen } from "../../src/http/Listener.ts"
 import * as Server from "../../src/http/Server.ts"
-import * as CaptionFeed from "../../src/layers/CaptionFeed.ts"
+import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import { Engines } from "../../src/services/Engines.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
 import { access, deployment, nextcloud, quotas } from "../support/HttpSetup.ts"
@@ -44,7 +44,7 @@ const temporary = Effect.acquireRelease(
 const setup = Layer.mergeAll(
   FakeCalls.layer(FakeCalls.make()),
   nextcloud(),
-  CaptionFeed.layer,
+  HubCaptionFeed.layer,
   Layer.succeed(Engines, []),
   Logger.layer([])
 )

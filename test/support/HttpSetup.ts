@@ -12,7 +12,7 @@ import * as Access from "../../src/http/Access.ts"
 import { Deployment } from "../../src/http/Deployment.ts"
 import * as Quotas from "../../src/http/Quotas.ts"
 import * as Server from "../../src/http/Server.ts"
-import * as CaptionFeedLayer from "../../src/layers/CaptionFeed.ts"
+import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import type { Calls } from "../../src/services/Calls.ts"
 import type { CaptionFeed } from "../../src/services/CaptionFeed.ts"
 import { Engines } from "../../src/services/Engines.ts"
@@ -98,7 +98,7 @@ const dependencies = (setup: Setup) => {
     Layer.provide(access(setup.access), watching),
     setup.quotas ?? quotas(),
     setup.nextcloud ?? nextcloud(),
-    setup.captions ?? CaptionFeedLayer.layer,
+    setup.captions ?? HubCaptionFeed.layer,
     Layer.succeed(Engines, setup.engines ?? []),
     Layer.succeed(Metric.MetricRegistry, new Map()),
     watching

@@ -28,7 +28,7 @@ export const make = (out: Output, err: Output): Screen => {
       clean()
       isDirty = text !== ""
       // A line that is broken by the terminal cannot be taken back: the end of it is what is new.
-      const room = (out.columns ?? 80) - 1
+      const room = (out.columns || 80) - 1
       if (isDirty) out.write(dim(text.length <= room ? text : `…${text.slice(1 - room)}`))
     },
     final: (text) => {

@@ -3,8 +3,8 @@ import { Effect, Fiber, Scope, Stream } from "effect"
 import type { Caption } from "../../src/domain/Caption.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import { textOf } from "../../src/domain/Segment.ts"
-import * as CaptionFeed from "../../src/layers/CaptionFeed.ts"
 import * as CaptionHub from "../../src/layers/CaptionHub.ts"
+import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import * as ScriptedSession from "../support/ScriptedSession.ts"
 
 const { session } = ScriptedSession.make({ now: () => 0 })
@@ -29,7 +29,7 @@ const caption = (segment: number, revision: number, text: string, isFinal = fals
 const shown = ({ segment }: Caption) => `${segment.id} ${textOf(segment)}${segment.final === undefined ? "…" : ""}`
 
 /** Reads on in the background; what came so far. */
-const read = Effect.fnUntraced(function* (feed: Effect.Success<typeof CaptionFeed.make>["feed"]) {
+const read = Effect.fnUntraced(function* (feed: Effect.Success<typeof HubCaptionFeed.make>["feed"]) {
   const came: Array<string> = []
   const captions = yield* feed.subscribe(room)
   const fiber = yield* Effect.forkScoped(Stream.runForEach(captions, (one) => Effect.sync(() => came.push(shown(one)))))
@@ -39,7 +39,7 @@ const read = Effect.fnUntraced(function* (feed: Effect.Success<typeof CaptionFee
 describe("the feed of a call", () => {
   it.effect("shows a newcomer the newest finals and what is open, then everything that follows, nothing twice", () =>
     Effect.gen(function* () {
-      const { feed, sink } = yield* CaptionFeed.make
+      const { feed, sink } = yield* HubCaptionFeed.make
       const call = yield* sink.open({ session, intents: () => [] })
       for (let one = 1; one <= 30; one++) call.publish(caption(one, 1, `final ${one}`, true))
       call.publish(caption(31, 1, "not"))
@@ -62,7 +62,7 @@ describe("the feed of a call", () => {
 
   it.effect("ends behind the last final when the call ends, and there is no feed of it any more", () =>
     Effect.gen(function* () {
-      const { feed, sink } = yield* CaptionFeed.make
+      const { feed, sink } = yield* HubCaptionFeed.make
       assert.strictEqual((yield* Effect.flip(Effect.asVoid(feed.subscribe(room))))._tag, "NoSuchCall")
       const around = yield* Effect.scope
       const during = Effect.scoped(
@@ -82,7 +82,7 @@ describe("the feed of a call", () => {
 
   it.effect("disconnects a reader that takes nothing, and no other", () =>
     Effect.gen(function* () {
-      const { feed, sink } = yield* CaptionFeed.make
+      const { feed, sink } = yield* HubCaptionFeed.make
       const call = yield* sink.open({ session, intents: () => [] })
       const asleep = yield* feed.subscribe(room)
       const awake = yield* read(feed)
