@@ -7,10 +7,25 @@ import { Effect } from "effect"
 import { doors } from "./doors.ts"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
+import * as Options from "./sockets/Options.ts"
+import { sockets } from "./sockets/Sockets.ts"
+import { table } from "./sockets/Table.ts"
 
 const asked = process.argv.indexOf("--sessions")
 if (asked >= 0) {
   console.log(JSON.stringify(await Effect.runPromise(Effect.scoped(doors(Number(process.argv[asked + 1]))))))
+  process.exit(0)
+}
+
+const wanted = Options.read(process.argv.slice(2))
+if (typeof wanted === "string") {
+  console.error(wanted)
+  process.exit(1)
+}
+if (wanted !== undefined) {
+  const cost = await Effect.runPromise(Effect.scoped(sockets(wanted)))
+  if (!wanted.json) console.log(table(cost))
+  console.log(JSON.stringify(cost))
   process.exit(0)
 }
 

@@ -1,0 +1,66 @@
+/**
+ * Processes of the benchmark, and what each of them uses, as Linux counts it: nothing is asked of the process itself.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { Effect, type Scope } from "effect"
+
+export interface Measured {
+  readonly child: ChildProcess
+  /** All its threads, since it began. */
+  readonly cpu: () => { readonly userMs: number; readonly systemMs: number }
+  readonly residentMb: () => number
+  /** The last lines it wrote. */
+  readonly output: () => string
+}
+
+/** Linux counts CPU time in hundredths of a second, whatever the kernel's own tick. */
+const TICK_MS = 10
+const KEPT_CHARACTERS = 4000
+const END_WITHIN = "8 seconds"
+
+export interface ProcessOptions {
+  /** Of node, the script first or behind node's own. */
+  readonly args: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+  /** One processor only. */
+  readonly oneCore?: boolean
+}
+
+/** Runs node until the scope closes; with a channel to it. Ends with SIGTERM, or after 8 s by force. */
+export const start = ({
+  args,
+  env = {},
+  oneCore = false
+}: ProcessOptions): Effect.Effect<Measured, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const [command, ...prefix] = oneCore ? ["taskset", "--cpu-list", "0", process.execPath] : [process.execPath]
+      let output = ""
+      const child = spawn(command ?? process.execPath, [...prefix, ...args], {
+        env: { PATH: process.env["PATH"], ...env },
+        stdio: ["ignore", "pipe", "pipe", "ipc"]
+      })
+      const keep = (chunk: Buffer) => {
+        output = (output + chunk.toString("utf8")).slice(-KEPT_CHARACTERS)
+      }
+      child.stdout?.on("data", keep)
+      child.stderr?.on("data", keep)
+      const read = (file: string) => readFileSync(`/proc/${child.pid}/${file}`, "utf8")
+      return {
+        child,
+        output: () => output,
+        cpu: () => {
+          const fields = read("stat").split(") ")[1]?.split(" ") ?? []
+          return { userMs: Number(fields[11]) * TICK_MS, systemMs: Number(fields[12]) * TICK_MS }
+        },
+        residentMb: () => Number(read("status").match(/VmRSS:\s+(\d+)/)?.[1]) / 1024
+      }
+    }),
+    ({ child }) =>
+      Effect.callback<void>((resume) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+        child.once("exit", () => resume(Effect.void))
+        child.kill("SIGTERM")
+      }).pipe(Effect.timeoutOrElse({ duration: END_WITHIN, orElse: () => Effect.sync(() => child.kill("SIGKILL")) }))
+  )

@@ -1,0 +1,203 @@
+/**
+ * What streaming sessions cost the service as it is run, and what their words cost in time: clients, service and engine are a process each.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect, Fiber, Schedule, Schema, type Scope } from "effect"
+import * as Ledger from "./Ledger.ts"
+import type { SocketsOptions } from "./Options.ts"
+import * as Processes from "./Processes.ts"
+import { quantile } from "./Quantile.ts"
+import { Ended, Speaking, ToldWords } from "./Wire.ts"
+
+/** The benchmark itself broke. */
+export class SocketsError extends Schema.TaggedError<SocketsError>()("SocketsError", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Milliseconds. */
+export interface Spread {
+  readonly p50: number
+  readonly p99: number
+}
+
+export interface SocketsCost {
+  readonly sessions: number
+  readonly door: string
+  readonly format: string
+  readonly speaking: number
+  readonly seconds: number
+  /** Of one core, all threads of the service together; and what of that the kernel needed. */
+  readonly percentCore: number
+  readonly percentCoreSystem: number
+  readonly percentCorePerSession: number
+  /** Resident at the end, and what each session added. */
+  readonly rssMb: number
+  readonly rssMbPerSession: number
+  /** `GET /health` meanwhile. */
+  readonly healthMs: Spread
+  /** Last sound of a word sent → the word received, less the engine's own time. */
+  readonly wordMs: Spread
+  readonly words: Ledger.Words
+  /** Clients that did not come to their end, and why the first did not. */
+  readonly troubled: number
+  readonly trouble: string | undefined
+  /** What the others needed of a core, and how late the clients were: a load that cannot keep up measures itself. */
+  readonly engine: { readonly percentCore: number }
+  readonly clients: { readonly percentCore: number; readonly lateP99Ms: number }
+}
+
+const TOKEN = "benchmark"
+/** Until code is compiled and buffers have their size. */
+const WARM_UP = "5 seconds"
+const HEALTH_EVERY = "100 millis"
+
+/** Takes as long as was asked for, and up to a minute. */
+export const sockets = Effect.fnUntraced(function* (
+  options: SocketsOptions
+): Effect.fn.Return<SocketsCost, unknown, Scope.Scope> {
+  const engine = yield* startEngine
+  const service = yield* startService(options, engine.url)
+  const idleMb = service.residentMb()
+  const callers = yield* startCallers(options, service.port)
+  yield* callers.speaking
+  yield* Effect.sleep(WARM_UP)
+
+  const fromMs = performance.timeOrigin + performance.now()
+  const meter = meterOf(service)
+  const others = { engine: meterOf(engine), clients: meterOf(callers) }
+  const answers: Array<number> = []
+  const asking = yield* Effect.forkChild(askHealth(service.port, answers))
+  yield* Effect.sleep(options.seconds * 1000)
+  const used = meter()
+  const [engineUsed, clientsUsed] = [others.engine(), others.clients()]
+  const rssMb = service.residentMb()
+  const untilMs = performance.timeOrigin + performance.now()
+  yield* Fiber.interrupt(asking)
+
+  callers.child.send("finish")
+  const { heard, lateP99Ms } = yield* callers.ended
+  const log = yield* Effect.tryPromise(() => fetch(`${engine.httpUrl}/log`).then((answer) => answer.json())).pipe(
+    Effect.flatMap(Schema.decodeUnknownEffect(ToldWords))
+  )
+  const troubles = heard.flatMap(({ trouble }) => trouble ?? [])
+  const { door, format, seconds, sockets: sessions, speaking } = options
+  return {
+    sessions,
+    door,
+    format,
+    speaking,
+    seconds,
+    percentCore: used.percent,
+    percentCoreSystem: used.percentSystem,
+    percentCorePerSession: used.percent / sessions,
+    rssMb,
+    rssMbPerSession: (rssMb - idleMb) / sessions,
+    healthMs: spread(answers),
+    wordMs: spread(Ledger.delaysOf(heard, log, { fromMs, untilMs })),
+    words: Ledger.wordsOf(heard),
+    troubled: troubles.length,
+    trouble: troubles[0],
+    engine: { percentCore: engineUsed.percent },
+    clients: { percentCore: clientsUsed.percent, lateP99Ms }
+  }
+})
+
+const spread = (values: ReadonlyArray<number>): Spread => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99) })
+
+/** What is used from now until it is asked. */
+const meterOf = ({ cpu }: Processes.Measured) => {
+  const before = cpu()
+  const beganMs = performance.now()
+  return () => {
+    const { systemMs, userMs } = cpu()
+    const percentSystem = (100 * (systemMs - before.systemMs)) / (performance.now() - beganMs)
+    return { percentSystem, percent: percentSystem + (100 * (userMs - before.userMs)) / (performance.now() - beganMs) }
+  }
+}
+
+/** From another connection, as a load balancer would. */
+const askHealth = (port: number, answers: Array<number>) =>
+  Effect.gen(function* () {
+    const askedMs = performance.now()
+    yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.text()))
+    answers.push(performance.now() - askedMs)
+  }).pipe(Effect.repeat(Schedule.spaced(HEALTH_EVERY)))
+
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+
+/** The first message over the channel that is one of these, or why there is none. */
+const message = <A>({ child, output }: Processes.Measured, schema: Schema.Decoder<A>) =>
+  Effect.callback<A, SocketsError>((resume) => {
+    const take = (given: unknown) => {
+      const read = Schema.decodeUnknownOption(schema)(given)
+      if (read._tag === "None") return
+      child.off("message", take)
+      resume(Effect.succeed(read.value))
+    }
+    child.on("message", take)
+    child.once("exit", () =>
+      resume(Effect.fail(new SocketsError({ detail: `a process of the benchmark ended:\n${output()}` })))
+    )
+  })
+
+const startEngine = Effect.gen(function* () {
+  const measured = yield* Processes.start({ args: [script("runEngine.ts")] })
+  const addresses = yield* message(measured, Schema.Struct({ httpUrl: Schema.String, url: Schema.String }))
+  return { ...measured, ...addresses }
+})
+
+const startService = Effect.fnUntraced(function* (options: SocketsOptions, engineUrl: string) {
+  const port = yield* freePort
+  const storage = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "bench-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  )
+  const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`]
+  const measured = yield* Processes.start({
+    args: [...profiling, options.service],
+    oneCore: options.oneCore,
+    env: {
+      PORT: String(port),
+      LT_LISTEN_HOST: "127.0.0.1",
+      LT_API_TOKEN: TOKEN,
+      STT_STREAM_URL: engineUrl,
+      LT_MAX_STREAMS: String(options.sockets),
+      LT_STREAMS_PER_TOKEN: String(options.sockets),
+      APP_PERSISTENT_STORAGE: storage,
+      LOG_LEVEL: "warn"
+    }
+  })
+  yield* Effect.tryPromise(() => fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.text())).pipe(
+    Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => measured.child.exitCode === null }),
+    Effect.mapError(() => new SocketsError({ detail: `the service did not start:\n${measured.output()}` }))
+  )
+  return { ...measured, port }
+})
+
+const startCallers = Effect.fnUntraced(function* (options: SocketsOptions, port: number) {
+  const { door, format, messageMs, sockets, speaking } = options
+  const task = {
+    port,
+    token: TOKEN,
+    sockets,
+    door,
+    format,
+    speaking,
+    ...(messageMs === undefined ? {} : { messageMs })
+  }
+  const measured = yield* Processes.start({ args: [script("runCallers.ts"), JSON.stringify(task)] })
+  return { ...measured, speaking: message(measured, Speaking), ended: message(measured, Ended) }
+})
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
