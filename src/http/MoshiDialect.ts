@@ -3,8 +3,8 @@
  *
  * Every message is one MessagePack map in a binary message. The client sends `Audio {pcm}` (24 kHz), `Marker {id}` and, to begin anew, `Init`;
  * the service answers `Ready`, then `Word {text, start_time}` and `EndWord {stop_time}` in seconds of the client's audio, a `Step` for each
- * 80 ms of it, and each `Marker` when everything before it was said. Where an engine tells no times of words, a word begins where the audio
- * was when it was told. `prs` of a step, with the model itself a guess, are how much of a pause of 0.5, 1, 2 and 3 s has passed.
+ * 80 ms of it, and each `Marker` when everything before it was said. Clients take the times of words for proof of what was heard, so a word is
+ * never said to begin later than it did: all words of a segment begin with it. `prs` of a step, with the model itself a guess, are how much of a pause of 0.5, 1, 2 and 3 s has passed.
  */
 import { decode, encode } from "@msgpack/msgpack"
 import { Option, Schema } from "effect"
@@ -50,7 +50,6 @@ const converse = (): Conversation => {
   const delta = makeDeltas()
   /** Markers that were not answered, in order. */
   const markers: Array<number> = []
-  let segmentId = ""
   let isWordOpen = false
   let lastSeconds = 0
   let samples = 0
@@ -81,10 +80,8 @@ const converse = (): Conversation => {
     return [say({ type: "EndWord", stop_time: lastSeconds })]
   }
   const words = (segment: Segment, startMs: number, endMs: number): ReadonlyArray<Request> => {
-    const isNew = segment.id !== segmentId
-    segmentId = segment.id
-    const told = (delta(segment).match(/\S+/g) ?? []).flatMap((text, index) => {
-      lastSeconds = Math.max(lastSeconds, (isNew && index === 0 ? startMs : endMs) / 1000)
+    lastSeconds = Math.max(lastSeconds, startMs / 1000)
+    const told = (delta(segment).match(/\S+/g) ?? []).flatMap((text) => {
       const ended = endWord()
       isWordOpen = true
       return [...ended, say({ type: "Word", text, start_time: lastSeconds })]

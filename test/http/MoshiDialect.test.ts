@@ -27,7 +27,7 @@ describe("the dialect of moshi-server", () => {
     assert.deepInclude(step, { type: "Step", step_idx: 1, buffered_pcm: 80 })
   })
 
-  it("tells words with times that never go back, and where they ended", () => {
+  it("tells words with times that never go back and are never too late, and where the segment ended", () => {
     const { tells } = client()
     const told = [
       segment("Good", { open: "mor" }),
@@ -36,10 +36,10 @@ describe("the dialect of moshi-server", () => {
     ].flatMap((event) => tells(event))
     assert.deepStrictEqual(told, [
       { type: "Word", text: "Good", start_time: 1 },
-      { type: "EndWord", stop_time: 2 },
-      { type: "Word", text: "morning", start_time: 2 },
-      { type: "EndWord", stop_time: 2 },
-      { type: "Word", text: ".", start_time: 2 },
+      { type: "EndWord", stop_time: 1 },
+      { type: "Word", text: "morning", start_time: 1 },
+      { type: "EndWord", stop_time: 1 },
+      { type: "Word", text: ".", start_time: 1 },
       { type: "EndWord", stop_time: 2 }
     ])
   })
