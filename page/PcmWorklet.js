@@ -30,6 +30,7 @@ registerProcessor(
       this.port.postMessage(bytes, [bytes])
     }
 
+    /** @param {ReadonlyArray<ReadonlyArray<Float32Array>>} inputs by connection, by channel */
     process([input]) {
       for (const sample of input?.[0] ?? []) {
         this.frame[this.filled++] = Math.max(-1, Math.min(1, sample)) * 32_767

@@ -62,7 +62,7 @@ const recording = Effect.acquireRelease(
 
 describe("npm run say", () => {
   layer(service, { timeout: "30 seconds", excludeTestServices: true })((it) => {
-    it.effect.each(["tuon", "tldw", "kyutai", "vosk", "realtime"])(
+    it.effect.each(["tuon", "tldw", "poc", "kyutai", "vosk", "realtime"])(
       "prints every word of a WAV file that was said in the %s dialect",
       (dialect) =>
         Effect.gen(function* () {
@@ -88,7 +88,7 @@ describe("npm run say", () => {
     it.effect("says what is wrong, and not the token", () =>
       Effect.gen(function* () {
         const { url } = yield* Service
-        for (const dialect of ["tuon", "tldw", "kyutai", "vosk", "realtime"]) {
+        for (const dialect of ["tuon", "tldw", "poc", "kyutai", "vosk", "realtime"]) {
           const refused = yield* say(
             "--tones",
             "bado",

@@ -39,6 +39,7 @@ export interface Client {
   readonly path: string
   readonly sampleRate: 16_000 | 24_000
   readonly tokenIn: "Header" | "Query" | "Message"
+  readonly languageInQuery?: true
   /** Otherwise sound is sent at once. */
   readonly waitsForReady: boolean
   /** The dialect has no end: silence follows what is said, and what comes within so long (ms) after it was all. */
@@ -133,6 +134,7 @@ const tldw: Client = {
 const poc: Client = {
   path: "/ws",
   sampleRate: 16_000,
+  languageInQuery: true,
   tokenIn: "Query",
   waitsForReady: false,
   speak: () => {

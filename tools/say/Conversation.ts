@@ -115,12 +115,13 @@ const listen = (screen: Screen, speech: Speech, { ended, endsByItself, ready }: 
   }
 }
 
-const connect = ({ client, token, url }: SayOptions, { onClose, onMessage }: Ears) =>
+const connect = ({ client, language, token, url }: SayOptions, { onClose, onMessage }: Ears) =>
   Effect.acquireRelease(
     Effect.callback<WebSocket, SayError>((resume) => {
       const address = new URL(url)
       const secret = token === undefined ? undefined : Redacted.value(token)
       if (secret !== undefined && client.tokenIn === "Query") address.searchParams.set("token", secret)
+      if (language !== undefined && client.languageInQuery) address.searchParams.set("language", language)
       const headers = secret !== undefined && client.tokenIn === "Header" ? { authorization: `Bearer ${secret}` } : {}
       const socket = new WebSocket(address, { headers, perMessageDeflate: false })
       const where = `${url.protocol}//${url.host}${url.pathname}`
