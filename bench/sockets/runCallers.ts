@@ -34,7 +34,11 @@ const run = Effect.gen(function* () {
   const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Task))(process.argv[2])
   const client = clients[task.door === "nemo" ? "tldw" : task.door]
   if (client === undefined) return yield* Effect.die(new Error(`no client speaks as ${task.door}`))
-  const say = (report: typeof Speaking.Type | typeof Ended.Type) => Effect.sync(() => process.send?.(report))
+  // Complete when it has been written: the channel closes behind the last one.
+  const say = (report: typeof Speaking.Type | typeof Ended.Type) =>
+    Effect.callback<void>((resume) => {
+      process.send?.(report, () => resume(Effect.void))
+    })
   const told = new Promise<void>((resolve) => process.once("message", () => resolve()))
 
   const prepared = yield* Effect.forEach(Array.from({ length: task.sockets }), (_, n) => callerOf(task, client, n + 1))
