@@ -6,11 +6,12 @@
  * 80 ms of it, and each `Marker` when everything before it was said. Clients take the times of words for proof of what was heard, so a word is
  * never said to begin later than it did: all words of a segment begin with it. `prs` of a step, with the model itself a guess, are how much of a pause of 0.5, 1, 2 and 3 s has passed.
  */
-import { decode, encode } from "@msgpack/msgpack"
+import { encode } from "@msgpack/msgpack"
 import { Option, Schema } from "effect"
 import { FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE } from "../domain/Audio.ts"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment } from "../domain/Segment.ts"
+import * as MessagePack from "../layers/MessagePack.ts"
 import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
 import { makeDeltas } from "./TuonStart.ts"
 
@@ -31,14 +32,8 @@ const ClientMessage = Schema.Union([
 ])
 const decodeMessage = Schema.decodeUnknownOption(ClientMessage)
 
-const read = (message: Message): Option.Option<typeof ClientMessage.Type> => {
-  if (typeof message === "string") return Option.none()
-  try {
-    return decodeMessage(decode(message))
-  } catch {
-    return Option.none()
-  }
-}
+const read = (message: Message): Option.Option<typeof ClientMessage.Type> =>
+  typeof message === "string" ? Option.none() : Option.flatMap(MessagePack.readMap(message), decodeMessage)
 
 const say = (message: object): Request => ({ _tag: "Send", message: encode(message, { ignoreUndefined: true }) })
 const refuse = (message: string, code: number): ReadonlyArray<Request> => [

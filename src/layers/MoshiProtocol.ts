@@ -3,8 +3,9 @@
  *
  * https://github.com/kyutai-labs/moshi/blob/main/rust/moshi-server/src/asr.rs
  */
-import { decode, encode } from "@msgpack/msgpack"
+import { encode } from "@msgpack/msgpack"
 import { Option, Schema } from "effect"
+import * as MessagePack from "./MessagePack.ts"
 
 /** First of all: a channel is ours. */
 export const Ready = Schema.Struct({ type: Schema.tag("Ready") })
@@ -39,14 +40,8 @@ export const MAX_MESSAGE_BYTES = 8192
 const decodeMessage = Schema.decodeUnknownOption(ServerMessage)
 
 /** The message in a binary frame; nothing when it is not one. */
-export const parse = (bytes: Uint8Array): Option.Option<ServerMessage> => {
-  if (bytes.length > MAX_MESSAGE_BYTES) return Option.none()
-  try {
-    return decodeMessage(decode(bytes))
-  } catch {
-    return Option.none()
-  }
-}
+export const parse = (bytes: Uint8Array): Option.Option<ServerMessage> =>
+  bytes.length > MAX_MESSAGE_BYTES ? Option.none() : Option.flatMap(MessagePack.readMap(bytes), decodeMessage)
 
 /** Comes back when everything sent before it was computed, provided that audio goes on meanwhile. */
 export const marker = (id: number): Uint8Array => encode({ type: "Marker", id })

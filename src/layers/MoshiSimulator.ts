@@ -8,10 +8,11 @@
  */
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { decode, encode } from "@msgpack/msgpack"
+import { encode } from "@msgpack/msgpack"
 import { Effect, FiberSet, Option, Schema, type Scope } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as LocalServer from "./LocalServer.ts"
+import * as MessagePack from "./MessagePack.ts"
 import * as MoshiChannel from "./MoshiChannel.ts"
 import type * as ToneModem from "./ToneModem.ts"
 
@@ -200,13 +201,8 @@ export const make = Effect.fn("MoshiSimulator.make")(function* (
   }
 })
 
-const parse = (data: Uint8Array): Option.Option<MoshiChannel.ClientMessage> => {
-  try {
-    return decodeMessage(decode(data))
-  } catch {
-    return Option.none()
-  }
-}
+const parse = (data: Uint8Array): Option.Option<MoshiChannel.ClientMessage> =>
+  Option.flatMap(MessagePack.readMap(data), decodeMessage)
 
 interface ClientLimits {
   /** A frame came; `false` when it came too late, and the connection is cut. */
