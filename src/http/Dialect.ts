@@ -125,6 +125,9 @@ export const closeCodes: Readonly<Record<Denial | Failure, number>> = {
   Internal: 1011
 }
 
+/** A message in JSON. */
+export const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
+
 /** Of one connection, when it is accepted. */
 export interface Opening {
   /** A UUID of ours; never the client's. */

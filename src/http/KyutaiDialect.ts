@@ -13,20 +13,19 @@
  */
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment } from "../domain/Segment.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
-import { makeDeltas } from "./TuonStart.ts"
+import * as Deltas from "./Deltas.ts"
+import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
 
 /** Clients send 80 or 200 ms (19 kB); files come in one piece. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 
-const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 const refuse = (message: string, code: number): ReadonlyArray<Request> => [
   say({ type: "error", message }),
   { _tag: "Close", code }
 ]
 
 const converse = (): Conversation => {
-  const delta = makeDeltas()
+  const delta = Deltas.make()
   let segmentId = ""
 
   const told = (segment: Segment): ReadonlyArray<Request> => {

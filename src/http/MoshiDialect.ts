@@ -12,8 +12,8 @@ import { FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE } from "../domain/Audio.ts"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment } from "../domain/Segment.ts"
 import * as MessagePack from "../layers/MessagePack.ts"
+import * as Deltas from "./Deltas.ts"
 import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
-import { makeDeltas } from "./TuonStart.ts"
 
 /** 10 s of audio, nine bytes a sample at most. */
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -42,7 +42,7 @@ const refuse = (message: string, code: number): ReadonlyArray<Request> => [
 ]
 
 const converse = (): Conversation => {
-  const delta = makeDeltas()
+  const delta = Deltas.make()
   /** Markers that were not answered, in order. */
   const markers: Array<number> = []
   let isWordOpen = false

@@ -1,14 +1,6 @@
 /**
- * Audio of NeMo clients: base64, and samples of which it is not always said what they are.
+ * Samples of NeMo clients, who do not always say what they are.
  */
-
-/** The bytes; `undefined` when it is not base64 or nothing. */
-export const bytesOf = (base64: string): Uint8Array | undefined => {
-  const bare = base64.replace(/={1,2}$/, "")
-  const bytes = Buffer.from(bare, "base64")
-  // what is no base64 is skipped by Node
-  return bytes.length > 0 && bytes.length === Math.floor((bare.length * 3) / 4) ? bytes : undefined
-}
 
 /** A sample of audio is 0, or in this range: −180 dB to 8 times full scale. */
 const LEAST = 2 ** -30

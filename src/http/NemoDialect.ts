@@ -37,9 +37,19 @@
  * error of ours), 1013 (too many, too slow, shutting down).
  */
 import { isFinal, textOf } from "../domain/Segment.ts"
-import type { Conversation, Dialect, Event, Message, Opening, Request, SaidLine } from "./Dialect.ts"
-import { bytesOf, looksLikePcm16 } from "./NemoAudio.ts"
-import { type ClientMessage, endOf, errorOf, type NemoConfig, parse, say, standardConfig } from "./NemoMessages.ts"
+import { bytesIn } from "./Base64.ts"
+import {
+  type Conversation,
+  type Dialect,
+  type Event,
+  type Message,
+  type Opening,
+  type Request,
+  type SaidLine,
+  say
+} from "./Dialect.ts"
+import { looksLikePcm16 } from "./NemoAudio.ts"
+import { type ClientMessage, endOf, errorOf, type NemoConfig, parse, standardConfig } from "./NemoMessages.ts"
 import * as NemoResults from "./NemoResults.ts"
 
 /** 5 s of float32 at 48 kHz; clients send up to some seconds at a time. */
@@ -108,8 +118,12 @@ const converse = ({ now, query }: Opening): Conversation => {
   }
 
   const hear = (data: string): ReadonlyArray<Request> => {
-    const bytes = bytesOf(data)
-    if (bytes === undefined || (config?.isStrict === true && bytes.length % sampleBytes(config) !== 0)) {
+    const bytes = bytesIn(data)
+    if (
+      bytes === undefined ||
+      bytes.length === 0 ||
+      (config?.isStrict === true && bytes.length % sampleBytes(config) !== 0)
+    ) {
       return refuse({ _tag: "Bad", code: "invalid_audio", detail: "data must be whole samples in base64" })
     }
     quietBeats = 0

@@ -3,7 +3,7 @@
  */
 import { Option, Schema } from "effect"
 import { type RawAudio, rawAudio } from "../domain/AudioFormat.ts"
-import type { Denial, Event, Failure, Request } from "./Dialect.ts"
+import type { Denial, Event, Failure } from "./Dialect.ts"
 
 const text = Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isMaxLength(200))))
 const flag = Schema.optionalKey(Schema.NullOr(Schema.Boolean))
@@ -130,9 +130,6 @@ const configOf = (given: typeof Config.Type): NemoConfig => {
     vad: given.enable_vad ?? false
   }
 }
-
-/** One message for the client. */
-export const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 
 /** `code` and `error_type` are the same, for clients of either time. */
 export const errorOf = (code: string, message: string, more: object = {}): object => ({

@@ -13,6 +13,7 @@
  */
 import { Result } from "effect"
 import * as OpenAiRequests from "../layers/OpenAiRequests.ts"
+import { bytesIn } from "./Base64.ts"
 import {
   type Conversation,
   closeCodes,
@@ -20,7 +21,8 @@ import {
   type Dialect,
   type Failure,
   type Opening,
-  type Request
+  type Request,
+  say
 } from "./Dialect.ts"
 import * as RealtimeEvents from "./RealtimeEvents.ts"
 import * as RealtimeItems from "./RealtimeItems.ts"
@@ -48,7 +50,7 @@ const converse = (opening: Opening): Conversation => {
     announcements.push(announcement)
     return [{ _tag: "Start", options: settings.start() }]
   }
-  const complain = (complaint: OpenAiRequests.Complaint) => [send(events.error(complaint))]
+  const complain = (complaint: OpenAiRequests.Complaint) => [say(events.error(complaint))]
   const wrong = (code: string, message: string, of: { readonly param?: string; readonly eventId: string | null }) =>
     complain({ code, message, param: of.param ?? null, eventId: of.eventId })
 
@@ -66,8 +68,8 @@ const converse = (opening: Opening): Conversation => {
         return start(() => events.session("transcription_session.updated", settings.legacySession()))
       }
       case "input_audio_buffer.append": {
-        const bytes = Buffer.from(event.audio, "base64")
-        if (bytes.length !== bytesIn(event.audio))
+        const bytes = bytesIn(event.audio)
+        if (bytes === undefined)
           return wrong("invalid_value", "Invalid 'audio'. Expected base64.", { param: "audio", eventId })
         appendedMs += settings.msOf(bytes.length)
         return bytes.length === 0 ? [] : [{ _tag: "Audio", bytes }]
@@ -80,7 +82,7 @@ const converse = (opening: Opening): Conversation => {
             `Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only has ${Math.max(0, ms).toFixed(2)}ms of audio.`,
             { eventId }
           )
-        return [...items.commit(appendedMs).map(send), { _tag: "Commit" }]
+        return [...items.commit(appendedMs).map(say), { _tag: "Commit" }]
       }
       case "input_audio_buffer.clear":
         items.clear(appendedMs)
@@ -102,30 +104,30 @@ const converse = (opening: Opening): Conversation => {
         case "Ready": {
           settings.ready(event)
           const announcement = announcements.shift()
-          return announcement === undefined ? [] : [send(announcement())]
+          return announcement === undefined ? [] : [say(announcement())]
         }
         case "SpeechStarted":
-          return items.speechStarted(event.atMs).map(send)
+          return items.speechStarted(event.atMs).map(say)
         case "SpeechStopped":
-          return items.speechStopped(event.atMs).map(send)
+          return items.speechStopped(event.atMs).map(say)
         case "Segment":
-          return items.said(event).map(send)
+          return items.said(event).map(say)
         case "Settled":
-          return items.settled(event.throughMs).map(send)
+          return items.settled(event.throughMs).map(say)
         case "Committed":
-          return items.committed().map(send)
+          return items.committed().map(say)
         case "WasReset":
-          return [send(events.cleared())]
+          return [say(events.cleared())]
         case "Denied":
           return [
-            send(events.error(errorOf(event.denial, event.detail), denials[event.denial].type)),
+            say(events.error(errorOf(event.denial, event.detail), denials[event.denial].type)),
             close(event.denial, event.detail)
           ]
         case "Failed": {
           const { code, type } = failures[event.failure] ?? { code: "server_error", type: "server_error" }
           return [
-            ...items.fail(code, event.detail).map(send),
-            send(events.error({ code, message: event.detail, param: null, eventId: null }, type)),
+            ...items.fail(code, event.detail).map(say),
+            say(events.error({ code, message: event.detail, param: null, eventId: null }, type)),
             close(event.failure, event.detail)
           ]
         }
@@ -136,13 +138,6 @@ const converse = (opening: Opening): Conversation => {
   }
 }
 
-/** Bytes that so much base64 stands for; whatever is none is left out when it is decoded, and they are fewer. */
-const bytesIn = (base64: string): number => {
-  const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0
-  return Math.floor(((base64.length - padding) * 3) / 4)
-}
-
-const send = (event: object): Request => ({ _tag: "Send", message: JSON.stringify(event) })
 const close = (why: Denial | Failure, reason: string): Request => ({ _tag: "Close", code: closeCodes[why], reason })
 const errorOf = (denial: Denial, message: string): OpenAiRequests.Complaint => ({
   code: denials[denial].code,

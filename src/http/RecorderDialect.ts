@@ -21,6 +21,7 @@
 import { Option, Schema } from "effect"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
+import { bytesIn } from "./Base64.ts"
 import {
   type Conversation,
   closeCodes,
@@ -28,9 +29,9 @@ import {
   type Event,
   type Message,
   type Opening,
-  type Request
+  type Request,
+  say
 } from "./Dialect.ts"
-import { bytesOf } from "./NemoAudio.ts"
 
 /** A second of audio is 43 kB in base64; some clients send whole files. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -46,7 +47,6 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(FromClient))
 const NOT_UNDERSTOOD =
   'not understood: messages are {"type": "audio", "payload": base64} and {"type": "control", "action": "stop"}'
 
-const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 const error = (message: string): Request => say({ type: "error", message })
 const close = (code: number): Request => ({ _tag: "Close", code })
 const keep: ReadonlyArray<Request> = [{ _tag: "Finish" }, { _tag: "Save" }]
@@ -66,9 +66,9 @@ const converse = ({ query }: Opening): Conversation => {
       isStopped = true
       return keep
     }
-    if (read.payload === "") return []
-    const bytes = bytesOf(read.payload)
-    return bytes === undefined ? [error("the payload is not base64")] : [{ _tag: "Audio", bytes }]
+    const bytes = bytesIn(read.payload)
+    if (bytes === undefined) return [error("the payload is not base64")]
+    return bytes.length === 0 ? [] : [{ _tag: "Audio", bytes }]
   }
 
   const transcript = (segment: Segment): ReadonlyArray<Request> => {

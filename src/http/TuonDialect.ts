@@ -34,14 +34,15 @@
  * `{"error": "upstream_already_started"}`, an unknown action or unreadable text with an `error`; the session goes on.
  */
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
-import { makeDeltas, readFirst, readLater } from "./TuonStart.ts"
+import * as Deltas from "./Deltas.ts"
+import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
+import { readFirst, readLater } from "./TuonStart.ts"
 
 /** Half a second of WebM is a few kilobytes; some clients send whole files. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 
 const converse = (sessionId: string): Conversation => {
-  const delta = makeDeltas()
+  const delta = Deltas.make()
   let isStarted = false
   let details = false
 
@@ -112,7 +113,6 @@ const converse = (sessionId: string): Conversation => {
   return { receive: (message) => (isStarted ? later(message) : first(message)), tell }
 }
 
-const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 const seconds = (ms: number): number => Math.round(ms) / 1000
 
 /** For clients of tuon-live-transcribe and for the page. */

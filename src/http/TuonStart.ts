@@ -1,9 +1,8 @@
 /**
- * What the clients of both tuon dialects say, and the deltas they are told.
+ * What the clients of both tuon dialects say.
  */
 import { Result, Schema } from "effect"
 import { type AudioFormat, rawAudio } from "../domain/AudioFormat.ts"
-import type { Segment } from "../domain/Segment.ts"
 import type { Message, Request, StartOptions } from "./Dialect.ts"
 
 const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
@@ -76,22 +75,6 @@ export const readLater = (message: Message): ReadonlyArray<Request> | "AlreadySt
       return "AlreadyStarted"
     default:
       return "NotUnderstood"
-  }
-}
-
-/**
- * What of a segment's text clients that append have not been given yet, with the space it needs. Only committed text is given, so nothing is
- * ever taken back.
- */
-export const makeDeltas = (): ((segment: Segment) => string) => {
-  let id = ""
-  let given = 0
-  return (segment) => {
-    if (segment.id !== id) given = 0
-    id = segment.id
-    const delta = segment.committed.slice(given)
-    given = segment.committed.length
-    return delta
   }
 }
 

@@ -12,12 +12,13 @@
  * The client may also `commit` and `stop`. Close codes are those of `TuonDialect.ts`.
  */
 import { isFinal, textOf } from "../domain/Segment.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
+import * as Deltas from "./Deltas.ts"
+import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
 import { tuon } from "./TuonDialect.ts"
-import { makeDeltas, readFirst, readLater } from "./TuonStart.ts"
+import { readFirst, readLater } from "./TuonStart.ts"
 
 const converse = (): Conversation => {
-  const delta = makeDeltas()
+  const delta = Deltas.make()
   let isStarted = false
 
   const first = (message: Message): ReadonlyArray<Request> => {
@@ -66,7 +67,6 @@ const converse = (): Conversation => {
   }
 }
 
-const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 const error = (name: string, detail?: string) => say({ error: name, ...(detail === undefined ? {} : { detail }) })
 
 /** For clients of the newer tuon-live-transcribe. */

@@ -19,7 +19,7 @@ import { Option, Schema } from "effect"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
 import { isSampleRate, sampleRates } from "../services/Resampler.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
+import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
 
 /** Clients send 200 or 400 ms (38 kB at 48 kHz). */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -39,8 +39,6 @@ const Text = Schema.Struct({
   reset: Schema.optionalKey(Schema.Unknown)
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Text))
-
-const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })
 
 /** What an answer is due for; `audio` can be answered at once. */
 type Due = "audio" | "config" | "reset" | "eof"
