@@ -12,14 +12,19 @@ export interface DoorChoice {
   readonly language: LanguageId
 }
 
-/** What was asked for as far as it is there: the engine of that name, else of that model, else the first; `undefined` where there is none. */
+/**
+ * What was asked for as far as it is there: the engine of that name, else of that model, else the first that knows the language, else the
+ * first; `undefined` where there is none.
+ */
 export const make = (
   engines: Engines["Service"],
   defaultLanguage: LanguageId,
   { engine, language }: Pick<StartOptions, "engine" | "language"> = {}
 ): DoorChoice | undefined => {
   const all = engines.map((one) => one.engine.capabilities)
-  const chosen = all.find(({ name }) => name === engine) ?? all.find(({ model }) => model === engine) ?? all[0]
+  const named =
+    all.find(({ name }) => name === engine) ?? all.find(({ model }) => model !== undefined && model === engine)
+  const chosen = named ?? all.find(({ languages }) => known(languages, language) !== undefined) ?? all[0]
   if (chosen === undefined) return undefined
   const { languages, model, name } = chosen
   return {
