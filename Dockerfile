@@ -35,6 +35,8 @@ LABEL org.opencontainers.image.title="Parlance" \
       org.opencontainers.image.description="Live captions for Nextcloud Talk" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later" \
       org.opencontainers.image.source="https://github.com/parlance/live_transcription"
+# Models come as .tar.bz2.
+RUN apt-get update && apt-get install -y --no-install-recommends bzip2 && rm -rf /var/lib/apt/lists/*
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=frpc /usr/local/bin/frpc /usr/local/bin/frpc

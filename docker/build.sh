@@ -10,4 +10,6 @@ node node_modules/typescript/bin/tsc -p tsconfig.build.json
 # `effect` is a peer dependency (hosts that embed us share their copy) and a development dependency here: without the latter entry it is
 # a dependency like others, and stays at the version of the lockfile.
 npm pkg delete devDependencies scripts.prepare
+# There are no sources in the image.
+npm pkg set scripts.model="node dist/model.js"
 npm prune --ignore-scripts --no-audit --no-fund
