@@ -75,13 +75,13 @@ const open = Effect.fn("AwsEngine.open")(function* (
   language: AwsLanguages.LanguageRequest,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(AwsAudio.RATE)
   const timeline = StreamTimeline.make(AwsAudio.RATE)
   const audio = AwsAudio.make(timeline, now)
   const results = AwsResults.make(timeline, AwsAudio.RATE)
   const outgoing = yield* Stream.toAsyncIterableEffect(
     Stream.map(audio.chunks, (AudioChunk) => {
-      Metrics.engineAudioSeconds.updateUnsafe(AudioChunk.length / 2 / AwsAudio.RATE, metrics)
+      count(AudioChunk.length / 2)
       return { AudioEvent: { AudioChunk } }
     })
   )

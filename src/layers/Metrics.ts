@@ -42,7 +42,10 @@ export const engineReconnects = counter(
   "engine_reconnects_total",
   "Engine sessions opened to replace a lost one, by reason"
 )
-export const engineAudioSeconds = counter("engine_audio_seconds_total", "Seconds of audio sent to engines")
+export const engineAudioSeconds = counter(
+  "engine_audio_seconds_total",
+  "Seconds of audio sent to engines, silence that an adapter puts in included"
+)
 
 export const streamSessionsActive = gauge("stream_sessions_active", "Streaming sessions of clients let in, by dialect")
 export const streamSessions = counter("stream_sessions_total", "Streaming sessions of clients let in, by dialect")
@@ -94,6 +97,13 @@ export const engineSession: Effect.Effect<void, never, Scope.Scope> = Effect.and
   Metric.update(engineSessions, 1),
   Effect.acquireRelease(Metric.modify(engineSessionsActive, 1), () => Metric.modify(engineSessionsActive, -1))
 )
+
+/** Counts samples that an engine was sent, for code that is called synchronously. */
+export const engineAudio = (sampleRate: number): Effect.Effect<(samples: number) => void> =>
+  Effect.map(
+    Effect.context<never>(),
+    (context) => (samples) => engineAudioSeconds.updateUnsafe(samples / sampleRate, context)
+  )
 
 /** A counter with fixed attributes for code that is called synchronously. */
 export const countsOf = (

@@ -30,7 +30,7 @@ export const capabilities: EngineCapabilities = {
 
 /** The server hangs up 30 s after the last binary message. */
 const KEEP_ALIVE_MS = 10_000
-/** Kyutai's model is 0.5 s behind; 13 frames push the last word out, with the word's own completion (stt.md A.1). */
+/** Kyutai's model is 0.5 s behind; 13 frames push the last word out, with the word's own completion. */
 const FLUSH_FRAMES = 13
 const QUIET_MS = 700
 const FLUSH_CAP_MS = 3_000
@@ -59,7 +59,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
   client: ModalClient["Service"],
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
   const socket = yield* Effect.mapError(client.open, toEngineError)
   yield* Metrics.engineSession
 
@@ -82,12 +82,11 @@ const open = Effect.fn("ModalEngine.open")(function* (
 
   const send = (pcm: Float32Array): void => {
     lastSentMs = now()
-    if (socket.send(pcm)) {
-      Metrics.engineAudioSeconds.updateUnsafe(pcm.length / SAMPLE_RATE, metrics)
-      return
+    if (socket.send(pcm)) count(pcm.length)
+    else {
+      lossless = false
+      Deferred.doneUnsafe(refused, Effect.void)
     }
-    lossless = false
-    Deferred.doneUnsafe(refused, Effect.void)
   }
 
   yield* Effect.gen(function* () {
@@ -111,7 +110,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
     tokensAtMark = tokens
   })
 
-  const heard = (message: ModalMessage): Option.Option<SpeechEvent> => {
+  const read = (message: ModalMessage): Option.Option<SpeechEvent> => {
     if (message._tag !== "Token") return Option.none()
     const found = words(message.text)
     if (found.length === 0) return Option.none()
@@ -131,7 +130,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
       Stream.mapError(toEngineError),
       Stream.interruptWhen(stuck),
       Stream.tapError((error) => Deferred.fail(ended, error)),
-      Stream.map(heard),
+      Stream.map(read),
       Stream.filter(Option.isSome),
       Stream.map((event) => event.value)
     ),

@@ -82,6 +82,7 @@ const open = Effect.fn("MoshiEngine.open")(function* (
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
   const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
   const socket = yield* dial(options)
   yield* Effect.timeoutOrElse(greeted(socket), {
     duration: READY_TIMEOUT,
@@ -107,12 +108,15 @@ const open = Effect.fn("MoshiEngine.open")(function* (
     return socket.send(message)
   }
   const isAnswered = () => now() - socket.quietMs() >= unansweredMs
-  const transmitAudio = (message: Uint8Array): boolean => {
+  const transmitAudio = (message: Uint8Array, samples: number): boolean => {
     if (isAnswered()) unansweredMs = now()
-    return transmit(message)
+    const isTaken = transmit(message)
+    if (isTaken) count(samples)
+    return isTaken
   }
   const sendSilence = (frames: number): void => {
-    for (let frame = 0; frame < frames; frame++) if (transmitAudio(SILENCE)) timeline.silence(FRAME_SAMPLES)
+    for (let frame = 0; frame < frames; frame++)
+      if (transmitAudio(SILENCE, FRAME_SAMPLES)) timeline.silence(FRAME_SAMPLES)
   }
   if (server.tellsSteps !== true) sendSilence(LEAD_IN_FRAMES)
 
@@ -165,10 +169,8 @@ const open = Effect.fn("MoshiEngine.open")(function* (
 
   return {
     send: ({ pcm, position }) => {
-      if (transmitAudio(encode(pcm))) {
-        timeline.frame(position, pcm.length)
-        Metrics.engineAudioSeconds.updateUnsafe(pcm.length / SAMPLE_RATE, metrics)
-      } else lostAt = Math.min(lostAt, position)
+      if (transmitAudio(encode(pcm), pcm.length)) timeline.frame(position, pcm.length)
+      else lostAt = Math.min(lostAt, position)
       sentTo = position + pcm.length
     },
     commit: flushing(true),

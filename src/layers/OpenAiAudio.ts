@@ -17,6 +17,8 @@ export interface OpenAiAudioOptions {
   readonly items: OpenAiItems
   /** `false`: it was not taken. Nothing is sent behind a loss: it could not be proven any more. */
   readonly send: (message: string) => boolean
+  /** So many samples were taken. */
+  readonly onAppended: (samples: number) => void
 }
 
 /** Speech without a pause is committed at the next quiet frame after the first, and anyhow after the second: the models take turns. */
@@ -27,7 +29,7 @@ const QUIET = 0.1
 /** 5 s of one append: a third of a megabyte, where 15 are allowed. */
 const MAX_APPEND_SAMPLES = 5 * SAMPLE_RATE
 
-export const make = ({ items, send }: OpenAiAudioOptions): OpenAiAudio => {
+export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAudio => {
   const encode = Pcm16.base64Encoder()
   const power = relativePower()
   let isWhole = true
@@ -47,6 +49,7 @@ export const make = ({ items, send }: OpenAiAudioOptions): OpenAiAudio => {
         const part = pcm.subarray(from, from + MAX_APPEND_SAMPLES)
         if (!sendBehind(OpenAiProtocol.append(encode(part)))) return
         items.appended(part.length, position + from + part.length)
+        onAppended(part.length)
       }
       const isQuiet = power(pcm) < QUIET
       const samples = items.uncommitted()

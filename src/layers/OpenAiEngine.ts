@@ -82,7 +82,7 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
   setup: OpenAiSetup.OpenAiSetup,
   language: string | undefined
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
   const target = yield* OpenAiSetup.targetOf(options)
   const socket = yield* EngineSocket.open({
     ...target,
@@ -93,14 +93,11 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
     skipCertVerify: options.skipCertVerify === true
   }).pipe(Effect.mapError(OpenAiFaults.ofSocket))
   yield* setup.agree(socket, language)
-  yield* Metric.update(Metrics.engineSessions, 1)
-  yield* Effect.acquireRelease(Metric.modify(Metrics.engineSessionsActive, 1), () =>
-    Metric.modify(Metrics.engineSessionsActive, -1)
-  )
+  yield* Metrics.engineSession
 
   const ended = yield* Deferred.make<never, EngineError>()
   const items = OpenAiItems.make()
-  const audio = OpenAiAudio.make({ items, send: socket.send })
+  const audio = OpenAiAudio.make({ items, send: socket.send, onAppended: count })
   const proof = OpenAiProof.make(items)
 
   const unknown = Metric.update(Metric.withAttributes(Metrics.unknownMessages, { source: "openai" }), 1)
@@ -116,10 +113,7 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
   }
 
   return {
-    send: (frame) => {
-      audio.append(frame)
-      Metrics.engineAudioSeconds.updateUnsafe(frame.pcm.length / SAMPLE_RATE, metrics)
-    },
+    send: audio.append,
     commit: Effect.sync(() => audio.commit("Commit")),
     flush: Effect.suspend(() => {
       audio.commit("Silence")

@@ -1,7 +1,7 @@
 /**
  * sherpa-onnx as a SpeechEngine: streaming models in a child process of this machine. No audio leaves it.
  */
-import { Cause, Deferred, Effect, Layer, Metric, Queue, type Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Layer, Queue, type Scope, Stream } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import { known, type LanguageId, languagesOf } from "../domain/Language.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
@@ -67,7 +67,7 @@ const open = Effect.fn("SherpaEngine.open")(function* (
   { languages }: EngineCapabilities,
   language: LanguageId
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(model.sampleRate)
   // bounded by MOST_BEHIND: the child tells a few things for each step it computes of what it was sent
   const reports = yield* Queue.unbounded<SherpaHost.SessionReport, EngineError>()
   const ended = yield* Deferred.make<never, EngineError>()
@@ -87,10 +87,7 @@ const open = Effect.fn("SherpaEngine.open")(function* (
     else if (report._tag === "Computed") computed = report.samples
     else Queue.offerUnsafe(reports, report)
   })
-  yield* Metric.update(Metrics.engineSessions, 1)
-  yield* Effect.acquireRelease(Metric.modify(Metrics.engineSessionsActive, 1), () =>
-    Metric.modify(Metrics.engineSessionsActive, -1)
-  )
+  yield* Metrics.engineSession
   const msAt = (seconds: number) => msOfSamples(timeline.onsetAt(Math.round(seconds * model.sampleRate)))
 
   const eventsOf = (report: SherpaHost.SessionReport): ReadonlyArray<SpeechEvent> => {
@@ -122,13 +119,14 @@ const open = Effect.fn("SherpaEngine.open")(function* (
     const id = ++token
     flushes.set(id, { through: timeline.sent(), done: () => resume(Effect.void) })
     timeline.silence(silence)
+    count(silence)
     session.send({ _tag: "Flush", session: session.id, token: id, silence })
   }).pipe(Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }))
 
   return {
     send: ({ pcm, position }) => {
       timeline.frame(position, pcm.length)
-      Metrics.engineAudioSeconds.updateUnsafe(pcm.length / model.sampleRate, metrics)
+      count(pcm.length)
       // a copy: a view would take all of its memory along
       session.send({ _tag: "Audio", session: session.id, pcm: pcm.slice() })
       if (timeline.sent() - computed > MOST_BEHIND * model.sampleRate) {

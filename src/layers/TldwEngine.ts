@@ -90,7 +90,7 @@ const open = Effect.fn("TldwEngine.open")(function* (
   language: string,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(RATE)
   const socket = yield* dial(options)
   let fault: TldwProtocol.ServerFault | undefined
   socket.send(TldwProtocol.config({ ...options, language }))
@@ -111,7 +111,11 @@ const open = Effect.fn("TldwEngine.open")(function* (
   let provenByChunks = 0
   let provenByFlushes = 0
 
-  const transmit = (pcm: Float32Array): boolean => socket.send(TldwProtocol.audio(encode(pcm)))
+  const transmit = (pcm: Float32Array): boolean => {
+    const isTaken = socket.send(TldwProtocol.audio(encode(pcm)))
+    if (isTaken) count(pcm.length)
+    return isTaken
+  }
 
   /** Asks for everything, unless that was done and nothing was sent since. */
   const request = (cause: Pending["cause"]): Pending | undefined => {
@@ -186,10 +190,8 @@ const open = Effect.fn("TldwEngine.open")(function* (
 
   return {
     send: ({ pcm, position }) => {
-      if (transmit(pcm)) {
-        timeline.frame(position, pcm.length)
-        Metrics.engineAudioSeconds.updateUnsafe(pcm.length / RATE, metrics)
-      } else lostAt = Math.min(lostAt, position)
+      if (transmit(pcm)) timeline.frame(position, pcm.length)
+      else lostAt = Math.min(lostAt, position)
       sentTo = position + FRAME_SAMPLES
     },
     commit: flushing("Commit"),

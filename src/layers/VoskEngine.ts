@@ -73,7 +73,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
   language: LanguageId,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const metrics = yield* Effect.context<never>()
+  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
   const socket = yield* EngineSocket.open({
     url: options.url,
     openTimeout: "10 seconds",
@@ -83,10 +83,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
     pingEvery: "10 seconds",
     skipCertVerify: options.skipCertVerify === true
   }).pipe(Effect.mapError(EngineSocket.toEngineError))
-  yield* Metric.update(Metrics.engineSessions, 1)
-  yield* Effect.acquireRelease(Metric.modify(Metrics.engineSessionsActive, 1), () =>
-    Metric.modify(Metrics.engineSessionsActive, -1)
-  )
+  yield* Metrics.engineSession
   const tag = String(known(languagesOf(LANGUAGES), language) ?? "en")
   socket.send(VoskProtocol.configuration(SAMPLE_RATE, tag.replace("-", "_")))
 
@@ -110,8 +107,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
     if (step === undefined) return
     dueSinceMs = now()
     if (step._tag !== "Audio") socket.send(step._tag === "Reset" ? VoskProtocol.RESET : VoskProtocol.EOF)
-    else if (socket.send(encode(step.pcm)))
-      Metrics.engineAudioSeconds.updateUnsafe(step.pcm.length / SAMPLE_RATE, metrics)
+    else if (socket.send(encode(step.pcm))) count(step.pcm.length)
   }
   const silence = (): void => {
     for (let message = 0; message < SILENCE_MESSAGES; message++) {

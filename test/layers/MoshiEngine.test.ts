@@ -346,19 +346,15 @@ describe("MoshiEngine", () => {
   )
 
   live(
-    "counts sessions, seconds and how far the server is behind",
+    "tells how far the server is behind",
     Effect.gen(function* () {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const talk = yield* converse(yield* MoshiSimulator.make())
           talk.send(silence(25, 0))
           yield* talk.session.flush
-          assert.strictEqual((yield* Metric.value(Metrics.engineSessionsActive)).value, 1)
         })
       )
-      assert.strictEqual((yield* Metric.value(Metrics.engineSessionsActive)).value, 0)
-      assert.strictEqual((yield* Metric.value(Metrics.engineSessions)).count, 1)
-      assert.approximately((yield* Metric.value(Metrics.engineAudioSeconds)).count, 2, 1e-9)
       assert.isAbove((yield* Metric.value(Metrics.engineLag)).count, 25)
     })
   )

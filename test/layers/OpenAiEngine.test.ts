@@ -219,7 +219,8 @@ describe("OpenAiEngine", () => {
   it("speech without a pause is committed between two words from 20 s on", () => {
     const commits = (quietAtS: ReadonlyArray<number>) => {
       const sent: Array<string> = []
-      const audio = OpenAiAudio.make({ items: OpenAiItems.make(), send: (message) => sent.push(message) > 0 })
+      const send = (message: string) => sent.push(message) > 0
+      const audio = OpenAiAudio.make({ items: OpenAiItems.make(), send, onAppended: () => {} })
       const found: Array<number> = []
       for (let index = 0; index * 0.08 < 62; index++) {
         const isQuiet = quietAtS.some((at) => Math.abs(index * 0.08 - at) < 0.04)
