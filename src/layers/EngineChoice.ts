@@ -22,7 +22,8 @@ export type EngineChoice = (voice: Pick<Voice, "engine" | "language">) => Chosen
 
 /**
  * A choice of these engines, in their order: of those that know the voice's language (of all, where none does) the one the voice asks for,
- * else the first, passing over engines that are failing. When all are, the one that may be tried soonest.
+ * else the first, passing over engines that are failing or have as many sessions open as they give. Without another a full one is asked all
+ * the same: what an engine gives can have been raised. When all are failing, the one that may be tried soonest.
  */
 export const make = (engines: ReadonlyArray<ConfiguredEngine>, now: () => number): EngineChoice => {
   const candidates = engines.map((configured): Candidate => ({ configured, backoff: EngineBackoff.make(now) }))
@@ -37,6 +38,10 @@ export const make = (engines: ReadonlyArray<ConfiguredEngine>, now: () => number
     const isOwn = ({ configured }: Candidate) => configured.engine.capabilities.name === own
     const ordered = [...possible.filter(isOwn), ...possible.filter((one) => !isOwn(one))]
     const [soonest] = ordered.toSorted((one, other) => one.backoff.waitMs() - other.backoff.waitMs())
-    return ordered.find(({ backoff }) => !backoff.isFailing()) ?? soonest
+    const working = ordered.filter(({ backoff }) => !backoff.isFailing())
+    return working.find(({ configured }) => !isFull(configured)) ?? working[0] ?? soonest
   }
 }
+
+const isFull = ({ engine, health }: ConfiguredEngine): boolean =>
+  health().sessions >= (engine.capabilities.maxSessions ?? Number.POSITIVE_INFINITY)

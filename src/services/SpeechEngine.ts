@@ -43,7 +43,7 @@ export interface EngineCapabilities {
   readonly keepAlive: "None" | "Silence" | "Message"
   /** A session cannot outlive this, ms. */
   readonly maxSessionMs?: number
-  /** Sessions the engine gives us at a time. */
+  /** Sessions the engine gives us at a time, as far as is known: with so many open another engine is asked, if there is one. */
   readonly maxSessions?: number
   /** Audio may be sent faster than it was spoken: needed to catch up after a cold start. */
   readonly fasterThanRealtime: boolean

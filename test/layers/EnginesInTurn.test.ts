@@ -105,6 +105,38 @@ describe("the Transcriber over several engines", () => {
     )
 
   told(
+    "passes over one that has as many sessions as it gives, until it has one less",
+    { first: { capabilities: { maxSessions: 1 } } },
+    ({ first, second }) =>
+      Effect.gen(function* () {
+        const one = yield* ScriptedVoice.make()
+        yield* one.speak(5)
+        const other = yield* ScriptedVoice.make()
+        yield* other.speak(5)
+        assert.deepStrictEqual([first.attempts(), second.attempts()], [1, 1])
+        yield* one.leave
+        yield* one.done
+        const third = yield* ScriptedVoice.make()
+        yield* third.speak(5)
+        assert.deepStrictEqual([first.attempts(), second.attempts()], [2, 1])
+      })
+  )
+
+  told(
+    "asks one that is full all the same when there is no other: it may give more than is known",
+    { first: { capabilities: { maxSessions: 1 } }, second: { opening: () => Effect.fail(refused) } },
+    ({ first, second }) =>
+      Effect.gen(function* () {
+        const one = yield* ScriptedVoice.make()
+        yield* one.speak(5)
+        const other = yield* ScriptedVoice.make()
+        yield* other.speak(5)
+        assert.deepStrictEqual([first.attempts(), second.attempts()], [2, 1])
+        assert.deepStrictEqual((yield* first.session(1)).positions(), other.spoken())
+      })
+  )
+
+  told(
     "comes back to the first for the next session, when its backoff is over",
     { first: { opening: (index) => (index === 0 ? Effect.fail(away) : Effect.void) } },
     ({ configured, first, second }) =>
