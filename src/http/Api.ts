@@ -306,6 +306,7 @@ const Engine = Schema.Struct({
     punctuation: Schema.Boolean,
     mark: Schema.Literals(["WordTimes", "Commits", "KnownDelay"]),
     sampleRate: Schema.Int,
+    keepAlive: Schema.Literals(["None", "Silence", "Message"]),
     maxSessionMs: Schema.optionalKey(Schema.Finite),
     maxSessions: Schema.optionalKey(Schema.Finite),
     fasterThanRealtime: Schema.Boolean

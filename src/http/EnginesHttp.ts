@@ -22,7 +22,7 @@ const states = { Untried: "untried", Healthy: "healthy", Failing: "failing" } as
 >
 
 const described = ({ engine: { capabilities }, health }: ConfiguredEngine) => {
-  const { keepAlive: _, languages, local, model, name, ...others } = capabilities
+  const { languages, local, model, name, ...others } = capabilities
   const { detail, reason, sessions, state } = health()
   return {
     name,

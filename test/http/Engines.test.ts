@@ -27,6 +27,7 @@ describe("GET /api/v1/engines", () => {
         confidence: false,
         punctuation: true,
         sampleRate: 24_000,
+        keepAlive: "None",
         fasterThanRealtime: true
       }
       const firstEntry = {
