@@ -8,7 +8,7 @@ import * as Doors from "./http/Doors.ts"
 import * as Quotas from "./http/Quotas.ts"
 import * as Server from "./http/Server.ts"
 import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
-import { type AppConfig, hasCredentials, isExApp, missing } from "./layers/AppConfig.ts"
+import { type AppConfig, hasCredentials, isExApp, missing, missingEngine } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
@@ -92,12 +92,17 @@ const deployment = (config: AppConfig) =>
 const nextcloud = (config: AppConfig) => AppApiNextcloud.layer({ ...config, url: config.nextcloudUrl })
 
 /** The one place where the log says what is missing; `/api/v1/status` and refused requests say the same. */
-const announcement = (config: AppConfig) =>
-  Layer.effectDiscard(
-    missing(config).length === 0
-      ? Effect.logInfo("Parlance starts", { version: config.appVersion })
-      : Effect.logWarning(adviceOf(missing(config)))
-  )
+const announcement = (config: AppConfig) => Layer.effectDiscard(announce(config))
+
+const announce = (config: AppConfig): Effect.Effect<void> => {
+  if (missing(config).length === 0) return Effect.logInfo("Parlance starts", { version: config.appVersion })
+  const isForTalk = isExApp(config) || config.hpbUrl !== undefined || config.internalSecret !== undefined
+  return isForTalk || missingEngine(config).length > 0
+    ? Effect.logWarning(adviceOf(missing(config)))
+    : Effect.logInfo("Parlance starts, for streaming. Captions in Talk calls need LT_HPB_URL and LT_INTERNAL_SECRET.", {
+        version: config.appVersion
+      })
+}
 
 /** What is said goes back into the call, and to whoever reads along over HTTP. */
 const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
