@@ -1,7 +1,7 @@
 /**
  * The service as a process: configuration from the environment, JSON logs, an end in time.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as App from "./App.ts"
 import * as AppConfig from "./layers/AppConfig.ts"

@@ -1,7 +1,7 @@
 /**
  * `npm run model -- <url> [--sha256 <hex>] [--name <name>] [--languages en,fr]`: fetches a model for the engine in this machine.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import * as App from "./App.ts"
 import * as AppConfig from "./layers/AppConfig.ts"

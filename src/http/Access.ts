@@ -1,7 +1,7 @@
 /**
  * Access: who may ask, by what they show. One place for all credentials, of the service API and of every streaming door.
  */
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import { type AppConfig, type ConfigurationError, hasCredentials, storageOf } from "../layers/AppConfig.ts"
 import * as ClientSecrets from "./ClientSecrets.ts"

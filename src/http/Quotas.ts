@@ -2,7 +2,7 @@
  * Quotas: how many streams at a time, and how many minutes of audio in a day (UTC), each subject and all together may use.
  */
 import { join } from "node:path"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { type AppConfig, storageOf } from "../layers/AppConfig.ts"
 import type { Grant } from "./Grant.ts"
@@ -22,7 +22,7 @@ export class QuotaRefusal extends Schema.TaggedError<QuotaRefusal>()("QuotaRefus
 export interface Lease {
   /**
    * Counts seconds of audio that were heard; never waits. `false`: the minutes of the day are used up and the stream has to end
-   * (`DailyMinutes`). What was heard is counted whole, so a day ends at most one message per stream too late.
+   * (`DailyMinutes`). What was heard is counted whole, so a day ends as much too late as is counted at once: a second of each stream.
    */
   readonly spend: (seconds: number) => boolean
 }

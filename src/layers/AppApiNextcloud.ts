@@ -1,7 +1,7 @@
 /**
  * Nextcloud over its OCS interface, with the rights AppAPI gives an ExApp.
  */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { type Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { Nextcloud, NextcloudError } from "../services/Nextcloud.ts"

@@ -2,7 +2,7 @@
  * DiskTranscriptStore: transcripts as files in a folder.
  */
 import { join } from "node:path"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, FileSystem, Layer } from "effect"
 import { type Transcript, TranscriptStore } from "../services/TranscriptStore.ts"
 import * as PrivateFile from "./PrivateFile.ts"

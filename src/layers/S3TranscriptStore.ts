@@ -4,7 +4,7 @@
  * The SDK is loaded when the layer is built, not when this module is.
  */
 import type { S3Client } from "@aws-sdk/client-s3"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, Layer, type Scope } from "effect"
 import { type Transcript, TranscriptStore } from "../services/TranscriptStore.ts"
 import { fileOf, PlaceError, stampOf, type TranscriptPlace, uniqueStampOf } from "./TranscriptPlace.ts"
