@@ -134,7 +134,6 @@ export interface Opening {
   readonly sessionId: string
   readonly path: string
   readonly query: URLSearchParams
-  readonly defaults: { readonly language: string; readonly engine: string; readonly model: string }
   /** Longest session, seconds. */
   readonly sessionSeconds: number
   /** ms since 1970, for dialects that date their messages. */

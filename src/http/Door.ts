@@ -9,7 +9,6 @@ import type { Duplex } from "node:stream"
 import { Effect, type Scope } from "effect"
 import { WebSocketServer } from "ws"
 import type { Dialect } from "./Dialect.ts"
-import * as DoorChoice from "./DoorChoice.ts"
 import type { DoorServices } from "./DoorClient.ts"
 import { chooseSubprotocol, credentialIn } from "./DoorCredential.ts"
 import * as DoorSessions from "./DoorSessions.ts"
@@ -65,11 +64,6 @@ export const make = Effect.fnUntraced(function* (
       sessionId: randomUUID(),
       path: url.pathname,
       query: url.searchParams,
-      defaults: DoorChoice.make(services.engines, services.limits.defaultLanguage) ?? {
-        engine: "",
-        model: "",
-        language: services.limits.defaultLanguage
-      },
       sessionSeconds: services.limits.sessionSeconds,
       now: Date.now
     }

@@ -4,7 +4,7 @@
 import { Clock, Effect, FileSystem, Result, Schedule, Schema } from "effect"
 import * as PrivateFile from "../layers/PrivateFile.ts"
 
-/** Plain and synchronous: it is asked for every message of audio. */
+/** Plain and synchronous: it is asked every second for every stream. */
 export interface SpentMinutes {
   /** Seconds of audio of this subject today. */
   readonly of: (subject: string) => number

@@ -53,7 +53,7 @@ const table: Readonly<Partial<Record<EngineName, (config: AppConfig) => Made>>> 
 }
 
 /** `imported(() => import("./AwsEngine.ts"), (module) => module.layer(…))`: the module is loaded when the layer is built. */
-export const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) => Made): Made => {
+const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) => Made): Made => {
   const loaded = Effect.tryPromise({
     try: load,
     // a package that is not installed, as optional ones may be; its name is on the first line

@@ -88,13 +88,15 @@ export const open = Effect.fnUntraced(function* (
   return session
 })
 
+type EngineEnd = Pick<EngineSocketError, "reason" | "detail" | "code">
+
 /** What the end of a socket means for a session, where the engine's protocol gives its close codes no other meaning. */
-export const toEngineError = (error: EngineSocketError): EngineError => {
+export const toEngineError = (error: EngineEnd): EngineError => {
   const detail = error.code === undefined ? error.detail : `${error.detail} (${error.code})`
   return new EngineError({ reason: engineReason(error), detail })
 }
 
-const engineReason = ({ reason, code }: EngineSocketError): EngineError["reason"] => {
+const engineReason = ({ reason, code }: EngineEnd): EngineError["reason"] => {
   switch (reason) {
     case "NotConfigured":
     case "Unauthorized":

@@ -45,9 +45,7 @@ export interface Hearing {
   /** The voice is over: `endSpeech`, then the queue ends. */
   readonly end: () => void
   readonly isSpeaking: () => boolean
-  /** End of what was heard so far (samples). */
-  readonly heardUntil: () => number
-  /** End of the last frame; 0 before the first. */
+  /** End of the last frame (samples); 0 before the first. */
   readonly framedUntil: () => number
   /** Frames that wait for the reader now. */
   readonly queued: () => number
@@ -134,7 +132,6 @@ export const make = (options: HearingOptions): Hearing => {
       Queue.endUnsafe(queue)
     },
     isSpeaking: frames.isRunning,
-    heardUntil: () => heardUntil,
     framedUntil: () => framedUntil,
     queued: () => Queue.sizeUnsafe(queue),
     counters: () => ({ frames: frameCount, droppedFrames, cutSamples })

@@ -7,6 +7,7 @@ import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent, Word } from "../domain/Speech.ts"
 import { ModalClient, type ModalError, type ModalMessage } from "../services/ModalClient.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
+import * as EngineSocket from "./EngineSocket.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
@@ -144,7 +145,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
  * Today's server sends whole words without spaces, so a space goes before each; an older one sends pieces of words, where a leading
  * space means a new word and its absence that the word goes on. The first token tells which.
  */
-export const wordReader = (): ((token: string) => Array<Word>) => {
+const wordReader = (): ((token: string) => Array<Word>) => {
   let pieces: boolean | undefined
   let spaceBefore = true
   return (token) => {
@@ -159,24 +160,7 @@ export const wordReader = (): ((token: string) => Array<Word>) => {
   }
 }
 
-const toEngineError = (error: ModalError): EngineError => {
-  const detail = error.code === undefined ? error.detail : `${error.detail} (${error.code})`
-  return new EngineError({ reason: reasonOf(error), detail })
-}
-
-const reasonOf = (error: ModalError): EngineError["reason"] => {
-  switch (error.reason) {
-    case "NotConfigured":
-    case "Unauthorized":
-      return "Refused"
-    case "Rejected":
-      return error.code === 429 || error.code === 503 ? "Busy" : "Unreachable"
-    case "OpenTimeout":
-    case "Unreachable":
-      return "Unreachable"
-    case "Closed":
-      return "Closed"
-    case "ServerError":
-      return error.detail === NO_FREE_CHANNELS ? "Busy" : "Protocol"
-  }
-}
+const toEngineError = ({ code, detail, reason }: ModalError): EngineError =>
+  reason === "ServerError"
+    ? new EngineError({ reason: detail === NO_FREE_CHANNELS ? "Busy" : "Protocol", detail })
+    : EngineSocket.toEngineError({ reason, detail, ...(code === undefined ? {} : { code }) })

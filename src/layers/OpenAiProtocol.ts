@@ -6,6 +6,7 @@ import { type Option, Schema } from "effect"
 
 /** Text of a token and how likely it was, as a natural logarithm. */
 export const LogProb = Schema.Struct({ token: Schema.String, logprob: Schema.Finite })
+export type LogProb = typeof LogProb.Type
 const logprobs = Schema.optionalKey(Schema.NullOr(Schema.Array(LogProb)))
 const optionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
 

@@ -2,12 +2,7 @@
  * Text as OpenAI writes it (pieces of any length, spaces where they belong) as words with what stands before each, and how sure it was.
  */
 import type { Word } from "../domain/Speech.ts"
-
-/** Text of a token and how likely it was, as a natural logarithm. */
-export interface LogProb {
-  readonly token: string
-  readonly logprob: number
-}
+import type { LogProb } from "./OpenAiProtocol.ts"
 
 /** The words of `text`; the first has a space before it when the text begins with one or what came before ended with one. */
 export const wordsOf = (

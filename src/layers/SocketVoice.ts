@@ -54,8 +54,9 @@ export interface SocketVoice {
   readonly setFormat: (format: AudioFormat) => void
   /**
    * Takes the client's next bytes, which arrived at `atMs` and may be reused afterwards; gives what is wrong with them, the gravest if it
-   * is several things. A message may be handed over in pieces, and a large one should be (`PIECE_BYTES`), with a look at `queued` in
-   * between.
+   * is several things. A message may be handed over in pieces, and a large one should be, with a look at `queued` in between: a kilobyte of
+   * Opus can be packed so that it takes 25 ms to decode (40 s of packets of 120 ms that say nothing, measured on 21 Nov 2026), and all who
+   * share the process wait meanwhile.
    */
   readonly hear: (bytes: Uint8Array, atMs: number) => AudioTrouble | undefined
   /**
@@ -77,12 +78,6 @@ export interface SocketVoice {
   /** As they are now. */
   readonly counters: SocketVoiceCounters
 }
-
-/**
- * The most that should be handed over at once: a kilobyte of Opus can be packed so that it takes 25 ms to decode (40 s of packets of 120 ms
- * that say nothing, measured on 21 Nov 2026), and all who share the process wait meanwhile.
- */
-export const PIECE_BYTES = 2048
 
 /** Clients that hold a conversation send every 20 ms to 1 s. */
 const STOPPED_MS = 2000

@@ -6,7 +6,6 @@ export const opening = {
   sessionId: "5a3c0c1e-0000-4000-8000-000000000000",
   path: "/",
   query: new URLSearchParams(),
-  defaults: { language: "en", engine: "scripted", model: "scripted" },
   sessionSeconds: 3600,
   now: () => 1_700_000_000_000
 }
