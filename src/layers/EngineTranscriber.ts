@@ -6,6 +6,7 @@
  * flushed) and `Pace` (how fast), `SegmentCutter` with `ItemText` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
 import { Cause, Effect, Fiber, Layer, Metric, Random, Result, Stream } from "effect"
+import { msOfSamples } from "../domain/Audio.ts"
 import type { EndCause } from "../domain/Speech.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
@@ -182,8 +183,12 @@ const runSession = (
       openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
       onPause: () => outbox.put(cutter.end("Silence")),
       onFlushed: (position, paused) => {
-        if (paused || voice.utterances === true) outbox.put(cutter.end("Silence"))
-        outbox.settle(position)
+        if (paused || voice.utterances !== true) {
+          if (paused) outbox.put(cutter.end("Silence"))
+          return outbox.settle(position)
+        }
+        outbox.put(cutter.endBefore(msOfSamples(position), "Silence"))
+        outbox.settle(position, "later")
       },
       onClosing: (cause) => {
         closing = cause

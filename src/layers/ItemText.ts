@@ -20,6 +20,8 @@ export interface ItemText {
   readonly since: (promised: string) => { readonly committed: string; readonly open: string }
   /** First and last known time of the unfinished part, or of its first `length` characters. */
   readonly times: (length?: number) => { readonly startMs?: number; readonly endMs?: number }
+  /** Length of the unfinished part up to the last word that is known to begin before `ms`. */
+  readonly before: (ms: number) => number
   /** `text`, the beginning of the unfinished part, is in a finished segment. */
   readonly finish: (text: string) => void
 }
@@ -76,6 +78,7 @@ export const make = (id: string): ItemText => {
       const endMs = within.findLast(({ word }) => word.endMs !== undefined)?.word.endMs
       return { ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) }
     },
+    before: (ms) => timed.findLast(({ word }) => word.startMs !== undefined && word.startMs < ms)?.end ?? 0,
     finish: (text) => {
       const rest = behind(tail, text).trimStart()
       const gone = tail.length - rest.length

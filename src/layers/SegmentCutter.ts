@@ -1,7 +1,7 @@
 /**
  * SegmentCutter: speech events of one voice become states of segments. Pure: time is an argument, states are returned.
  */
-import type { Segment } from "../domain/Segment.ts"
+import { joinText, type Segment } from "../domain/Segment.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import * as ItemText from "./ItemText.ts"
 
@@ -22,6 +22,11 @@ export interface SegmentCutter {
   readonly isOpen: () => boolean
   /** Whatever is open becomes final as it was shown. Words that follow make a new segment. */
   readonly end: (cause: EndCause) => ReadonlyArray<Segment>
+  /**
+   * As `end`, of what was said before `ms`. What is known to begin later stays open, and so does what may still change where nobody knows when
+   * it was said.
+   */
+  readonly endBefore: (ms: number, cause: EndCause) => ReadonlyArray<Segment>
   /** As `end`; and utterances of the engine's next session are others. */
   readonly endSession: (cause: EndCause) => ReadonlyArray<Segment>
 }
@@ -124,6 +129,20 @@ export const make = (voice: string): SegmentCutter => {
     return states
   }
 
+  const endBefore = (ms: number, cause: EndCause): Array<Segment> => {
+    const [item] = items
+    if (item === undefined || open === undefined || (open.startMs ?? 0) >= ms) return []
+    const { committed, open: uncertain } = item.since(open.committed)
+    const text = joinText(committed, uncertain)
+    // what is certain was promised, wherever it is
+    const at = Math.max(committed.length, Math.min(text.length, item.before(ms)))
+    if (at === 0) return []
+    const said = text.slice(0, at).trimEnd()
+    const closed = close({ ...open, ...item.times(at) }, said, cause)
+    item.finish(said)
+    return [closed, ...show(item)]
+  }
+
   return {
     take: (event, atMs) => {
       if (!("item" in event) || finished.includes(event.item)) return []
@@ -151,6 +170,7 @@ export const make = (voice: string): SegmentCutter => {
     },
     isOpen: () => open !== undefined,
     end,
+    endBefore,
     endSession: (cause) => {
       const states = end(cause)
       items = []

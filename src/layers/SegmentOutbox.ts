@@ -11,10 +11,10 @@ export interface SegmentOutbox {
   /** Takes states, never waits. Of states of one segment that wait, the reader gets the newest; finals are never left out. */
   readonly put: (states: ReadonlyArray<Segment>) => void
   /**
-   * Everything that was said up to this position (samples) has been put. The reader is told behind the final of the segment that is open;
-   * once, and not what it knows already.
+   * Everything that was said up to this position (samples) has been put. The reader is told behind the final of the segment that is open,
+   * unless it is known that this one was said `later`; once, and not what it knows already.
    */
-  readonly settle: (position: number) => void
+  readonly settle: (position: number, open?: "later") => void
   /** Waits while more than `CAPACITY` states do. Whoever puts, asks here before the next. */
   readonly room: Effect.Effect<void>
   /** No more comes; what waits is still read. */
@@ -46,8 +46,8 @@ export const make = (): SegmentOutbox => {
     return Effect.succeed([first, ...others])
   })
 
-  const tell = (): void => {
-    if (isOpen || settling <= settled) return
+  const tell = (isLater = false): void => {
+    if ((isOpen && !isLater) || settling <= settled) return
     settled = settling
     if (waiting.at(-1)?._tag === "Settled") waiting.pop()
     waiting.push({ _tag: "Settled", position: settled })
@@ -68,9 +68,9 @@ export const make = (): SegmentOutbox => {
       }
       wake()
     },
-    settle: (position) => {
+    settle: (position, open) => {
       settling = Math.max(settling, position)
-      tell()
+      tell(open === "later")
       wake()
     },
     room: roomy.await,

@@ -103,6 +103,36 @@ describe("how far everything is said", () => {
   )
 
   told(
+    "is told although the next utterance is under way, of which nothing becomes final that may still change",
+    slowFlush,
+    Effect.gen(function* () {
+      const engine = yield* ScriptedEngine.ScriptedEngine
+      const voice = yield* ScriptedVoice.make({ utterances: true })
+      const hear = (text: string, stableLength: number) => {
+        const words = text.split(" ").map((one, at) => ({
+          text: one,
+          joiner: "space" as const,
+          startMs: 1000 * at,
+          endMs: 1000 * at + 500
+        }))
+        return { _tag: "Replaced", item: "a", text, stableLength, words } as const
+      }
+      yield* voice.speak(10)
+      const session = yield* engine.session(0)
+      session.emit(hear("one twx", 3))
+      yield* voice.speak(10, "goes on")
+      assert.deepStrictEqual(voice.finals(), ["one (Silence)"])
+      assert.deepStrictEqual(voice.settled, ["10 frames behind 1 finals"])
+      assert.strictEqual(voice.now(), "twx")
+      session.emit(hear("one two", 7))
+      yield* voice.speak(1)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(voice.finals(), ["one (Silence)", "two (Silence)"])
+      assert.deepStrictEqual(voice.settled.slice(1), ["21 frames behind 2 finals"])
+    })
+  )
+
+  told(
     "is told when a session was lost, of all it had been sent",
     {},
     Effect.gen(function* () {

@@ -49,6 +49,7 @@ const watch = () => {
       for (const event of events) note(cutter.take(event, ++ms))
     },
     end: (cause: "Silence" | "StreamEnd" = "Silence") => note(cutter.end(cause)),
+    endBefore: (ms: number) => note(cutter.endBefore(ms, "Silence")),
     endSession: () => note(cutter.endSession("EngineLost")),
     states: () => states,
     finals: () => states.filter(isFinal).map((state) => `${state.committed} (${state.final})`),
@@ -185,6 +186,51 @@ describe("SegmentCutter", () => {
       assert.strictEqual(it.now(), "all")
       it.take(completed("a", "Good morning, all of you"))
       assert.deepStrictEqual(it.finals(), ["good morning (Silence)", "all of you (EngineFinal)"])
+    })
+
+    describe("what ends with a pause while the speaker goes on", () => {
+      const timed = (text: string): Array<Word> =>
+        words(text).map((word, index) => ({ ...word, startMs: index * 500, endMs: index * 500 + 300 }))
+      const heard = (text: string, stable: string) => replaced(text, stable.length, "a", timed(text))
+
+      it("words behind the pause may still change", () => {
+        const it = watch()
+        it.take(heard("good morning every bodx", "good morning"))
+        it.endBefore(900)
+        assert.deepStrictEqual(it.finals(), ["good morning (Silence)"])
+        assert.strictEqual(it.now(), "every bodx")
+        it.take(heard("good morning everybody here", "good morning everybody"))
+        it.take(completed("a", "good morning everybody here"))
+        assert.deepStrictEqual(it.finals(), ["good morning (Silence)", "everybody here (EngineFinal)"])
+      })
+
+      it("words before the pause do not change any more, whatever the engine said of them", () => {
+        const it = watch()
+        it.take(heard("good mornx everx", "good"))
+        it.endBefore(900)
+        it.take(heard("good morning everybody", "good morning everybody"), completed("a"))
+        assert.deepStrictEqual(it.finals(), ["good mornx (Silence)", "everybody (EngineFinal)"])
+      })
+
+      it("an utterance that begins behind the pause stays open", () => {
+        const it = watch()
+        it.take(heard("good morning", "good"))
+        it.endBefore(0)
+        it.take(completed("a", "good morning"))
+        assert.deepStrictEqual(it.finals(), ["good morning (EngineFinal)"])
+      })
+
+      it("what is certain ends where nobody knows when it was said, and nothing else", () => {
+        const it = watch()
+        it.take(replaced("good mornx", 0))
+        it.endBefore(5000)
+        it.take(replaced("good mornx", 4))
+        it.endBefore(5000)
+        it.take(completed("a", "good morning"))
+        it.take(appended("all of you", "b"))
+        it.endBefore(5000)
+        assert.deepStrictEqual(it.finals(), ["good (Silence)", "morning (EngineFinal)", "all of you (Silence)"])
+      })
     })
 
     it("a retracted text still gets its final", () => {
