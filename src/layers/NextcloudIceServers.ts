@@ -15,7 +15,7 @@ export const Server = Schema.Struct({
   credential: Text
 })
 
-/** TURN credentials must outlive the connection that is being set up, and settings may change: an hour each (hpb.md §11). */
+/** TURN credentials must outlive the connection that is being set up, and settings may change: an hour each. */
 const MAX_AGE_MS = 3_600_000
 const MIN_REMAINING_MS = 3_600_000
 /** Many peers at once ask once, also where credentials are short-lived by nature, and where Nextcloud does not answer. */

@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
+import * as Screen from "../../tools/say/Screen.ts"
 import * as ServiceProcess from "../support/ServiceProcess.ts"
 import { toneWav } from "../support/ToneWav.ts"
 
@@ -61,8 +62,24 @@ const recording = Effect.acquireRelease(
 )
 
 describe("npm run say", () => {
+  it("prints text and nothing that a terminal would take for more", () => {
+    const written = { out: "", err: "" }
+    const into = (which: "out" | "err") => ({
+      isTTY: false,
+      columns: 80,
+      write: (text: string | Uint8Array) => {
+        written[which] += String(text)
+        return true
+      }
+    })
+    const screen = Screen.make(into("out"), into("err"))
+    screen.final("words\u001b]0;title\u0007 \u001b[2J\u009b1m\r\nmore")
+    screen.note("note\u001b[A")
+    assert.deepStrictEqual(written, { out: "words ]0;title   [2J 1m  more\n", err: "note [A\n" })
+  })
+
   layer(service, { timeout: "30 seconds", excludeTestServices: true })((it) => {
-    it.effect.each(["tuon", "tldw", "poc", "kyutai", "vosk", "realtime"])(
+    it.effect.each(["tuon", "tldw", "recorder", "kyutai", "vosk", "realtime"])(
       "prints every word of a WAV file that was said in the %s dialect",
       (dialect) =>
         Effect.gen(function* () {
@@ -88,7 +105,7 @@ describe("npm run say", () => {
     it.effect("says what is wrong, and not the token", () =>
       Effect.gen(function* () {
         const { url } = yield* Service
-        for (const dialect of ["tuon", "tldw", "poc", "kyutai", "vosk", "realtime"]) {
+        for (const dialect of ["tuon", "tldw", "recorder", "kyutai", "vosk", "realtime"]) {
           const refused = yield* say(
             "--tones",
             "bado",

@@ -131,7 +131,7 @@ const tldw: Client = {
   })
 }
 
-const poc: Client = {
+const recorder: Client = {
   path: "/ws",
   sampleRate: 16_000,
   languageInQuery: true,
@@ -256,4 +256,4 @@ const realtime: Client = {
 }
 
 /** By name. */
-export const clients: Readonly<Record<string, Client>> = { tldw, tuon, poc, kyutai, vosk, realtime }
+export const clients: Readonly<Record<string, Client>> = { tldw, tuon, recorder, kyutai, vosk, realtime }

@@ -14,8 +14,11 @@ type Output = Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">
 
 /** Back to the beginning of the line, which is emptied. */
 const wipe = "\r\u001b[2K"
+/** What a service says moves no cursor and changes no terminal. */
+const plain = (text: string) => text.replace(/\p{Cc}/gu, " ")
 const dim = (text: string) => `\u001b[2m${text}\u001b[22m`
 
+/** Prints there; who reads it there sees nothing but text. */
 export const make = (out: Output, err: Output): Screen => {
   let isDirty = false
   const clean = () => {
@@ -23,8 +26,9 @@ export const make = (out: Output, err: Output): Screen => {
     isDirty = false
   }
   return {
-    partial: (text) => {
+    partial: (given) => {
       if (out.isTTY !== true) return
+      const text = plain(given)
       clean()
       isDirty = text !== ""
       // A line that is broken by the terminal cannot be taken back: the end of it is what is new.
@@ -33,11 +37,11 @@ export const make = (out: Output, err: Output): Screen => {
     },
     final: (text) => {
       clean()
-      if (text !== "") out.write(`${text}\n`)
+      if (text !== "") out.write(`${plain(text)}\n`)
     },
     note: (text) => {
       clean()
-      err.write(`${text}\n`)
+      err.write(`${plain(text)}\n`)
     },
     end: clean
   }
