@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
-export const doors = ["tuon", "nemo", "kyutai", "realtime", "poc", "vosk"] as const
+export const doors = ["tuon", "nemo", "kyutai", "realtime", "recorder", "vosk"] as const
 export type Door = (typeof doors)[number]
 
 export interface SocketsOptions {
