@@ -1,21 +1,14 @@
 /**
- * `npm run bench`: what hearing costs in CPU time, absolute and in relation to decoded speech. What the whole service costs and how fast it
- * is on a real HPB, `npm run test:talk -- --measure` tells. `npm run bench -- --sessions 200`: what a whole process costs with so many
- * streaming clients at once (30 s; Linux).
+ * `npm run bench`: what hearing costs in CPU time, absolute and in relation to decoded speech. `npm run bench -- --sockets 200`: what the whole
+ * service costs with so many streaming clients at once, and how late their words are (Linux). What it costs and how fast it is on a real HPB,
+ * `npm run test:talk -- --measure` tells.
  */
 import { Effect } from "effect"
-import { doors } from "./doors.ts"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
-
-const asked = process.argv.indexOf("--sessions")
-if (asked >= 0) {
-  console.log(JSON.stringify(await Effect.runPromise(Effect.scoped(doors(Number(process.argv[asked + 1]))))))
-  process.exit(0)
-}
 
 const wanted = Options.read(process.argv.slice(2))
 if (typeof wanted === "string") {
