@@ -32,6 +32,8 @@ export interface DoorHearing {
    * nobody could tell which words belong to which side of it. Ends early with what makes the rest of it useless.
    */
   readonly hear: (bytes: Uint8Array) => Effect.Effect<AudioTrouble | undefined>
+  /** The same where there is nothing to wait for and it is not much; else `Later`, and nothing was taken. */
+  readonly hearNow: (bytes: Uint8Array) => AudioTrouble | "Later" | undefined
   /** `Committed` is told when what was heard so far was said. */
   readonly commit: () => void
   /** So many commits wait for their answer that nothing more should be read. */
@@ -68,8 +70,11 @@ export interface DoorHearingOptions {
 const MOST_FRAMES = 25
 /** How often it is looked whether they have been taken. */
 const LOOK_AGAIN = "20 millis"
-/** Others get their turn between two pieces: 85 ms of PCM16 at 24 kHz; and a second of Opus, which at its lowest rates fills the voice's queue no further. */
-const RAW_PIECE = 4096
+/**
+ * Others get their turn between two pieces: 100 ms of float32 at 24 kHz, the most that comes in one message of a conversation; and a second of
+ * Opus, which at its lowest rates fills the voice's queue no further.
+ */
+const RAW_PIECE = 9600
 const PACKED_PIECE = 1024
 /** A flush takes at most 3 s, and before it the engine's share of what was still waiting. */
 const COMMIT_MS = 6_000
@@ -185,6 +190,16 @@ export const make = Effect.fnUntraced(function* (
     else voice.end(now())
   }
 
+  const isHeldUp = ({ queued }: SocketVoice.SocketVoice) =>
+    queued() > MOST_FRAMES || commits.length > 0 || forgetting !== undefined
+
+  /** Gives what makes the rest of it useless. */
+  const listen = ({ hear }: SocketVoice.SocketVoice, piece: Uint8Array): AudioTrouble | undefined => {
+    const trouble = hear(piece, now())
+    if (trouble !== undefined) options.onTrouble()
+    return trouble?.goesOn === false ? trouble : undefined
+  }
+
   const pieceOf = () => (hearing?.format._tag === "Raw" ? RAW_PIECE : PACKED_PIECE)
 
   return {
@@ -198,18 +213,21 @@ export const make = Effect.fnUntraced(function* (
     hear: Effect.fnUntraced(function* (bytes) {
       for (let at = 0; at < bytes.length; ) {
         if (voice === undefined || isEnding) return
-        if (voice.queued() > MOST_FRAMES || commits.length > 0 || forgetting !== undefined) {
+        if (isHeldUp(voice)) {
           yield* Effect.sleep(LOOK_AGAIN)
           continue
         }
         const piece = bytes.subarray(at, at + pieceOf())
         at += piece.length
-        const trouble = voice.hear(piece, now())
-        if (trouble !== undefined) options.onTrouble()
-        if (trouble?.goesOn === false) return trouble
+        const trouble = listen(voice, piece)
+        if (trouble !== undefined) return trouble
         if (at < bytes.length) yield* Effect.yieldNow
       }
     }),
+    hearNow: (bytes) => {
+      if (voice === undefined || isEnding) return undefined
+      return bytes.length > pieceOf() || isHeldUp(voice) ? "Later" : listen(voice, bytes)
+    },
     commit: () => {
       commits.push(cut())
       answerCommits((commit) => isOver || transcript.isSettled(commit.throughMs))
@@ -238,7 +256,7 @@ export const make = Effect.fnUntraced(function* (
       const waiting = voice.queued()
       if (waiting !== wasWaiting) movedAtMs = nowMs
       wasWaiting = waiting
-      answerCommits((commit) => isDue(commit, nowMs))
+      if (commits.length > 0) answerCommits((commit) => isDue(commit, nowMs))
       forgot(nowMs)
       if (isEnding && nowMs - movedAtMs > LAST_WORDS_MS) fiber?.interruptUnsafe()
     },

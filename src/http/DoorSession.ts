@@ -6,9 +6,18 @@
  * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet).
  */
 import { Cause, Deferred, Effect, Fiber, FiberSet, Redacted, Scope } from "effect"
+import type { AudioTrouble } from "../domain/AudioTrouble.ts"
 import type { AccessRefusal } from "./Access.ts"
 import { traceOf } from "./BugTrace.ts"
-import { closeCodes, type Denial, type Event, type Failure, type Request, type StartOptions } from "./Dialect.ts"
+import {
+  closeCodes,
+  type Denial,
+  type Event,
+  type Failure,
+  type Message,
+  type Request,
+  type StartOptions
+} from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
 import * as DoorChoice from "./DoorChoice.ts"
 import type { DoorClient, DoorServices } from "./DoorClient.ts"
@@ -43,6 +52,8 @@ type Ending =
 /** These can make those that follow wait. */
 type SlowRequest = Extract<Request, { readonly _tag: "Authenticate" | "Start" | "Audio" }>
 
+/** Between two ticks (20 ms): more at once, and the others get their turn first. */
+const MOST_NOW = 8
 /** The limits are seconds. */
 const LOOK_MS = 250
 /** Some clients close when they have everything, others wait for us. */
@@ -75,6 +86,10 @@ export const make = Effect.fnUntraced(function* (
   let isFinishing = false
   let keeping: Fiber.Fiber<void> | undefined
   let waitingSinceMs: number | undefined
+  /** Nothing is in work, and nothing waits. */
+  let isListening = false
+  /** Messages taken without waiting since the last tick. */
+  let takenNow = 0
   let lookAtMs = 0
   let countedMs = 0
 
@@ -85,7 +100,7 @@ export const make = Effect.fnUntraced(function* (
   const fail = (failure: Failure, detail: string) => end({ _tag: "Failed", failure, detail })
   const broke = (defect: unknown) => end({ _tag: "Broken", defect })
 
-  const socket = yield* DoorSocket.make(client.socket, { now, onDrain: () => outbox.flush() })
+  const socket = yield* DoorSocket.make(client.socket, { now, onDrain: () => outbox.flush(), takeNow })
   const tell = (event: Event) => {
     if (!isTelling) return
     try {
@@ -126,6 +141,30 @@ export const make = Effect.fnUntraced(function* (
       while (later.length > 0) yield* perform(later.splice(0))
     }
   })
+
+  /** Most messages need no waiting: they are done where they come, and no fiber wakes up for them. What needs it is done later, in order. */
+  function takeNow(message: Message): boolean {
+    if (!isListening || isEnding || socket.isBehind() || hearing.isCrowded() || ++takenNow > MOST_NOW) return false
+    try {
+      const requests = conversation.receive(message)
+      const waits = requests.findIndex((request) => later.length > 0 || !isDoneNow(request))
+      if (waits >= 0) {
+        later.push(...requests.slice(waits))
+        socket.nudge()
+      }
+    } catch (defect) {
+      broke(defect)
+    }
+    return true
+  }
+
+  const isDoneNow = (request: Request): boolean => {
+    if (isEnding) return true
+    if (request._tag === "Audio") return isHeardNow(request.bytes)
+    if (takesTime(request)) return false
+    doNow(request)
+    return true
+  }
 
   const doNow = (request: Exclude<Request, SlowRequest>): void => {
     if (!isTelling) return
@@ -198,10 +237,17 @@ export const make = Effect.fnUntraced(function* (
     put({ _tag: "Ready", ...choice })
   })
 
+  const badAudio = ({ detail }: AudioTrouble) => fail("BadAudio", detail)
   const hear = (bytes: Uint8Array) =>
     Effect.map(hearing.hear(bytes), (trouble) => {
-      if (trouble !== undefined) fail("BadAudio", trouble.detail)
+      if (trouble !== undefined) badAudio(trouble)
     })
+  const isHeardNow = (bytes: Uint8Array): boolean => {
+    if (isFinishing || !isReady()) return true
+    const trouble = hearing.hearNow(bytes)
+    if (trouble !== undefined && trouble !== "Later") badAudio(trouble)
+    return trouble !== "Later"
+  }
 
   const finish = () => {
     if (isFinishing) return
@@ -233,7 +279,9 @@ export const make = Effect.fnUntraced(function* (
     for (;;) {
       yield* perform(later.splice(0))
       waitingSinceMs = undefined
+      isListening = true
       const message = yield* socket.next
+      isListening = false
       if (message === undefined) return end({ _tag: "HungUp" })
       waitingSinceMs = now()
       // Answers that are not read, or not given yet, are not asked for.
@@ -307,6 +355,7 @@ export const make = Effect.fnUntraced(function* (
     tick: (nowMs) => {
       try {
         hearing.tick(nowMs)
+        takenNow = 0
         if (isEnding || nowMs < lookAtMs) return
         lookAtMs = nowMs + LOOK_MS
         look(nowMs)

@@ -35,6 +35,8 @@ export interface DoorSocketOptions {
   readonly now: () => number
   /** The client has read something. */
   readonly onDrain: () => void
+  /** Asked for each message that nothing waits before; whoever takes it at once says `true`, else it is for `next`. Absent: nobody does. */
+  readonly takeNow?: (message: Message) => boolean
 }
 
 /** What waits for the session: 5 s of PCM16 at 24 kHz. Then nothing more is read from the connection until half of it was taken. */
@@ -57,7 +59,7 @@ const MAX_REASON_BYTES = 123
 /** Takes over an open WebSocket. A broken frame, a message that is too large or text that is not UTF-8 ends it with 1002, 1009 or 1007 (`ws`). */
 export const make = Effect.fnUntraced(function* (
   socket: WebSocket,
-  { now, onDrain }: DoorSocketOptions
+  { now, onDrain, takeNow = () => false }: DoorSocketOptions
 ): Effect.fn.Return<DoorSocket> {
   // Bounded by pausing the connection: INBOX_BYTES, and what had been read by then (64 KiB or the end of one message). Nothing is dropped.
   const inbox = yield* Queue.unbounded<Message | Nudge, Cause.Done>()
@@ -75,6 +77,7 @@ export const make = Effect.fnUntraced(function* (
     heardFromAtMs = now()
     unanswered = 0
     const message = isBinary ? data : data.toString("utf8")
+    if (Queue.sizeUnsafe(inbox) === 0 && takeNow(message)) return
     waiting += weigh(message)
     Queue.offerUnsafe(inbox, message)
     if (waiting > INBOX_BYTES && !socket.isPaused) socket.pause()

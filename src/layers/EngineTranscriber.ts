@@ -158,11 +158,13 @@ const runSession = (
     const read = session.events.pipe(
       Stream.runForEach((event) =>
         Effect.suspend(() => {
+          const wasOpen = cutter.isOpen()
           const states = cutter.take(event, now())
           if (states.length === 0) return Effect.void
           changedMs = now()
           outbox.put(states)
-          line.ring()
+          // what is open already and changes is only stale later
+          if (!wasOpen) line.ring()
           return outbox.room
         })
       ),

@@ -29,7 +29,7 @@ export interface Conversation {
   readonly now: () => number
   /** Every stretch of speech in the backlog is flushed, not only the last. */
   readonly utterances: boolean
-  /** Milliseconds when the open segment last changed; absent while none is open. Whoever changes it rings the line. */
+  /** Milliseconds when the open segment last changed; absent while none is open. Whoever opens one rings the line. */
   readonly openTextMs: () => number | undefined
   /** Words that came after the last flush seem to be complete. */
   readonly onPause: () => void

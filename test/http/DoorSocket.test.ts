@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { WebSocket, WebSocketServer } from "ws"
+import type { Message } from "../../src/http/Dialect.ts"
 import * as DoorSocket from "../../src/http/DoorSocket.ts"
 
 interface Pair {
@@ -12,7 +13,9 @@ interface Pair {
 }
 
 /** Both ends of a real connection; time passes only when told. */
-const open = (options: { readonly autoPong?: boolean } = {}): Effect.Effect<Pair, never, Scope.Scope> =>
+const open = (
+  options: { readonly autoPong?: boolean; readonly takeNow?: (message: Message) => boolean } = {}
+): Effect.Effect<Pair, never, Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* Effect.acquireRelease(
       Effect.callback<WebSocketServer>((resume) => {
@@ -37,7 +40,8 @@ const open = (options: { readonly autoPong?: boolean } = {}): Effect.Effect<Pair
     let nowMs = 0
     let drained = 0
     const socket = yield* Fiber.join(accepted)
-    const door = yield* DoorSocket.make(socket, { now: () => nowMs, onDrain: () => drained++ })
+    const { takeNow = () => false } = options
+    const door = yield* DoorSocket.make(socket, { now: () => nowMs, onDrain: () => drained++, takeNow })
     yield* Effect.addFinalizer(() => Effect.sync(door.cut))
     yield* until(() => client.readyState === client.OPEN)
     return {
@@ -109,6 +113,29 @@ describe("a client's connection", () => {
       assert.strictEqual(yield* door.next, "one")
       assert.deepStrictEqual(yield* door.next, Buffer.from("two"))
       assert.isUndefined(yield* door.next)
+    })
+  )
+
+  it.live("gives messages at once to whoever takes them, unless one waits that came before", () =>
+    Effect.gen(function* () {
+      const offered: Array<Message> = []
+      let isTaking = true
+      const takeNow = (message: Message) => {
+        offered.push(message)
+        return isTaking
+      }
+      const { client, door } = yield* open({ takeNow })
+      client.send("one")
+      yield* until(() => offered.length === 1)
+      isTaking = false
+      client.send("two")
+      yield* until(() => offered.length === 2)
+      isTaking = true
+      client.send("three")
+      client.close()
+      yield* door.gone
+      assert.deepStrictEqual(offered, ["one", "two"])
+      assert.deepStrictEqual([yield* door.next, yield* door.next, yield* door.next], ["two", "three", undefined])
     })
   )
 
