@@ -4,7 +4,7 @@
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, FileSystem, Layer } from "effect"
-import { type Transcript, TranscriptStore } from "../services/TranscriptStore.ts"
+import { type SessionTranscript, TranscriptStore } from "../services/TranscriptStore.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { fileOf, PlaceError, stampOf, type TranscriptPlace } from "./TranscriptPlace.ts"
 import * as TranscriptSpool from "./TranscriptSpool.ts"
@@ -56,7 +56,7 @@ export const place = Effect.fnUntraced(function* (folder: string) {
     )
   }
 
-  const put = Effect.fn("DiskTranscriptStore.put")(function* (transcript: Transcript) {
+  const put = Effect.fn("DiskTranscriptStore.put")(function* (transcript: SessionTranscript) {
     const bytes = new TextEncoder().encode(fileOf(transcript))
     yield* PrivateFile.makeFolder(folder)
     for (let count = 1; count <= MOST_ALIKE; count++) {

@@ -6,7 +6,7 @@
 import type { S3Client } from "@aws-sdk/client-s3"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, Layer, type Scope } from "effect"
-import { type Transcript, TranscriptStore } from "../services/TranscriptStore.ts"
+import { type SessionTranscript, TranscriptStore } from "../services/TranscriptStore.ts"
 import { fileOf, PlaceError, stampOf, type TranscriptPlace, uniqueStampOf } from "./TranscriptPlace.ts"
 import * as TranscriptSpool from "./TranscriptSpool.ts"
 
@@ -82,7 +82,7 @@ export const place = Effect.fnUntraced(function* (
   const client = yield* Effect.acquireRelease(Effect.sync(create), (made) => Effect.sync(() => made.destroy()))
 
   /** `false`: there is an object of this name. */
-  const putAs = (key: string, transcript: Transcript): Effect.Effect<boolean, PlaceError> =>
+  const putAs = (key: string, transcript: SessionTranscript): Effect.Effect<boolean, PlaceError> =>
     Effect.tryPromise({
       try: (abortSignal) =>
         client.send(
@@ -106,7 +106,7 @@ export const place = Effect.fnUntraced(function* (
 
   return {
     name: "s3",
-    put: Effect.fn("S3TranscriptStore.put")(function* (transcript: Transcript) {
+    put: Effect.fn("S3TranscriptStore.put")(function* (transcript: SessionTranscript) {
       const plain = `${stampOf(transcript)}.txt`
       const unique = `${uniqueStampOf(transcript)}.txt`
       if (isConditional && (yield* putAs(plain, transcript))) return plain

@@ -3,7 +3,7 @@
  */
 import { join } from "node:path"
 import { Duration, Effect, FileSystem, Latch, Metric, Option, Random, Result, Schema, type Scope } from "effect"
-import { type Transcript, type TranscriptStore, TranscriptStoreError } from "../services/TranscriptStore.ts"
+import { type SessionTranscript, type TranscriptStore, TranscriptStoreError } from "../services/TranscriptStore.ts"
 import * as Metrics from "./Metrics.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { PlaceError, type TranscriptPlace, uniqueStampOf } from "./TranscriptPlace.ts"
@@ -63,7 +63,7 @@ export const make = Effect.fnUntraced(function* ({
   )
   const count = Effect.flatMap(list, (names) => Metric.update(waiting, names.length))
 
-  const keep = (name: string, transcript: Transcript) =>
+  const keep = (name: string, transcript: SessionTranscript) =>
     Effect.gen(function* () {
       const kept = yield* list
       if (kept.length >= MOST_KEPT) return yield* new PlaceError({ detail: "too many are kept" })
@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* ({
           : Effect.logWarning(`Transcripts cannot be stored: ${detail}. They wait in ${folder} and are tried again.`)
       )
     })
-  const put = (transcript: Transcript): Effect.Effect<string, PlaceError> =>
+  const put = (transcript: SessionTranscript): Effect.Effect<string, PlaceError> =>
     place.put(transcript).pipe(
       Effect.timeoutOrElse({
         duration: PUT_LIMIT,
@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* ({
       Effect.tapError(complain)
     )
 
-  const saved = Effect.fnUntraced(function* (name: string, transcript: Transcript) {
+  const saved = Effect.fnUntraced(function* (name: string, transcript: SessionTranscript) {
     const isKept = yield* Effect.uninterruptible(keep(name, transcript))
     if (!isKept)
       yield* Effect.logWarning(`A transcript cannot be kept in ${folder}: if it cannot be stored it is lost.`)
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function* ({
       isKept
     })
   })
-  const save = Effect.fn("TranscriptStore.save")((transcript: Transcript) => {
+  const save = Effect.fn("TranscriptStore.save")((transcript: SessionTranscript) => {
     const name = `${uniqueStampOf(transcript)}${SUFFIX}`
     inHand.add(name)
     const over = Effect.sync(() => {

@@ -4,7 +4,7 @@
 import { Context, type Effect, Schema } from "effect"
 
 /** What one session said. */
-export interface Transcript {
+export interface SessionTranscript {
   readonly sessionId: string
   /** When the session ended, ms since 1970: what it is named for. */
   readonly endedAtMs: number
@@ -29,6 +29,6 @@ export class TranscriptStore extends Context.Service<
     /** Storing was configured; otherwise `save` must not be called. */
     readonly isConfigured: boolean
     /** Gives the key it is stored under, `YYYYMMDD_HHMMSS….txt` (UTC), which no other transcript has. */
-    readonly save: (transcript: Transcript) => Effect.Effect<string, TranscriptStoreError>
+    readonly save: (transcript: SessionTranscript) => Effect.Effect<string, TranscriptStoreError>
   }
 >()("parlance/services/TranscriptStore") {}

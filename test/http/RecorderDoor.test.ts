@@ -9,7 +9,7 @@ import * as AwsSimulator from "../../src/layers/AwsSimulator.ts"
 import * as S3TranscriptStore from "../../src/layers/S3TranscriptStore.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
-import { type Transcript, TranscriptStore, TranscriptStoreError } from "../../src/services/TranscriptStore.ts"
+import { type SessionTranscript, TranscriptStore, TranscriptStoreError } from "../../src/services/TranscriptStore.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
 import { temporaryFolder } from "../support/HttpSetup.ts"
 import * as S3Server from "../support/S3Server.ts"
@@ -42,7 +42,7 @@ const finals = (client: DoorSetup.DoorClient) => transcripts(client, true).join(
 
 /** Keeps in memory what it is given, or fails. */
 const memory = (fails?: string) => {
-  const kept: Array<Transcript> = []
+  const kept: Array<SessionTranscript> = []
   const store: TranscriptStore["Service"] = {
     isConfigured: true,
     save: (transcript) => {

@@ -6,7 +6,7 @@ import * as ConfiguredTranscriptStore from "../../src/layers/ConfiguredTranscrip
 import * as DiskTranscriptStore from "../../src/layers/DiskTranscriptStore.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as S3TranscriptStore from "../../src/layers/S3TranscriptStore.ts"
-import { type Transcript, TranscriptStore } from "../../src/services/TranscriptStore.ts"
+import { type SessionTranscript, TranscriptStore } from "../../src/services/TranscriptStore.ts"
 import * as ConditionalS3 from "../support/ConditionalS3.ts"
 import { temporaryFolder } from "../support/HttpSetup.ts"
 import * as S3Server from "../support/S3Server.ts"
@@ -20,7 +20,10 @@ const BUCKET = "transcripts"
 const ENDED_AT = Date.UTC(2024, 11, 15, 14, 30, 22, 345)
 const SECRETS = "a-secret-word"
 
-const transcript = (index = 0, lines = [`${SECRETS} number ${index}`, "Zweite Zeile: äöü 日本"]): Transcript => ({
+const transcript = (
+  index = 0,
+  lines = [`${SECRETS} number ${index}`, "Zweite Zeile: äöü 日本"]
+): SessionTranscript => ({
   sessionId: `5a3c0c1e-0000-4000-8000-${String(index).padStart(12, "0")}`,
   endedAtMs: ENDED_AT,
   lines
