@@ -38,19 +38,31 @@ export const make = (format: PcmFormat, resampler: Resampler["Service"], listene
   const give = (pcm: Float32Array) => {
     if (pcm.length > 0) listener.onSound(pcm)
   }
+  /** Puts frames into `samples`; whether all of them were numbers. */
+  const convert = (view: DataView, from: number, count: number): boolean => {
+    if (encoding === "pcm16" && channels === 1) {
+      // What nearly all clients send, in a third of the time: these are numbers within full scale.
+      for (let n = 0; n < count; n++) samples[n] = view.getInt16(from + 2 * n, true) / 32_768
+      return true
+    }
+    let sane = true
+    for (let n = 0, at = from; n < count; n++, at += frameBytes) {
+      let sample = decode(view, at)
+      if (channels === 2) sample = (sample + decode(view, at + sampleBytes)) / 2
+      if (!Number.isFinite(sample)) sane = false
+      samples[n] = Number.isFinite(sample) ? Math.max(-1, Math.min(1, sample)) : 0
+    }
+    return sane
+  }
   /** Takes whole frames; whether all of them were numbers. */
   const take = (bytes: Uint8Array): boolean => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let sane = true
     for (let at = 0; at < bytes.length; ) {
       const count = Math.min(CHUNK, (bytes.length - at) / frameBytes)
-      for (let n = 0; n < count; n++, at += frameBytes) {
-        let sample = decode(view, at)
-        if (channels === 2) sample = (sample + decode(view, at + sampleBytes)) / 2
-        if (!Number.isFinite(sample)) sane = false
-        samples[n] = Number.isFinite(sample) ? Math.max(-1, Math.min(1, sample)) : 0
-      }
+      if (!convert(view, at, count)) sane = false
       give(stream.process(count === CHUNK ? samples : samples.subarray(0, count)))
+      at += count * frameBytes
     }
     return sane
   }
