@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { VERSION, variables } from "../src/layers/AppConfig.ts"
 import { adminTable, appApiTable } from "./support/ConfigurationTable.ts"
+import { temporaryFolder } from "./support/TemporaryFolder.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -113,10 +113,7 @@ const stub = (directory: string, command: string, then = "") =>
 
 /** Runs the start script with stubs of node and frpc; the one of node ends when frpc was called, if it is to be. */
 const startScript = Effect.fnUntraced(function* (environment: Record<string, string>) {
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "start-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
+  const directory = yield* temporaryFolder
   const untilFrpc = `while [ -n "$HP_SHARED_KEY" ] && [ ! -e ${directory}/frpc.called ]; do sleep 0.05; done`
   writeFileSync(join(directory, "node"), stub(directory, "node", untilFrpc), { mode: 0o755 })
   writeFileSync(join(directory, "frpc"), stub(directory, "frpc", "sleep 60"), { mode: 0o755 })

@@ -1,11 +1,10 @@
 import { execFile, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { freePort, start } from "./support/ServiceProcess.ts"
+import { temporaryFolder } from "./support/TemporaryFolder.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -120,10 +119,7 @@ describe("the process", () => {
 
   it.live("behind HaRP listens on the unix socket, and is healthy together with frpc only", () =>
     Effect.gen(function* () {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "harp-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
+      const directory = yield* temporaryFolder
       const environment = {
         APP_SECRET: "secret",
         HP_SHARED_KEY: "key",

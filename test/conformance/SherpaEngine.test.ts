@@ -1,13 +1,11 @@
 /** sherpa-onnx itself, with models of both families made here, does what every engine promises. */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import * as SherpaEngine from "../../src/layers/SherpaEngine.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import * as TinyModels from "../support/TinyModels.ts"
 
 const models: Readonly<Record<string, (folder: string) => void>> = {
@@ -23,10 +21,7 @@ const speak: Conformance.Speak = (words, at) => {
 
 const harnessOf = (write: (folder: string) => void): Conformance.Harness => ({
   start: Effect.gen(function* () {
-    const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-model-"))),
-      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-    )
+    const folder = yield* temporaryFolder
     write(folder)
     const built = yield* Layer.build(SherpaEngine.layer({ model: folder, storage: folder }))
     return { engine: Context.get(built, SpeechEngine), speak }

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
 import { denialOf, elsewhere, here, open } from "../support/AccessScene.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const apiToken = Redacted.make("the-admins-token")
 const shownKey = (lines: ReadonlyArray<string>) =>

@@ -13,6 +13,7 @@ import { type CallSink, TranscriptSink } from "../../src/services/TranscriptSink
 import * as FakeCalls from "../support/FakeCalls.ts"
 import { ask, bearer, service } from "../support/HttpSetup.ts"
 import * as ScriptedSession from "../support/ScriptedSession.ts"
+import { until } from "../support/Until.ts"
 
 const { session } = ScriptedSession.make({ now: () => 0 })
 const path = `/api/v1/calls/${session.room}/captions`
@@ -81,11 +82,6 @@ const pausedReader = Effect.gen(function* () {
   const rest = Effect.promise(() => text(response))
   return { rest }
 })
-
-const until = (isSo: () => boolean) =>
-  Effect.promise(async () => {
-    while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
-  })
 
 const publish = (sink: CallSink, ...captions: ReadonlyArray<Caption>) => {
   for (const one of captions) sink.publish(one)

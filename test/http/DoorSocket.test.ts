@@ -3,6 +3,7 @@ import { Effect, Fiber, type Scope } from "effect"
 import { WebSocket, WebSocketServer } from "ws"
 import type { Message } from "../../src/http/Dialect.ts"
 import * as DoorSocket from "../../src/http/DoorSocket.ts"
+import { until } from "../support/Until.ts"
 
 interface Pair {
   readonly client: WebSocket
@@ -54,12 +55,6 @@ const open = (
       }
     }
   })
-
-const until = (condition: () => boolean) =>
-  Effect.sleep("5 millis").pipe(
-    Effect.repeat({ until: condition }),
-    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("it never was so")) })
-  )
 
 describe("a client's connection", () => {
   it.live("is pinged every 25 seconds, and dead when two pings were not answered", () =>

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { type IncomingMessage, type RequestOptions, request } from "node:http"
 import { connect, createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
@@ -15,6 +14,7 @@ import { Engines } from "../../src/services/Engines.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
 import { access, deployment, nextcloud, quotas } from "../support/HttpSetup.ts"
 import { freePort } from "../support/ServiceProcess.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 interface Plain {
   readonly status: number
@@ -36,11 +36,6 @@ const plain = (options: RequestOptions, chunks: ReadonlyArray<string> = []): Eff
     asked.end()
   })
 
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "listener-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
 const setup = Layer.mergeAll(
   FakeCalls.layer(FakeCalls.make()),
   nextcloud(),
@@ -52,7 +47,7 @@ const setup = Layer.mergeAll(
 describe("a listener", () => {
   it.live("on a unix socket takes the place of one that a killed process left behind", () =>
     Effect.gen(function* () {
-      const path = join(yield* temporary, "exapp.sock")
+      const path = join(yield* temporaryFolder, "exapp.sock")
       yield* leaveSocketBehind(path)
       assert.isTrue(existsSync(path))
       const scope = yield* Scope.make()
@@ -71,7 +66,7 @@ describe("a listener", () => {
 
   it.live("does not remove what is no socket", () =>
     Effect.gen(function* () {
-      const path = join(yield* temporary, "precious")
+      const path = join(yield* temporaryFolder, "precious")
       writeFileSync(path, "text")
       const error = yield* Layer.build(Server.exApp({ path })).pipe(
         Effect.provide(Layer.merge(setup, deployment())),

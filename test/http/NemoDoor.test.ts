@@ -5,14 +5,15 @@
 
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Schema, type Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Redacted, Schema } from "effect"
 import * as MoshiEngine from "../../src/layers/MoshiEngine.ts"
 import * as MoshiSimulator from "../../src/layers/MoshiSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
+import { live } from "../support/Live.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const KEY = "key-of-the-deployment"
 const GUEST = "a-long-token-of-a-guest-0123456789"
@@ -53,9 +54,6 @@ const reader = (client: DoorSetup.DoorClient) => {
       return message
     })
 }
-
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 30_000)
 
 describe("the door of the NeMo dialect", () => {
   live(

@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import type { Grant } from "../../src/http/Grant.ts"
 import * as Quotas from "../../src/http/Quotas.ts"
 import { recorder } from "../support/AccessScene.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const alice: Grant = { subject: "alice", isAdmin: false, concurrentStreams: 2, minutesPerDay: 10 }
 const bob: Grant = { subject: "bob", isAdmin: false, concurrentStreams: 20 }

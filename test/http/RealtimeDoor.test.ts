@@ -12,6 +12,7 @@ import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as ClientAudio from "../support/ClientAudio.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
+import { until } from "../support/Until.ts"
 
 const TOKEN = "t0ken"
 const settings = { apiToken: Redacted.make(TOKEN) }
@@ -54,9 +55,6 @@ const openAi = (model: string) =>
       OpenAiEngine.layer({ url, apiKey: Redacted.make(OpenAiSimulator.KEY), model })
     )
   ).pipe(Layer.orDie)
-
-const until = (condition: () => boolean) =>
-  Effect.sleep("5 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("10 seconds"))
 
 describe("the OpenAI-compatible door", () => {
   it.live("tells an utterance from its beginning to its transcript", () =>

@@ -2,8 +2,8 @@
  * The recorder's door over a real port: with the simulated Amazon Transcribe and an S3 server we did not write, the whole proof of concept.
  */
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
 import * as AwsEngine from "../../src/layers/AwsEngine.ts"
 import * as AwsSimulator from "../../src/layers/AwsSimulator.ts"
 import * as S3TranscriptStore from "../../src/layers/S3TranscriptStore.ts"
@@ -11,8 +11,10 @@ import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import { type SessionTranscript, TranscriptStore, TranscriptStoreError } from "../../src/services/TranscriptStore.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
+import { live } from "../support/Live.ts"
 import * as S3Server from "../support/S3Server.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
+import { until } from "../support/Until.ts"
 
 const WORDS = [11, 500, 1500, 2000]
 const TEXT = WORDS.map(wordText).join(" ")
@@ -53,12 +55,6 @@ const memory = (fails?: string) => {
   }
   return { kept, store }
 }
-
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 30_000)
-
-const until = (holds: () => boolean) =>
-  Effect.sleep("10 millis").pipe(Effect.repeat({ until: holds }), Effect.timeout("10 seconds"))
 
 describe.concurrent("the door of the recorder", () => {
   live(

@@ -6,7 +6,7 @@ import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { type JWTPayload, SignJWT, UnsecuredJWT } from "jose"
 import { denialOf, elsewhere, open } from "../support/AccessScene.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const pairOf = (modulusLength: number) => {
   const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength })

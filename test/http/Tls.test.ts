@@ -14,9 +14,9 @@ import WebSocket from "ws"
 import type { CertificateFiles } from "../../src/http/Certificate.ts"
 import { listen } from "../../src/http/Listener.ts"
 import { recorder } from "../support/AccessScene.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
 import { selfSigned } from "../support/SelfSigned.ts"
 import { freePort, start } from "../support/ServiceProcess.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const app = HttpRouter.serve(HttpRouter.add("GET", "/", HttpServerResponse.text("hello")), {
   disableLogger: true,

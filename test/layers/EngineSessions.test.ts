@@ -1,35 +1,14 @@
 /** What a session with an engine is sent, how fast, and what the reader is told of it. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric, type Scope, Stream } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type AudioFrame, FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import type { Transcribed } from "../../src/domain/Segment.ts"
-import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
-import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import { Transcriber, type Voice } from "../../src/services/Transcriber.ts"
+import { slowFlush, told } from "../support/ScriptedTranscriber.ts"
 import * as ScriptedVoice from "../support/ScriptedVoice.ts"
-
-const told = (
-  name: string,
-  script: ScriptedEngine.Script,
-  body: Effect.Effect<void, unknown, Transcriber | ScriptedEngine.ScriptedEngine | Scope.Scope>
-) =>
-  it.effect(name, () =>
-    body.pipe(
-      Effect.provide(
-        EngineTranscriber.layer.pipe(
-          Layer.provide(ConfiguredEngines.single),
-          Layer.provideMerge(ScriptedEngine.layer(script))
-        )
-      ),
-      Effect.provideService(Metric.MetricRegistry, new Map())
-    )
-  )
-
-/** Kyutai's flush takes about this long. */
-const slowFlush: ScriptedEngine.Script = { flushing: () => Effect.sleep("700 millis") }
 
 describe("how far everything is said", () => {
   told(

@@ -1,7 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, type Scope, Stream } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as EngineSocket from "../../src/layers/EngineSocket.ts"
+import { live } from "../support/Live.ts"
 
 /** A server on loopback, and the first who comes. */
 const serving = Effect.acquireRelease(
@@ -29,9 +30,6 @@ const serving = Effect.acquireRelease(
 )
 
 const options = { openTimeout: "5 seconds", maxPayload: 64 * 1024, maxWaitingBytes: 1024 * 1024 } as const
-
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => body.pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())))
 
 describe("EngineSocket", () => {
   live(

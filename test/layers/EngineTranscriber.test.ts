@@ -1,36 +1,15 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric, type Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { FRAME_SAMPLES } from "../../src/domain/Audio.ts"
-import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
-import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import { EngineError } from "../../src/services/SpeechEngine.ts"
-import type { Transcriber } from "../../src/services/Transcriber.ts"
+import { slowFlush, told } from "../support/ScriptedTranscriber.ts"
 import * as ScriptedVoice from "../support/ScriptedVoice.ts"
-
-const told = (
-  name: string,
-  script: ScriptedEngine.Script,
-  body: Effect.Effect<void, unknown, Transcriber | ScriptedEngine.ScriptedEngine | Scope.Scope>
-) =>
-  it.effect(name, () =>
-    body.pipe(
-      Effect.provide(
-        EngineTranscriber.layer.pipe(
-          Layer.provide(ConfiguredEngines.single),
-          Layer.provideMerge(ScriptedEngine.layer(script))
-        )
-      ),
-      Effect.provideService(Metric.MetricRegistry, new Map())
-    )
-  )
 
 const refused = new EngineError({ reason: "Refused", detail: "no" })
 const unreachable = new EngineError({ reason: "Unreachable", detail: "no" })
-/** Kyutai's flush takes about this long. */
-const slowFlush: ScriptedEngine.Script = { flushing: () => Effect.sleep("700 millis") }
 
 const heardAt16kHz: Array<number> = []
 

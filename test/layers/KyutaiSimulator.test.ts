@@ -4,6 +4,7 @@ import { WebSocket } from "ws"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
+import { until } from "../support/Until.ts"
 
 interface Client {
   readonly socket: WebSocket
@@ -26,9 +27,6 @@ const connect = Effect.fnUntraced(function* (url: string): Effect.fn.Return<Clie
     socket.on("error", (error) => resume(Effect.fail(error)))
   })
 })
-
-const until = (condition: () => boolean) =>
-  Effect.sleep("5 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("5 seconds"))
 
 const token = (text: string) => JSON.stringify({ type: "token", text })
 const silence = (ms: number) => new Float32Array(ms * 24)

@@ -1,20 +1,16 @@
 /** `npm run model` against a web server of this test. */
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
 import * as ModelFetch from "../../src/layers/ModelFetch.ts"
 import * as SherpaModel from "../../src/layers/SherpaModel.ts"
+import { live } from "../support/Live.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import * as TinyModels from "../support/TinyModels.ts"
-
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-fetch-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
 
 /** Serves these bytes under any address but `/missing`. */
 const serve = (body: Buffer) =>
@@ -36,14 +32,13 @@ const archiveOf = (folder: string, name: string): Buffer => {
   TinyModels.writeCtc(join(folder, name))
   return execFileSync("tar", ["-czf", "-", "-C", folder, name], { maxBuffer: 10_000_000 })
 }
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) => it.live(name, () => Effect.scoped(body))
 
 describe("npm run model", () => {
   live(
     "fetches, checks, unpacks, describes and pins a model that the engine then finds by its name",
     Effect.gen(function* () {
-      const storage = yield* temporary
-      const archive = archiveOf(yield* temporary, "tiny")
+      const storage = yield* temporaryFolder
+      const archive = archiveOf(yield* temporaryFolder, "tiny")
       const { url } = yield* serve(archive)
       const sha256 = createHash("sha256").update(archive).digest("hex")
       let shown = ""
@@ -62,8 +57,8 @@ describe("npm run model", () => {
   live(
     "keeps nothing of an archive with another hash, be it asked for or the one of the first time",
     Effect.gen(function* () {
-      const storage = yield* temporary
-      const { url } = yield* serve(archiveOf(yield* temporary, "tiny"))
+      const storage = yield* temporaryFolder
+      const { url } = yield* serve(archiveOf(yield* temporaryFolder, "tiny"))
       const wrong = yield* ModelFetch.parse([`${url}/tiny.tar.gz`, "--sha256", "0".repeat(64)])
       const refused = yield* Effect.flip(ModelFetch.fetch(wrong, storage, () => {}))
       assert.include(refused.message, "nothing was kept")
@@ -83,7 +78,7 @@ describe("npm run model", () => {
   live(
     "says what is wrong with an address, an archive and a command line",
     Effect.gen(function* () {
-      const storage = yield* temporary
+      const storage = yield* temporaryFolder
       const { url } = yield* serve(Buffer.from("no archive"))
       const messageOf = (path: string) =>
         ModelFetch.parse([`${url}/${path}`]).pipe(

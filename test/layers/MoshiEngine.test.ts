@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { decode, encode } from "@msgpack/msgpack"
-import { Effect, Fiber, Metric, Redacted, type Scope, Stream } from "effect"
+import { Effect, Fiber, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type AudioFrame, FRAME_MS, FRAME_SAMPLES, msOfSamples } from "../../src/domain/Audio.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
@@ -12,6 +12,8 @@ import * as MoshiSimulator from "../../src/layers/MoshiSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import type { EngineError, EngineSession } from "../../src/services/SpeechEngine.ts"
+import { live } from "../support/Live.ts"
+import { until } from "../support/Until.ts"
 
 /** Frames of one utterance, from `position` on. */
 const framesOf = (pcm: Float32Array, position: number): Array<AudioFrame> =>
@@ -62,15 +64,7 @@ const converse = (server: MoshiSimulator.MoshiSimulator, key = "public_token") =
     return talk
   })
 
-const until = (condition: () => boolean) =>
-  Effect.promise(() => new Promise<void>((done) => setTimeout(done, 5))).pipe(
-    Effect.repeat({ until: condition }),
-    Effect.raceFirst(Effect.promise(() => new Promise<void>((done) => setTimeout(done, 10_000))))
-  )
 const realMs = (ms: number) => Effect.promise(() => new Promise<void>((done) => setTimeout(done, ms)))
-
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => body.pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())))
 
 describe("MoshiEngine", () => {
   live(

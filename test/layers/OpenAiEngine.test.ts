@@ -16,6 +16,7 @@ import { wordsOf } from "../../src/layers/OpenAiWords.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import type { EngineError, EngineSession } from "../../src/services/SpeechEngine.ts"
+import { until } from "../support/Until.ts"
 
 /** The whole schema of each event takes whatever the `openai` package says the server sends; ours go where it says they may. */
 const fits: readonly [
@@ -108,8 +109,6 @@ const texts = (events: ReadonlyArray<SpeechEvent>) => {
 }
 
 const spoken = (words: ReadonlyArray<number>) => words.map(wordText).join(" ")
-const until = (condition: () => boolean) =>
-  Effect.sleep("5 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("8 seconds"))
 
 describe("OpenAiEngine", () => {
   it.live("words come while they are spoken; a flush commits them, waits for their text and proves them", () =>

@@ -1,21 +1,18 @@
 /** sherpa-onnx itself in its child process, with tiny models: what happens around it when things go wrong. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Metric, Result, type Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Context, Effect, Layer, Result } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as SherpaEngine from "../../src/layers/SherpaEngine.ts"
 import * as SherpaModel from "../../src/layers/SherpaModel.ts"
 import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
 import { listen } from "../support/EngineEvents.ts"
+import { live } from "../support/Live.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import * as TinyModels from "../support/TinyModels.ts"
 
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-sherpa-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
 const engineOf = (folder: string) =>
   Effect.map(Layer.build(SherpaEngine.layer({ model: folder, storage: folder })), (built) =>
     Context.get(built, SpeechEngine)
@@ -31,14 +28,11 @@ const children = (): ReadonlyArray<number> =>
     .filter((pid) => pid !== "" && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("SherpaProcess"))
     .map(Number)
 
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(Effect.provideService(body, Metric.MetricRegistry, new Map())))
-
 describe("SherpaEngine", () => {
   live(
     "a process that dies ends its sessions, and the next session has a new one",
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       TinyModels.writeCtc(folder)
       const engine = yield* engineOf(folder)
       const first = yield* engine.open({ language: defaultLanguage })
@@ -58,7 +52,7 @@ describe("SherpaEngine", () => {
   live(
     "many at once are computed together, each with its own words; nobody hears those who had the stream before",
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       TinyModels.writeCtc(folder)
       const engine = yield* engineOf(folder)
       const talk = Effect.fnUntraced(function* (word: string) {
@@ -84,7 +78,7 @@ describe("SherpaEngine", () => {
   live(
     "a file that is no model refuses sessions in plain words and harms nobody else",
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       TinyModels.writeCtc(folder)
       writeFileSync(join(folder, "model.onnx"), "this is no model")
       const engine = yield* engineOf(folder)
@@ -96,7 +90,7 @@ describe("SherpaEngine", () => {
   live(
     "its process ends with the service's scope",
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       TinyModels.writeCtc(folder)
       yield* Effect.scoped(Effect.flatMap(engineOf(folder), (engine) => engine.open({ language: defaultLanguage })))
       assert.deepStrictEqual(children(), [])
@@ -110,7 +104,7 @@ describe("SherpaModel", () => {
   live(
     "says in one line what is missing",
     Effect.gen(function* () {
-      const storage = yield* temporary
+      const storage = yield* temporaryFolder
       assert.include((yield* find("nowhere", storage)).message, "npm run model")
       const folder = join(storage, "models", "half")
       mkdirSync(folder, { recursive: true })
@@ -125,7 +119,7 @@ describe("SherpaModel", () => {
   live(
     "knows kinds by their files and their metadata, takes quantised files first, and corrects the times of 80 ms models",
     Effect.gen(function* () {
-      const storage = yield* temporary
+      const storage = yield* temporaryFolder
       const models = join(storage, "models")
       TinyModels.writeCtc(join(models, "ctc"), 8)
       TinyModels.writeTransducer(join(models, "transducer"))

@@ -1,10 +1,11 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Metric, Redacted, type Scope, Stream } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Metric, Redacted, Stream } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as SocketModalClient from "../../src/layers/SocketModalClient.ts"
 import { ModalClient, type ModalError, type ModalMessage } from "../../src/services/ModalClient.ts"
+import { live } from "../support/Live.ts"
 
 const portOf = (server: Server): number => {
   const address = server.address()
@@ -68,9 +69,6 @@ const hearOut = (
     const error = yield* Effect.flip(Stream.runForEach(stream, (message) => Effect.sync(() => said.push(message))))
     return { said, error }
   }).pipe(Effect.catch(() => Effect.die("a socket ended without a reason")))
-
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => body.pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())))
 
 describe("SocketModalClient", () => {
   live(

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, Redacted, type Scope, Stream } from "effect"
+import { Effect, Fiber, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type AudioFrame, FRAME_SAMPLES, msOfSamples } from "../../src/domain/Audio.ts"
 import { defaultLanguage, LanguageId } from "../../src/domain/Language.ts"
@@ -12,6 +12,8 @@ import * as TldwText from "../../src/layers/TldwText.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import type { EngineError, EngineSession } from "../../src/services/SpeechEngine.ts"
+import { live } from "../support/Live.ts"
+import { until } from "../support/Until.ts"
 
 const KEY = "key-hunter2"
 /** 80 ms at 16 kHz. */
@@ -65,9 +67,6 @@ const completed = (events: ReadonlyArray<SpeechEvent>) =>
 const text = WORDS.map(wordText).join(" ")
 const realMs = (ms: number) => Effect.promise(() => new Promise<void>((done) => setTimeout(done, ms)))
 
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => body.pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())))
-
 describe("TldwEngine", () => {
   live(
     "tells words that lie in two chunks once, and what is certain never changes",
@@ -99,7 +98,7 @@ describe("TldwEngine", () => {
       const server = yield* TldwSimulator.make({ key: KEY })
       const talk = yield* converse(server)
       talk.send(say(WORDS.slice(0, 15)))
-      yield* realMs(400)
+      yield* until(() => talk.session.mark() > 0)
       const sure = talk.events.flatMap((event) => (event._tag === "Replaced" ? [event.stableLength] : [])).at(-1) ?? 0
       const told = text.slice(0, sure).split(" ").length
       const { words } = ToneModem.speak(WORDS, { speaker: 3, sampleRate: 16_000 })

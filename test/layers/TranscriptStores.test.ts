@@ -8,8 +8,8 @@ import * as Metrics from "../../src/layers/Metrics.ts"
 import * as S3TranscriptStore from "../../src/layers/S3TranscriptStore.ts"
 import { type SessionTranscript, TranscriptStore } from "../../src/services/TranscriptStore.ts"
 import * as ConditionalS3 from "../support/ConditionalS3.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
 import * as S3Server from "../support/S3Server.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 // the SDK looks for credentials in places outside this machine where the environment has none
 process.env["AWS_ACCESS_KEY_ID"] = S3Server.credentials.accessKeyId

@@ -1,6 +1,6 @@
 /** VoskEngine over a real socket to servers with the habits of the stock one, its C++ sister and Nextcloud's. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, Result, type Scope, Stream } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber, Result, Stream } from "effect"
 import { type AudioFrame, FRAME_SAMPLES, SAMPLE_RATE, samplesOfMs } from "../../src/domain/Audio.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
 import type { SpeechEvent } from "../../src/domain/Speech.ts"
@@ -12,6 +12,7 @@ import * as VoskEngine from "../../src/layers/VoskEngine.ts"
 import * as VoskSimulator from "../../src/layers/VoskSimulator.ts"
 import { Resampler } from "../../src/services/Resampler.ts"
 import { type EngineError, type EngineSession, SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import { live } from "../support/Live.ts"
 
 /** Frames of these words from `position` on, as the voice would cut them. */
 const framesOf = (words: ReadonlyArray<number>, position: number, firstSequence = 0): ReadonlyArray<AudioFrame> => {
@@ -57,8 +58,6 @@ const talk = Effect.fnUntraced(function* (url: string, language = "en") {
 })
 
 const text = (words: ReadonlyArray<number>) => words.map(wordText).join(" ")
-const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(Effect.provideService(body, Metric.MetricRegistry, new Map())))
 
 describe("VoskEngine", () => {
   for (const kind of ["Python", "Cpp", "Nextcloud"] as const) {

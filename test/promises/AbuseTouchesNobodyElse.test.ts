@@ -9,6 +9,7 @@ import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
 import * as PlainDialect from "../support/PlainDialect.ts"
+import { until } from "../support/Until.ts"
 
 const path = "/v1/transcriptions"
 const start = { action: "start" }
@@ -92,12 +93,6 @@ const speakOn = Effect.fnUntraced(function* (
   const finals = client.messages.flatMap(({ final }) => (typeof final === "string" ? final.split(" ") : []))
   assert.deepStrictEqual(finals, spoken)
 })
-
-const until = (condition: () => boolean) =>
-  Effect.sleep("10 millis").pipe(
-    Effect.repeat({ until: condition }),
-    Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.die(new Error("it never was so")) })
-  )
 
 const megabytes = () => {
   globalThis.gc?.()

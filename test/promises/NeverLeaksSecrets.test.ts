@@ -12,17 +12,9 @@ import { SignJWT } from "jose"
 import WebSocket from "ws"
 import { Calls } from "../../src/services/Calls.ts"
 import * as FakeHpb from "../support/FakeHpb.ts"
-import {
-  apiToken,
-  appApiHeaders,
-  appSecret,
-  ask,
-  bearer,
-  exApp,
-  service,
-  temporaryFolder
-} from "../support/HttpSetup.ts"
+import { apiToken, appApiHeaders, appSecret, ask, bearer, exApp, service } from "../support/HttpSetup.ts"
 import { freePort, start } from "../support/ServiceProcess.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const secrets = {
   LT_INTERNAL_SECRET: "leak-internal",

@@ -8,8 +8,8 @@ import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
-import { temporaryFolder } from "../support/HttpSetup.ts"
 import { freePort, start } from "../support/ServiceProcess.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const words = [301, 302, 303, 304, 305]
 const spoken = words.map(wordText)

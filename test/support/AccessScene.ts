@@ -3,7 +3,8 @@
  */
 import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import * as Access from "../../src/http/Access.ts"
-import { accessSettings as settings, temporaryFolder } from "./HttpSetup.ts"
+import { accessSettings as settings } from "./HttpSetup.ts"
+import { temporaryFolder } from "./TemporaryFolder.ts"
 
 export { settings }
 

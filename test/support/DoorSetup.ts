@@ -33,8 +33,9 @@ import type { SpeechEngine } from "../../src/services/SpeechEngine.ts"
 import type { Transcriber } from "../../src/services/Transcriber.ts"
 import { TranscriptStore } from "../../src/services/TranscriptStore.ts"
 import * as AccessScene from "./AccessScene.ts"
-import { deployment, temporaryFolder } from "./HttpSetup.ts"
+import { deployment } from "./HttpSetup.ts"
 import { freePort } from "./ServiceProcess.ts"
+import { temporaryFolder } from "./TemporaryFolder.ts"
 
 export interface Given {
   /** Gives the words; left out: there is no engine. `hearing` is one that understands `ToneModem`. */

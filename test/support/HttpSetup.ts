@@ -1,9 +1,6 @@
 /**
  * The HTTP interface on a real port, with calls that only remember and a Nextcloud that answers as told.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, Metric, Redacted } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
@@ -17,17 +14,12 @@ import type { Calls } from "../../src/services/Calls.ts"
 import type { CaptionFeed } from "../../src/services/CaptionFeed.ts"
 import { Engines } from "../../src/services/Engines.ts"
 import { Nextcloud, NextcloudError } from "../../src/services/Nextcloud.ts"
+import { temporaryFolder } from "./TemporaryFolder.ts"
 
 export const appSecret = "s3cret:with:colons"
 export const apiToken = "t0ken"
 
 export type Given = Partial<Deployment["Service"]>
-
-/** A folder of its own for what is kept, gone with the scope. */
-export const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** Nothing configured: single-user mode. */
 export const accessSettings: Access.AccessSettings = {

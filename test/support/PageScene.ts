@@ -1,8 +1,7 @@
 /**
  * The page in real Chromium, in front of the real service, whose engine understands what the fake microphone says.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import axe from "axe-core"
@@ -10,6 +9,7 @@ import { Context, Effect, Layer, Schedule, Scope } from "effect"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
 import * as ServiceProcess from "./ServiceProcess.ts"
+import { temporaryFolder } from "./TemporaryFolder.ts"
 import { type ToneWav, toneWav } from "./ToneWav.ts"
 
 export const token = "page-token"
@@ -59,10 +59,7 @@ export const layer = (environment: Record<string, string> = {}): Layer.Layer<Pag
   Layer.effect(
     PageScene,
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "parlance-page-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
+      const folder = yield* temporaryFolder
       const said = toneWav(200, [4, 4], { leadMs: 800, tailMs: 30_000 })
       const microphone = join(folder, "microphone.wav")
       writeFileSync(microphone, said.wav)

@@ -7,8 +7,8 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3"
 import { Effect, Schedule, type Scope } from "effect"
-import { temporaryFolder } from "./HttpSetup.ts"
 import { freePort } from "./ServiceProcess.ts"
+import { temporaryFolder } from "./TemporaryFolder.ts"
 
 /** The account it knows. */
 export const credentials = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" }
