@@ -28,8 +28,15 @@ describe("the tree", () => {
       )
     )
     assert.deepStrictEqual(
-      readers.filter((file) => file !== "AppConfig.ts"),
+      readers.filter((file) => !["AppConfig.ts", "Setting.ts"].includes(file)),
       []
+    )
+    const askers = importsOf("layers")
+      .concat(importsOf("http"))
+      .filter(({ from }) => from.endsWith("/Setting.ts"))
+    assert.deepStrictEqual(
+      askers.map(({ file }) => file),
+      ["AppConfig.ts"]
     )
   })
 })

@@ -3,7 +3,8 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import { type AppConfig, type ConfigurationError, hasCredentials, storageOf } from "../layers/AppConfig.ts"
+import { type AppConfig, hasCredentials, storageOf } from "../layers/AppConfig.ts"
+import type { ConfigurationError } from "../layers/ConfigurationError.ts"
 import * as ClientSecrets from "./ClientSecrets.ts"
 import { digest, hasDigest } from "./Digest.ts"
 import * as GeneratedKey from "./GeneratedKey.ts"

@@ -5,7 +5,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto"
 import type { Server } from "node:https"
 import { createSecureContext } from "node:tls"
 import { Clock, Effect, FileSystem, Queue, type Scope } from "effect"
-import { ConfigurationError } from "../layers/AppConfig.ts"
+import { ConfigurationError } from "../layers/ConfigurationError.ts"
 import { versionOf } from "../layers/FileVersion.ts"
 
 /** Where the two halves are. */

@@ -4,7 +4,7 @@
  * A browser sends what it knows of us with any page's requests, so pages of other origins are refused unless an admin has listed them; and
  * a page may point its own name at 127.0.0.1, so "this machine" is only who also calls it by a name of its own.
  */
-import { isLoopback } from "../layers/AppConfig.ts"
+import { isLoopback } from "../layers/Loopback.ts"
 
 /** What a connection says of where it comes from. */
 export interface Provenance {

@@ -4,7 +4,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto"
 import { Clock, Effect, FileSystem, Option, Redacted, Schema } from "effect"
 import { jwtVerify } from "jose"
-import { ConfigurationError } from "../layers/AppConfig.ts"
+import { ConfigurationError } from "../layers/ConfigurationError.ts"
 import { Allowance, type Defaults, type Grant, streaming } from "./Grant.ts"
 
 export interface SignedTokensOptions {

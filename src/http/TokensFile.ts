@@ -2,7 +2,7 @@
  * The tokens an admin has handed out (`LT_TOKENS_FILE`): a JSON list, read again when it changes.
  */
 import { Effect, FileSystem, Schema, SchemaIssue, Semaphore } from "effect"
-import { ConfigurationError } from "../layers/AppConfig.ts"
+import { ConfigurationError } from "../layers/ConfigurationError.ts"
 import { versionOf } from "../layers/FileVersion.ts"
 import { digest, findByDigest } from "./Digest.ts"
 import { Allowance, type Defaults, type Grant, streaming } from "./Grant.ts"

@@ -1,7 +1,10 @@
 /**
  * Every environment variable this service reads, in the order the README lists them. Nothing else reads the environment.
  */
-import { Config, Effect, Redacted, Schema, SchemaIssue } from "effect"
+import { Config, Effect, Redacted } from "effect"
+import { ConfigurationError } from "./ConfigurationError.ts"
+import { isLoopback } from "./Loopback.ts"
+import { optional, type Setting, secret, type Variable, withDefault } from "./Setting.ts"
 import {
   type EngineName,
   engineChain,
@@ -9,7 +12,6 @@ import {
   flag,
   hpbUrl,
   integer,
-  type Kind,
   language,
   level,
   oneOf,
@@ -20,50 +22,8 @@ import {
 } from "./SettingKinds.ts"
 import { DEFAULT_HOST_SUFFIX } from "./SocketModalClient.ts"
 
-/** A variable as an admin sees it; `README.md` and `appinfo/info.xml` are checked against these. */
-export interface Variable {
-  readonly name: string
-  readonly description: string
-  /** As written in the environment; absent where leaving it out means something that is not a value. */
-  readonly default?: string
-  readonly unit?: string
-  readonly example?: string
-  /** `AppAPI` sets it when it starts the container, then it is not an admin's business and not in `info.xml`. */
-  readonly setBy: "admin" | "AppAPI"
-}
-
-/** How a variable is read, and what it means. */
-export type Setting<A> = Config.Config<A> & { readonly variable: Variable }
-
 /** This version, where AppAPI does not say it; `package.json` and `info.xml` say the same. */
 export const VERSION = "0.1.0"
-
-/** A refused value is never repeated: it may be a secret in the wrong place. */
-const invalid = (message: string) =>
-  new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
-
-type Described = Omit<Variable, "name" | "setBy"> & { readonly setBy?: Variable["setBy"] }
-
-const read = <A>(name: string, kind: Kind<A>): Config.Config<A> =>
-  Config.mapEffect(Config.String(name), (given) => {
-    const value = kind.parse(given.trim())
-    return value === undefined ? Effect.fail(invalid(`${name} must be ${kind.expected}`)) : Effect.succeed(value)
-  })
-
-const documented = <A>(config: Config.Config<A>, name: string, described: Described): Setting<A> =>
-  Object.assign(config, { variable: { name, setBy: "admin" as const, ...described } })
-
-const optional = <A>(name: string, kind: Kind<A>, described: Described) =>
-  documented(Config.withDefault(read(name, kind), undefined), name, described)
-
-const withDefault = <A>(name: string, kind: Kind<A>, value: A, described: Described) =>
-  documented(Config.withDefault(read(name, kind), value), name, { default: String(value), ...described })
-
-/** A line break at the end comes with many ways of setting a secret and belongs to none. */
-const trimmed = (given: Redacted.Redacted) => Redacted.make(Redacted.value(given).trim())
-
-const secret = (name: string, described: Described): Setting<Redacted.Redacted | undefined> =>
-  documented(Config.withDefault(Config.map(Config.Redacted(name), trimmed), undefined), name, described)
 
 /** The one list. Its order is the README's. */
 export const settings = {
@@ -341,15 +301,6 @@ const engineNeeds: Readonly<Record<EngineName, ReadonlyArray<ReadonlyArray<keyof
 /** For documentation and tests. */
 export const variables: ReadonlyArray<Variable> = Object.values(settings).map(({ variable }) => variable)
 
-/** A variable that cannot be used; the message names it and says what is expected, in one line. */
-export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
-  detail: Schema.String
-}) {
-  override get message() {
-    return this.detail
-  }
-}
-
 /** RFC 7518 §3.2: no shorter than the hash. */
 const LEAST_SECRET_CHARACTERS = 32
 
@@ -425,6 +376,3 @@ export const hasCredentials = (
 
 /** Where things are kept that must outlive a restart. */
 export const storageOf = ({ storage }: Pick<AppConfig, "storage">): string => storage ?? ".parlance"
-
-/** Whether only this machine can reach it. */
-export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host)

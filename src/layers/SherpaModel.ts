@@ -4,7 +4,7 @@
 import { readdir, readFile } from "node:fs/promises"
 import { basename, join, resolve } from "node:path"
 import { Effect, Result, Schema } from "effect"
-import { ConfigurationError } from "./AppConfig.ts"
+import { ConfigurationError } from "./ConfigurationError.ts"
 import * as OnnxMetadata from "./OnnxMetadata.ts"
 
 const kinds = ["transducer", "paraformer", "nemoCtc", "zipformer2Ctc", "toneCtc"] as const

@@ -1,7 +1,8 @@
 /**
  * The README's configuration table, made from the settings. `node test/support/ConfigurationTable.ts` prints it.
  */
-import { type Variable, variables } from "../../src/layers/AppConfig.ts"
+import { variables } from "../../src/layers/AppConfig.ts"
+import type { Variable } from "../../src/layers/Setting.ts"
 
 const code = (text: string | undefined) => (text === undefined ? "" : `\`${text}\``)
 
