@@ -13,7 +13,8 @@
  * ```
  * `{"reset" : 1}` is answered by the `text` of what was open, `{"eof" : 1}` too, behind which the connection closes with 1000. Any other text is
  * answered with the partial. Answers come in the order of the messages, one for each. What cannot be said in this dialect (that no engine
- * answers, that the minutes are used up) is the reason of the close; a rate that nobody records at closes with 1008.
+ * answers, that the minutes are used up) is the reason of the close, and what was not told yet is told before, unasked; a rate that nobody
+ * records at closes with 1008.
  */
 import { Option, Schema } from "effect"
 import { rawAudio } from "../domain/AudioFormat.ts"
@@ -123,8 +124,10 @@ const converse = (): Conversation => {
         return [...answer(whole()), { _tag: "Close", code: 1000 }]
       case "Denied":
         return [{ _tag: "Close", code: closeCodes[event.denial], reason: event.detail }]
-      case "Failed":
-        return [{ _tag: "Close", code: closeCodes[event.failure], reason: event.detail }]
+      case "Failed": {
+        const last = finals.length > 0 ? [say(whole())] : []
+        return [...last, { _tag: "Close", code: closeCodes[event.failure], reason: event.detail }]
+      }
       default:
         return []
     }

@@ -53,6 +53,18 @@ describe("the dialect of Vosk servers", () => {
     assert.deepStrictEqual(client.tells({ _tag: "Finished", said: [] }), [{ text: "four" }, "Close 1000"])
   })
 
+  it("the last words are told when the service stops, though no message asks for them", () => {
+    const client = begin(vosk)
+    client.says(audio)
+    client.tells(segment("so long", { final: true }))
+    client.tells(segment("and thanks", { final: true, id: "s:1" }))
+    const stopping = { _tag: "Failed", failure: "ShuttingDown", detail: "the service is stopping" } as const
+    assert.deepStrictEqual(client.tells(stopping), [{ text: "so long and thanks" }, "Close 1001"])
+    const quiet = begin(vosk)
+    quiet.says(audio)
+    assert.deepStrictEqual(quiet.tells(stopping), ["Close 1001"])
+  })
+
   it("takes any other text for the question what was heard", () => {
     const client = begin(vosk)
     client.says(audio)
