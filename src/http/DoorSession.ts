@@ -3,27 +3,23 @@
  * whatever its dialect.
  *
  * Its parts, by what they remember: `DoorSocket` (the connection), `DoorAdmission` (who it is), `DoorClock` (what is overdue), `DoorHearing`
- * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet).
+ * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet), `DoorRequests` (what has
+ * to be done later), `DoorKeeping` (what becomes of the transcript); `DoorFarewell` is how it ends.
  */
-import { Cause, Deferred, Effect, Fiber, FiberSet, Redacted, Scope } from "effect"
+import { Cause, Deferred, Effect, FiberSet, Redacted, Scope } from "effect"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
 import type { AccessRefusal } from "./Access.ts"
-import { traceOf } from "./BugTrace.ts"
-import {
-  closeCodes,
-  type Denial,
-  type Event,
-  type Failure,
-  type Message,
-  type Request,
-  type StartOptions
-} from "./Dialect.ts"
+import type { Event, Failure, Message, StartOptions } from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
 import * as DoorChoice from "./DoorChoice.ts"
 import type { DoorClient, DoorServices } from "./DoorClient.ts"
 import * as DoorClock from "./DoorClock.ts"
+import { type Ending, type Farewell, leave } from "./DoorFarewell.ts"
 import * as DoorHearing from "./DoorHearing.ts"
+import * as DoorKeeping from "./DoorKeeping.ts"
 import * as DoorOutbox from "./DoorOutbox.ts"
+import type { QuickRequest, SlowRequest } from "./DoorRequests.ts"
+import * as DoorRequests from "./DoorRequests.ts"
 import * as DoorSocket from "./DoorSocket.ts"
 import type { QuotaRefusal } from "./Quotas.ts"
 
@@ -39,28 +35,12 @@ export interface DoorSession {
   readonly shutDown: () => void
 }
 
-/** Why a session ended: the client left; all was done (1000); its dialect refused to go on; else what went wrong. */
-export type Farewell = "Left" | "Done" | "Refused" | Denial | Failure
-
-type Ending =
-  | { readonly _tag: "HungUp" }
-  | { readonly _tag: "Closed"; readonly code: number }
-  | { readonly _tag: "Denied"; readonly denial: Denial; readonly detail: string }
-  | { readonly _tag: "Failed"; readonly failure: Failure; readonly detail: string }
-  | { readonly _tag: "Broken"; readonly defect: unknown }
-
-/** These can make those that follow wait. */
-type SlowRequest = Extract<Request, { readonly _tag: "Authenticate" | "Start" | "Audio" }>
-
 /** Between two ticks (20 ms): more at once, and the others get their turn first. */
 const MOST_NOW = 8
 /** The limits are seconds. */
 const LOOK_MS = 250
 /** Some clients close when they have everything, others wait for us. */
 const PARTING = "5 seconds"
-/** What was said until then is still told: a flush takes at most 3 s, the Transcriber gives up after 4 s. */
-const LAST_WORDS = "6 seconds"
-const endsInWords: ReadonlySet<Failure> = new Set(["BadAudio", "Idle", "SessionLimit", "DailyMinutes", "ShuttingDown"])
 
 /** Nothing happens before `run`. */
 export const make = Effect.fnUntraced(function* (
@@ -68,7 +48,7 @@ export const make = Effect.fnUntraced(function* (
   services: DoorServices
 ): Effect.fn.Return<DoorSession, never, Scope.Scope> {
   const { dialect, opening } = client
-  const { now, store } = services
+  const { now } = services
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scope = yield* Effect.scope
   const ending = yield* Deferred.make<Ending>()
@@ -79,12 +59,9 @@ export const make = Effect.fnUntraced(function* (
     heartbeatSeconds: dialect.heartbeatSeconds
   })
   const admission = DoorAdmission.make(client, services)
-  /** What cannot be done at once, and what follows it. */
-  const later: Array<Request> = []
   let isEnding = false
   let isTelling = true
   let isFinishing = false
-  let keeping: Fiber.Fiber<void> | undefined
   let waitingSinceMs: number | undefined
   /** Nothing is in work, and nothing waits. */
   let isListening = false
@@ -104,7 +81,7 @@ export const make = Effect.fnUntraced(function* (
   const tell = (event: Event) => {
     if (!isTelling) return
     try {
-      act(conversation.tell(event))
+      requests.act(conversation.tell(event))
     } catch (defect) {
       isTelling = false
       broke(defect)
@@ -121,59 +98,34 @@ export const make = Effect.fnUntraced(function* (
     onBroken: (cause) => broke(Cause.squash(cause))
   })
 
-  /** In order, at once; from the first request on that takes time, later. */
-  const act = (requests: ReadonlyArray<Request>) => {
-    for (const [at, request] of requests.entries()) {
-      if (takesTime(request)) {
-        later.push(...requests.slice(at))
-        return socket.nudge()
-      }
-      doNow(request)
-    }
-  }
-
-  /** In order. What the dialect wants done in answer to what it is told meanwhile comes before the rest. */
-  const perform = Effect.fnUntraced(function* (requests: ReadonlyArray<Request>): Effect.fn.Return<void> {
-    for (const request of requests) {
-      if (isEnding) return
-      if (takesTime(request)) yield* doInTime(request)
-      else doNow(request)
-      while (later.length > 0) yield* perform(later.splice(0))
-    }
+  const keeping = DoorKeeping.make({ ...services, hearing, opening, put, fork })
+  const requests = DoorRequests.make({
+    doNow: (request) => doNow(request),
+    doInTime: (request) => doInTime(request),
+    hearNow: (bytes) => isHeardNow(bytes),
+    isEnding: () => isEnding,
+    onLater: socket.nudge
   })
 
   /** Most messages need no waiting: they are done where they come, and no fiber wakes up for them. What needs it is done later, in order. */
   function takeNow(message: Message): boolean {
     if (!isListening || isEnding || socket.isBehind() || hearing.isCrowded() || ++takenNow > MOST_NOW) return false
     try {
-      const requests = conversation.receive(message)
-      const waits = requests.findIndex((request) => later.length > 0 || !isDoneNow(request))
-      if (waits >= 0) {
-        later.push(...requests.slice(waits))
-        socket.nudge()
-      }
+      requests.actNow(conversation.receive(message))
     } catch (defect) {
       broke(defect)
     }
     return true
   }
 
-  const isDoneNow = (request: Request): boolean => {
-    if (isEnding) return true
-    if (request._tag === "Audio") return isHeardNow(request.bytes)
-    if (takesTime(request)) return false
-    doNow(request)
-    return true
-  }
-
-  const doNow = (request: Exclude<Request, SlowRequest>): void => {
+  const doNow = (request: QuickRequest): void => {
     if (!isTelling) return
     switch (request._tag) {
       case "Finish":
         finish()
         break
       case "Save":
-        keeping ??= fork(Effect.andThen(hearing.over, keep))
+        keeping.ask()
         break
       case "Commit":
         if (isReady()) hearing.commit()
@@ -255,29 +207,19 @@ export const make = Effect.fnUntraced(function* (
     hearing.finish()
     fork(
       hearing.over.pipe(
-        Effect.andThen(kept),
+        Effect.andThen(keeping.kept),
         Effect.andThen(Effect.sleep(PARTING)),
         Effect.andThen(Effect.sync(() => doNow({ _tag: "Close", code: 1000 })))
       )
     )
   }
 
-  const keep = Effect.suspend(() => {
-    const lines = hearing.said().map(({ text }) => text)
-    if (!store.isConfigured || lines.length === 0) return Effect.void
-    return Effect.match(store.save({ sessionId: opening.sessionId, endedAtMs: opening.now(), lines }), {
-      onSuccess: (key) => put({ _tag: "Saved", key }),
-      onFailure: ({ detail }) => put({ _tag: "NotSaved", detail })
-    })
-  })
-  const kept = Effect.suspend(() => (keeping === undefined ? Effect.void : Effect.asVoid(Fiber.await(keeping))))
-
   /** What the client wants, in order, until it is gone. */
   const work = Effect.gen(function* () {
-    act(conversation.opened?.() ?? [])
+    requests.act(conversation.opened?.() ?? [])
     yield* knock
     for (;;) {
-      yield* perform(later.splice(0))
+      yield* requests.catchUp
       waitingSinceMs = undefined
       isListening = true
       const message = yield* socket.next
@@ -286,45 +228,15 @@ export const make = Effect.fnUntraced(function* (
       waitingSinceMs = now()
       // Answers that are not read, or not given yet, are not asked for.
       while (socket.isBehind() || hearing.isCrowded()) yield* Effect.sleep("40 millis")
-      if (typeof message === "string" || message instanceof Uint8Array) yield* perform(conversation.receive(message))
+      if (typeof message === "string" || message instanceof Uint8Array)
+        yield* requests.perform(conversation.receive(message))
     }
   })
 
   /** Who has nothing to leave behind is forgotten at once, whatever of it was not heard yet. */
   const watch = Effect.map(socket.gone, () => {
-    if (conversation.hungUp === undefined && keeping === undefined) end({ _tag: "HungUp" })
+    if (conversation.hungUp === undefined && !keeping.isAsked()) end({ _tag: "HungUp" })
   })
-
-  const leave = Effect.fnUntraced(function* (how: Ending): Effect.fn.Return<Farewell> {
-    switch (how._tag) {
-      case "HungUp":
-        act(conversation.hungUp?.() ?? [])
-        yield* keepWords
-        return "Left"
-      case "Closed":
-        yield* keepWords
-        return how.code === 1000 ? "Done" : "Refused"
-      case "Denied":
-        put(how)
-        socket.close(closeCodes[how.denial], how.detail)
-        return how.denial
-      case "Failed":
-        if (endsInWords.has(how.failure)) yield* Effect.timeoutOption(hearing.lastWords, LAST_WORDS)
-        if (how.failure !== "SlowReader") outbox.empty()
-        tell(how)
-        yield* keepWords
-        socket.close(closeCodes[how.failure], how.detail)
-        return how.failure
-      case "Broken":
-        yield* Effect.logError("bug in a streaming session", { dialect: dialect.name, ...traceOf(how.defect) })
-        tell({ _tag: "Failed", failure: "Internal", detail: "internal error" })
-        socket.close(closeCodes.Internal, "internal error")
-        return "Internal"
-    }
-  })
-  const keepWords = Effect.suspend(() =>
-    keeping === undefined ? Effect.void : Effect.andThen(hearing.lastWords, kept)
-  )
 
   const look = (nowMs: number) => {
     const client = socket.tick(nowMs)
@@ -348,7 +260,16 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.raceFirst(work, Deferred.await(ending)).pipe(
         Effect.catchDefect((defect) => Effect.sync(() => broke(defect)))
       )
-      const farewell = yield* leave(yield* Deferred.await(ending))
+      const farewell = yield* leave(yield* Deferred.await(ending), {
+        dialect: dialect.name,
+        hearing,
+        keeping,
+        outbox,
+        socket,
+        put,
+        tell,
+        hangUp: () => requests.act(conversation.hungUp?.() ?? [])
+      })
       yield* socket.gone
       return farewell
     }),
@@ -373,6 +294,3 @@ export const make = Effect.fnUntraced(function* (
     shutDown: () => fail("ShuttingDown", "the service is stopping")
   }
 })
-
-const takesTime = (request: Request): request is SlowRequest =>
-  request._tag === "Authenticate" || request._tag === "Start" || request._tag === "Audio"

@@ -1,0 +1,46 @@
+/**
+ * Whether what a streaming session says is to be kept, and what became of it.
+ */
+import { Effect, Fiber } from "effect"
+import type { TranscriptStore } from "../services/TranscriptStore.ts"
+import type { Event, Opening } from "./Dialect.ts"
+import type { DoorHearing } from "./DoorHearing.ts"
+
+export interface DoorKeeping {
+  /** Once everything was said, it is kept; `Saved` or `NotSaved` is told then, or nothing where there is nothing to keep. Once. */
+  readonly ask: () => void
+  readonly isAsked: () => boolean
+  /** Completes when it was kept or could not be; at once where nobody asked. */
+  readonly kept: Effect.Effect<void>
+  /** The same, and no more audio comes. */
+  readonly lastWords: Effect.Effect<void>
+}
+
+export interface DoorKeepingOptions {
+  readonly store: TranscriptStore["Service"]
+  readonly hearing: Pick<DoorHearing, "lastWords" | "over" | "said">
+  readonly opening: Pick<Opening, "now" | "sessionId">
+  readonly put: (event: Event) => void
+  readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+}
+
+export const make = ({ fork, hearing, opening, put, store }: DoorKeepingOptions): DoorKeeping => {
+  let keeping: Fiber.Fiber<void> | undefined
+  const keep = Effect.suspend(() => {
+    const lines = hearing.said().map(({ text }) => text)
+    if (!store.isConfigured || lines.length === 0) return Effect.void
+    return Effect.match(store.save({ sessionId: opening.sessionId, endedAtMs: opening.now(), lines }), {
+      onSuccess: (key) => put({ _tag: "Saved", key }),
+      onFailure: ({ detail }) => put({ _tag: "NotSaved", detail })
+    })
+  })
+  const kept = Effect.suspend(() => (keeping === undefined ? Effect.void : Effect.asVoid(Fiber.await(keeping))))
+  return {
+    ask: () => {
+      keeping ??= fork(Effect.andThen(hearing.over, keep))
+    },
+    isAsked: () => keeping !== undefined,
+    kept,
+    lastWords: Effect.suspend(() => (keeping === undefined ? Effect.void : Effect.andThen(hearing.lastWords, kept)))
+  }
+}
