@@ -79,12 +79,15 @@ export const make = (from: SampleRate, to: SampleRate): ResamplerStream => {
     const windows = filled - 2 * reach - base
     if (windows < 0) return new Float32Array(0)
     const output = new Float32Array(Math.floor(((windows + 1) * up - 1 - phase) / down) + 1)
+    // Local, because numbers that closures share are boxed at every change.
+    let at = base
+    let turn = phase
     for (let n = 0; n < output.length; n++) {
-      output[n] = convolve(phases[phase] ?? pending, pending, base)
-      phase += down
-      base += Math.floor(phase / up)
-      phase %= up
+      output[n] = convolve(phases[turn] ?? pending, pending, at)
+      for (turn += down; turn >= up; turn -= up) at++
     }
+    base = at
+    phase = turn
     return output
   }
 
