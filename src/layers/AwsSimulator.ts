@@ -9,7 +9,8 @@ import { createServer } from "node:http2"
 import { Effect, FiberSet, type Scope } from "effect"
 import * as AwsEventStream from "./AwsEventStream.ts"
 import * as AwsSignatures from "./AwsSignatures.ts"
-import { LocalServerError } from "./LocalServer.ts"
+import * as LocalServer from "./LocalServer.ts"
+import * as Pcm16 from "./Pcm16.ts"
 import * as SimulatedTranscribe from "./SimulatedTranscribe.ts"
 import * as ToneModem from "./ToneModem.ts"
 import * as TranscribeRequest from "./TranscribeRequest.ts"
@@ -90,7 +91,7 @@ const AHEAD_MS = 1_500
 /** Starts the server on loopback; streams and server end with the scope. */
 export const make = Effect.fn("AwsSimulator.make")(function* (
   options: AwsSimulatorOptions = {}
-): Effect.fn.Return<AwsSimulator, LocalServerError, Scope.Scope> {
+): Effect.fn.Return<AwsSimulator, LocalServer.LocalServerError, Scope.Scope> {
   const { account = ACCOUNT, idleMs = 15_000, maxSessionMs = 4 * 3_600_000, maxSessions = 25 } = options
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const server = createServer()
@@ -146,7 +147,7 @@ export const make = Effect.fn("AwsSimulator.make")(function* (
       if (playedMs - nowMs > AHEAD_MS) return offend("audio faster than real time")
       counters.audioSeconds += ms / 1000
       if (!stream.headersSent) stream.respond({ ":status": 200, "content-type": CONTENT_TYPE })
-      ears.push(Float32Array.from({ length: audio.length / 2 }, (_, i) => audio.readInt16LE(i * 2) / 32_768))
+      ears.push(Pcm16.decode(audio))
     }
 
     const take = (bytes: Buffer) => {
@@ -227,19 +228,7 @@ export const make = Effect.fn("AwsSimulator.make")(function* (
   const kill = (): void => {
     for (const session of connections) session.destroy()
   }
-  yield* Effect.acquireRelease(
-    Effect.callback<void, LocalServerError>((resume) => {
-      server.once("error", (error) => resume(Effect.fail(new LocalServerError({ detail: error.message }))))
-      server.listen(options.port ?? 0, "127.0.0.1", () => resume(Effect.void))
-    }),
-    () =>
-      Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        kill()
-      })
-  )
-  const address = server.address()
-  const port = typeof address === "object" && address !== null ? address.port : options.port
+  const port = yield* LocalServer.bind(server, options.port ?? 0, kill)
   return {
     url: `http://127.0.0.1:${port}`,
     account,

@@ -1,8 +1,9 @@
 /**
  * An HTTP server of a simulator: on loopback only, gone with its scope.
  */
-import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
+import type { Server } from "node:net"
 import type { Duplex } from "node:stream"
 import { Effect, Schema, type Scope } from "effect"
 
@@ -20,7 +21,10 @@ export interface LocalServerHandlers {
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
-/** Serves on 127.0.0.1 (port 0: any free one) and gives the port. Connections that are still open when the scope closes are cut. */
+/**
+ * Serves HTTP and what it is upgraded to on 127.0.0.1 (port 0: any free one) and gives the port. Connections that are still open when the scope
+ * closes are cut.
+ */
 export const listen = (
   port: number,
   handlers: LocalServerHandlers
@@ -34,22 +38,34 @@ export const listen = (
       socket.on("close", () => upgraded.delete(socket)).on("error", () => {})
       handlers.onUpgrade(request, socket, head)
     })
-    yield* Effect.acquireRelease(open(server, port), () => close(server, upgraded))
-    const address = server.address()
-    return typeof address === "object" && address !== null ? address.port : port
+    return yield* bind(server, port, () => {
+      server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
+    })
   })
+
+/** The same for a server of any kind; `cut` ends all connections it has. */
+export const bind = (
+  server: Server,
+  port: number,
+  cut: () => void
+): Effect.Effect<number, LocalServerError, Scope.Scope> =>
+  Effect.acquireRelease(open(server, port), () =>
+    Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
+      cut()
+    })
+  ).pipe(
+    Effect.map(() => {
+      const address = server.address()
+      return typeof address === "object" && address !== null ? address.port : port
+    })
+  )
 
 const open = (server: Server, port: number) =>
   Effect.callback<void, LocalServerError>((resume) => {
     server.once("error", (error) => resume(Effect.fail(new LocalServerError({ detail: error.message }))))
     server.listen(port, "127.0.0.1", () => resume(Effect.void))
-  })
-
-const close = (server: Server, upgraded: ReadonlySet<Duplex>) =>
-  Effect.callback<void>((resume) => {
-    server.close(() => resume(Effect.void))
-    server.closeAllConnections()
-    for (const socket of upgraded) socket.destroy()
   })
 
 /** Answers with JSON. */

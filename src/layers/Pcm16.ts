@@ -1,10 +1,10 @@
 /**
- * Samples as 16-bit integers, little endian, for engines that take no floats.
+ * Samples as 16-bit integers, little endian, for engines that take no floats. Every platform Node runs on is little endian.
  */
 
 /**
  * Makes an encoder which reuses its memory: the bytes are good until the next call. What is out of range is cut off, what is not a number is
- * silence. Every platform Node runs on is little endian.
+ * silence.
  */
 export const encoder = (): ((pcm: Float32Array) => Buffer) => {
   let samples = new Int16Array(0)
@@ -23,4 +23,10 @@ export const encoder = (): ((pcm: Float32Array) => Buffer) => {
 export const base64Encoder = (): ((pcm: Float32Array) => string) => {
   const encode = encoder()
   return (pcm) => encode(pcm).toString("base64")
+}
+
+/** The samples in these bytes, full scale being 1; half a sample at the end is left out. */
+export const decode = (bytes: Uint8Array): Float32Array => {
+  const samples = new Int16Array(Uint8Array.from(bytes).buffer, 0, bytes.length >> 1)
+  return Float32Array.from(samples, (sample) => sample / 32_768)
 }

@@ -4,6 +4,7 @@
  */
 import { Result } from "effect"
 import * as OpenAiRequests from "./OpenAiRequests.ts"
+import * as Pcm16 from "./Pcm16.ts"
 import * as SimulatedRecogniser from "./SimulatedRecogniser.ts"
 import type * as ToneModem from "./ToneModem.ts"
 
@@ -151,7 +152,7 @@ export const make = (options: TranscriptionOptions): SimulatedTranscription => {
     if (audio.length > MAX_APPEND_CHARS) return "The audio is too long."
     const bytes = Buffer.from(audio, "base64")
     if (audio === "" || bytes.length % 2 !== 0 || bytes.toString("base64") !== audio) return "The audio is invalid."
-    const pcm = Float32Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readInt16LE(i * 2) / 32_768)
+    const pcm = Pcm16.decode(bytes)
     recogniser.push(pcm, atMs)
     buffered += pcm.length
     appended += pcm.length

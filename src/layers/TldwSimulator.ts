@@ -10,6 +10,7 @@ import type { IncomingMessage } from "node:http"
 import { Effect, Option, Schema, type Scope } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as LocalServer from "./LocalServer.ts"
+import * as Pcm16 from "./Pcm16.ts"
 import * as TldwChunks from "./TldwChunks.ts"
 
 /**
@@ -226,7 +227,7 @@ const samplesIn = (base64: string, era: "2024" | "today"): Float32Array | undefi
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64)) return undefined
   const bytes = Uint8Array.from(Buffer.from(base64, "base64"))
   if (bytes.length === 0 || bytes.length % (era === "today" ? 2 : 4) !== 0) return undefined
-  if (era === "today") return Float32Array.from(new Int16Array(bytes.buffer), (sample) => sample / 32_768)
+  if (era === "today") return Pcm16.decode(bytes)
   const pcm = new Float32Array(bytes.buffer)
   return pcm.every((sample) => Math.abs(sample) <= 2) ? pcm : undefined
 }

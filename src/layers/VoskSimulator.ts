@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream"
 import { Effect, Option, Schema, type Scope } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as LocalServer from "./LocalServer.ts"
+import * as Pcm16 from "./Pcm16.ts"
 import * as ToneModem from "./ToneModem.ts"
 import { wordText } from "./ToneWords.ts"
 
@@ -212,8 +213,7 @@ const makeRecogniser = (sampleRate: number, withWords: boolean, options: VoskSim
   }
   return {
     hear: (bytes) => {
-      const pcm = new Float32Array(Math.floor(bytes.length / 2))
-      for (let i = 0; i < pcm.length; i++) pcm[i] = bytes.readInt16LE(2 * i) / 32_768
+      const pcm = Pcm16.decode(bytes)
       decoder.push(pcm)
       samples += pcm.length
       const last = open.at(-1)

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { Cause, Effect, Queue, Stream } from "effect"
 import { FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE } from "../../src/domain/Audio.ts"
+import * as Pcm16 from "../../src/layers/Pcm16.ts"
 import * as PolyphaseResampler from "../../src/layers/PolyphaseResampler.ts"
 import { speak } from "../../src/layers/ToneModem.ts"
 import * as WavReader from "../../src/layers/WavReader.ts"
@@ -137,10 +138,7 @@ const record = (queue: Frames, which: number): (() => void) => {
     rest = Buffer.concat([rest, chunk])
     const bytes = FRAME_SAMPLES * 2
     while (rest.length >= bytes) {
-      Queue.offerUnsafe(
-        queue,
-        Float32Array.from({ length: FRAME_SAMPLES }, (_, at) => rest.readInt16LE(at * 2) / 32_768)
-      )
+      Queue.offerUnsafe(queue, Pcm16.decode(rest.subarray(0, bytes)))
       rest = rest.subarray(bytes)
     }
   })
