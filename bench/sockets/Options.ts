@@ -27,7 +27,7 @@ export interface SocketsOptions {
   readonly service: string
 }
 
-/** A message carries this many of its client's ids at most: 9 bits. */
+/** Tone-coded words say who speaks in 9 bits; 0 is nobody here. */
 const MOST_SOCKETS = 511
 const MESSAGES_MS = [20, 40, 60, 80, 100]
 

@@ -14,6 +14,17 @@ export interface Measured {
   readonly output: () => string
 }
 
+/** Share of all processors' time in use since the machine began to count, as two numbers to subtract. */
+export const machine = (): { readonly busy: number; readonly all: number } => {
+  const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n")
+  const [user = 0, nice = 0, system = 0, idle = 0, waiting = 0, ...interrupts] = line
+    .split(/\s+/)
+    .slice(1, 9)
+    .map(Number)
+  const busy = user + nice + system + interrupts.reduce((sum, one) => sum + one, 0)
+  return { busy, all: busy + idle + waiting }
+}
+
 /** Linux counts CPU time in hundredths of a second, whatever the kernel's own tick. */
 const TICK_MS = 10
 const KEPT_CHARACTERS = 4000

@@ -50,6 +50,8 @@ export interface SocketsCost {
   /** What the others needed of a core, and how late the clients were: a load that cannot keep up measures itself. */
   readonly engine: { readonly percentCore: number }
   readonly clients: { readonly percentCore: number; readonly lateP99Ms: number }
+  /** All processors, whoever uses them: a full machine delays everything, and engines lose their last words. */
+  readonly machinePercent: number
 }
 
 const TOKEN = "benchmark"
@@ -71,11 +73,13 @@ export const sockets = Effect.fnUntraced(function* (
   const fromMs = performance.timeOrigin + performance.now()
   const meter = meterOf(service)
   const others = { engine: meterOf(engine), clients: meterOf(callers) }
+  const machineBefore = Processes.machine()
   const answers: Array<number> = []
   const asking = yield* Effect.forkChild(askHealth(service.port, answers))
   yield* Effect.sleep(options.seconds * 1000)
   const used = meter()
   const [engineUsed, clientsUsed] = [others.engine(), others.clients()]
+  const machine = Processes.machine()
   const rssMb = service.residentMb()
   const untilMs = performance.timeOrigin + performance.now()
   yield* Fiber.interrupt(asking)
@@ -104,7 +108,8 @@ export const sockets = Effect.fnUntraced(function* (
     troubled: troubles.length,
     trouble: troubles[0],
     engine: { percentCore: engineUsed.percent },
-    clients: { percentCore: clientsUsed.percent, lateP99Ms }
+    clients: { percentCore: clientsUsed.percent, lateP99Ms },
+    machinePercent: (100 * (machine.busy - machineBefore.busy)) / (machine.all - machineBefore.all)
   }
 })
 

@@ -18,6 +18,7 @@ export const table = (cost: SocketsCost): string => {
     ["  not of this client", String(words.foreign)],
     ["clients in trouble", cost.troubled === 0 ? "0" : `${cost.troubled}, the first: ${cost.trouble}`],
     ["CPU of engine, of clients", `${percent(engine.percentCore)}, ${percent(clients.percentCore)}`],
+    ["machine, all processors", percent(cost.machinePercent, 0)],
     ["clients' own lateness, p99", `${clients.lateP99Ms.toFixed(1)} ms`]
   ]
   return rows.map(([what, value]) => `${what.padEnd(42)}${value}`).join("\n")
