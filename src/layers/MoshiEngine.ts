@@ -7,6 +7,7 @@ import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
+import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as MoshiFlushes from "./MoshiFlushes.ts"
@@ -22,7 +23,7 @@ export interface Options {
   readonly skipCertVerify?: boolean
 }
 
-export const capabilities: EngineCapabilities = {
+export const capabilitiesOf = (url: string): EngineCapabilities => ({
   name: "moshi",
   sampleRate: SAMPLE_RATE,
   partials: "append",
@@ -34,8 +35,8 @@ export const capabilities: EngineCapabilities = {
   languages: kyutaiLanguages,
   keepAlive: "Message",
   fasterThanRealtime: true,
-  local: false
-}
+  local: isLocal(url)
+})
 
 const OPEN_TIMEOUT = "10 seconds"
 /** A server that has a channel says so at once; one that loads its model takes its time. */
@@ -71,6 +72,7 @@ interface Server {
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
   Effect.map(monotonicMs, (now) => {
     const server: Server = { tellsSteps: undefined }
+    const capabilities = capabilitiesOf(options.url)
     return SpeechEngine.of({ capabilities, open: () => open(options, server, now) })
   })
 

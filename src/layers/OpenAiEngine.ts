@@ -12,6 +12,7 @@ import {
   SpeechEngine
 } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
+import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import * as OpenAiAudio from "./OpenAiAudio.ts"
 import * as OpenAiFaults from "./OpenAiFaults.ts"
@@ -40,7 +41,7 @@ const MAX_WAITING_BYTES = 2 * 1024 * 1024
 const OPEN_TIMEOUT = "20 seconds"
 /** Proxies on the way close what is silent for a minute. */
 const PING_EVERY = "20 seconds"
-export const capabilitiesOf = (model: string): EngineCapabilities => ({
+export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): EngineCapabilities => ({
   name: "openai",
   model,
   sampleRate: SAMPLE_RATE,
@@ -55,7 +56,7 @@ export const capabilitiesOf = (model: string): EngineCapabilities => ({
   keepAlive: "Message",
   maxSessionMs: 60 * 60_000,
   fasterThanRealtime: true,
-  local: false
+  local: isLocal(url)
 })
 
 /**
@@ -69,7 +70,7 @@ export const capabilitiesOf = (model: string): EngineCapabilities => ({
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
   Effect.sync(() => {
     const setup = OpenAiSetup.make(options.model)
-    const capabilities = capabilitiesOf(options.model)
+    const capabilities = capabilitiesOf(options)
     // ISO 639-1, as far as there is one: the hint of the room's language
     const hint = (language: LanguageId): string | undefined => known(capabilities.languages, language)
     return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, setup, hint(language)) })

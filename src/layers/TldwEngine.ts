@@ -7,6 +7,7 @@ import { known, languagesOf } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
+import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Pcm16 from "./Pcm16.ts"
@@ -45,7 +46,7 @@ const PATH = "/api/v1/audio/stream/transcribe"
 const SILENCE = new Float32Array(RATE / 2)
 const SILENCES = Math.ceil((TldwProtocol.CHUNK_SECONDS * RATE) / SILENCE.length)
 
-export const capabilitiesOf = (model: string): EngineCapabilities => ({
+export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): EngineCapabilities => ({
   name: "tldw",
   model,
   sampleRate: RATE,
@@ -58,7 +59,7 @@ export const capabilitiesOf = (model: string): EngineCapabilities => ({
   languages: languagesOf(/canary/i.test(model) ? ["en", "es", "de", "fr"] : ["en"]),
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: false
+  local: isLocal(url)
 })
 
 /**
@@ -70,7 +71,7 @@ export const capabilitiesOf = (model: string): EngineCapabilities => ({
  */
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
   Effect.map(monotonicMs, (now) => {
-    const capabilities = capabilitiesOf(options.model)
+    const capabilities = capabilitiesOf(options)
     const spoken = (language: string) => known(capabilities.languages, language) ?? "en"
     return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, spoken(language), now) })
   })

@@ -7,7 +7,7 @@ import { known, type LanguageId, languagesOf } from "../domain/Language.ts"
 import type { EndCause, SpeechEvent, Word } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
-import { isLoopback } from "./Loopback.ts"
+import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Pcm16 from "./Pcm16.ts"
@@ -49,7 +49,7 @@ const capabilitiesOf = (url: string): EngineCapabilities => ({
   languages: languagesOf(LANGUAGES),
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: isLoopback(URL.parse(url)?.hostname ?? "")
+  local: isLocal(url)
 })
 
 /**
