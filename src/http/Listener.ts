@@ -8,6 +8,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
+import { codeOf } from "../layers/ErrorCode.ts"
 import * as Certificate from "./Certificate.ts"
 
 /** The address cannot be listened on. */
@@ -61,7 +62,9 @@ export const listen = <A, E, R>(
       if ("path" in address) yield* removeStaleSocket(address.path)
       const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
-          Layer.effectContext(Effect.fail(new ListenError({ address: textOf(address), code: codeOf(cause) })))
+          Layer.effectContext(
+            Effect.fail(new ListenError({ address: textOf(address), code: codeOf(cause) ?? "unknown reason" }))
+          )
         )
       )
       const announced = Layer.effectDiscard(
@@ -146,6 +149,3 @@ const removeStaleSocket = Effect.fnUntraced(function* (path: string) {
 })
 
 const textOf = (address: Address): string => ("path" in address ? address.path : `${address.host}:${address.port}`)
-
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown reason"

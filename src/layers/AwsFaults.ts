@@ -2,6 +2,7 @@
  * What the exceptions of Amazon Transcribe and of its SDK mean to us, in our own words: its messages name accounts, users and roles.
  */
 import { EngineError } from "../services/SpeechEngine.ts"
+import { codeOf, wordOf } from "./ErrorCode.ts"
 
 /** How far a session had come. */
 export interface Stage {
@@ -66,6 +67,6 @@ const partsOf = (exception: unknown) => {
   const metadata = "$metadata" in exception ? exception.$metadata : undefined
   const status =
     typeof metadata === "object" && metadata !== null && "httpStatusCode" in metadata ? metadata.httpStatusCode : 0
-  const code = "code" in exception && typeof exception.code === "string" ? exception.code : name
+  const code = codeOf(exception) ?? wordOf(name) ?? "no reason was given"
   return { name, message, code, status }
 }

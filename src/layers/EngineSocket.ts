@@ -5,6 +5,7 @@
 import { Cause, Deferred, type Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
 import { WebSocket } from "ws"
 import { EngineError } from "../services/SpeechEngine.ts"
+import { codeOf } from "./ErrorCode.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 
@@ -157,7 +158,7 @@ const opened = (ws: WebSocket): Effect.Effect<void, EngineSocketError> =>
   Effect.callback<void, EngineSocketError>((resume) => {
     const onOpen = () => resume(Effect.void)
     const onError = (error: Error) =>
-      resume(Effect.fail(new EngineSocketError({ reason: "Unreachable", detail: errorCode(error) })))
+      resume(Effect.fail(new EngineSocketError({ reason: "Unreachable", detail: codeOf(error) ?? "no connection" })))
     const onResponse = (_request: unknown, response: { readonly statusCode?: number | undefined }) => {
       resume(Effect.fail(refusal(response.statusCode ?? 0)))
       ws.terminate()
@@ -167,10 +168,6 @@ const opened = (ws: WebSocket): Effect.Effect<void, EngineSocketError> =>
       ws.off("open", onOpen).off("error", onError).off("unexpected-response", onResponse)
     })
   })
-
-/** `ECONNREFUSED` and the like; whole messages may quote the URL. */
-const errorCode = (error: Error): string =>
-  "code" in error && typeof error.code === "string" ? error.code : "no connection"
 
 /** Everything about a socket but that it opens. */
 const converse = Effect.fnUntraced(function* (

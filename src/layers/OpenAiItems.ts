@@ -5,6 +5,7 @@
  */
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
+import { wordOf } from "./ErrorCode.ts"
 import type * as OpenAiProtocol from "./OpenAiProtocol.ts"
 import { wordsOf } from "./OpenAiWords.ts"
 
@@ -161,7 +162,7 @@ export const make = (): OpenAiItems => {
         }
         case "conversation.item.input_audio_transcription.failed": {
           finish(message.item_id, "Failed")
-          return [{ _tag: "Failed", item: message.item_id, detail: codeOf(message.error) }]
+          return [{ _tag: "Failed", item: message.item_id, detail: reasonOf(message.error) }]
         }
         case "input_audio_buffer.speech_started":
           return [{ _tag: "SpeechStarted", atMs: voiceMs(message.audio_start_ms) }]
@@ -185,8 +186,4 @@ export const make = (): OpenAiItems => {
   }
 }
 
-/** A word of the protocol, never a sentence: those may quote what was said or who asked. */
-const codeOf = ({ code, type }: OpenAiProtocol.Fault): string => {
-  const known = code ?? type ?? ""
-  return /^[\w.-]{1,64}$/.test(known) ? known : "no reason was given"
-}
+const reasonOf = ({ code, type }: OpenAiProtocol.Fault): string => wordOf(code ?? type) ?? "no reason was given"

@@ -7,6 +7,7 @@ import type { S3Client } from "@aws-sdk/client-s3"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, Layer, type Scope } from "effect"
 import { type SessionTranscript, TranscriptStore } from "../services/TranscriptStore.ts"
+import { codeOf, wordOf } from "./ErrorCode.ts"
 import { fileOf, PlaceError, stampOf, type TranscriptPlace, uniqueStampOf } from "./TranscriptPlace.ts"
 import * as TranscriptSpool from "./TranscriptSpool.ts"
 
@@ -123,6 +124,6 @@ const nameOf = (exception: unknown): string => (exception instanceof Error ? exc
 const toPlaceError = (exception: unknown): PlaceError => {
   const name = nameOf(exception)
   const known = faults.find(([pattern]) => pattern.test(name))
-  const code = exception instanceof Error && "code" in exception ? String(exception.code) : name
+  const code = codeOf(exception) ?? wordOf(name) ?? "no reason was given"
   return new PlaceError({ detail: known?.[1] ?? `the store cannot be reached or refuses (${code})` })
 }
