@@ -63,8 +63,6 @@ export const make = Effect.fnUntraced(function* (
   let isTelling = true
   let isFinishing = false
   let waitingSinceMs: number | undefined
-  /** Nothing is in work, and nothing waits. */
-  let isListening = false
   /** Messages taken without waiting since the last tick. */
   let takenNow = 0
   let lookAtMs = 0
@@ -109,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Most messages need no waiting: they are done where they come, and no fiber wakes up for them. What needs it is done later, in order. */
   function takeNow(message: Message): boolean {
-    if (!isListening || isEnding || socket.isBehind() || hearing.isCrowded() || ++takenNow > MOST_NOW) return false
+    if (isEnding || socket.isBehind() || hearing.isCrowded() || ++takenNow > MOST_NOW) return false
     try {
       requests.actNow(conversation.receive(message))
     } catch (defect) {
@@ -221,9 +219,7 @@ export const make = Effect.fnUntraced(function* (
     for (;;) {
       yield* requests.catchUp
       waitingSinceMs = undefined
-      isListening = true
       const message = yield* socket.next
-      isListening = false
       if (message === undefined) return end({ _tag: "HungUp" })
       waitingSinceMs = now()
       // Answers that are not read, or not given yet, are not asked for.

@@ -20,7 +20,6 @@ export interface DoorSocket {
   readonly send: (message: Message) => void
   /** The client is behind with reading: what can wait should. */
   readonly isBehind: () => boolean
-  readonly isOpen: () => boolean
   /** Once; what was sent before still goes out. The connection is cut when the client has not answered within 3 s. */
   readonly close: (code: number, reason?: string) => void
   /** At once, without a word. */
@@ -35,7 +34,7 @@ export interface DoorSocketOptions {
   readonly now: () => number
   /** The client has read something. */
   readonly onDrain: () => void
-  /** Asked for each message that nothing waits before; whoever takes it at once says `true`, else it is for `next`. Absent: nobody does. */
+  /** Asked for each message while whoever asked for the `next` waits; who takes it at once says `true`, else it is that. Absent: nobody does. */
   readonly takeNow?: (message: Message) => boolean
 }
 
@@ -65,6 +64,8 @@ export const make = Effect.fnUntraced(function* (
   const inbox = yield* Queue.unbounded<Message | Nudge, Cause.Done>()
   const gone = yield* Deferred.make<number>()
   let waiting = 0
+  /** The next message is asked for, and nothing has come for it: what comes now is behind nothing. */
+  let isAwaited = false
   let heardFromAtMs = now()
   let movedAtMs = now()
   let pingAtMs = now() + PING_MS
@@ -77,7 +78,8 @@ export const make = Effect.fnUntraced(function* (
     heardFromAtMs = now()
     unanswered = 0
     const message = isBinary ? data : data.toString("utf8")
-    if (Queue.sizeUnsafe(inbox) === 0 && takeNow(message)) return
+    if (isAwaited && takeNow(message)) return
+    isAwaited = false
     waiting += weigh(message)
     Queue.offerUnsafe(inbox, message)
     if (waiting > INBOX_BYTES && !socket.isPaused) socket.pause()
@@ -119,11 +121,17 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
-    next: Queue.take(inbox).pipe(
+    next: Effect.suspend(() => {
+      isAwaited = Queue.sizeUnsafe(inbox) === 0
+      return Queue.take(inbox)
+    }).pipe(
       Effect.tap((message) => Effect.sync(() => taken(message))),
       Effect.orElseSucceed(() => undefined)
     ),
-    nudge: () => Queue.offerUnsafe(inbox, nudge),
+    nudge: () => {
+      isAwaited = false
+      Queue.offerUnsafe(inbox, nudge)
+    },
     heardFromAtMs: () => heardFromAtMs,
     send: (message) => {
       if (socket.readyState !== socket.OPEN) return
@@ -131,7 +139,6 @@ export const make = Effect.fnUntraced(function* (
       socket.send(message, moved)
     },
     isBehind: () => socket.readyState === socket.OPEN && socket.bufferedAmount > BEHIND_BYTES,
-    isOpen: () => socket.readyState === socket.OPEN && !isClosing,
     close,
     cut: () => socket.terminate(),
     tick: (nowMs) => {
