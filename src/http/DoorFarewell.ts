@@ -12,6 +12,7 @@ import type { DoorSocket } from "./DoorSocket.ts"
 /** Why a session ended: the client left; all was done (1000); its dialect refused to go on; else what went wrong. */
 export type Farewell = "Left" | "Done" | "Refused" | Denial | Failure
 
+/** What ends a session; the first counts. */
 export type Ending =
   | { readonly _tag: "HungUp" }
   | { readonly _tag: "Closed"; readonly code: number }

@@ -24,6 +24,7 @@ export interface DoorKeepingOptions {
   readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 }
 
+/** Nobody has asked yet. */
 export const make = ({ fork, hearing, opening, put, store }: DoorKeepingOptions): DoorKeeping => {
   let keeping: Fiber.Fiber<void> | undefined
   const keep = Effect.suspend(() => {

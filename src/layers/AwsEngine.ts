@@ -19,6 +19,7 @@ export interface Options extends AwsConnection.Options {
   readonly language?: string | undefined
 }
 
+/** What it can. */
 export const capabilities: EngineCapabilities = {
   name: "aws",
   sampleRate: AwsAudio.RATE,
@@ -67,6 +68,7 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"], C
     })
   })
 
+/** The same as a layer. */
 export const layer = (options: Options): Layer.Layer<SpeechEngine, ConfigurationError> =>
   Layer.effect(SpeechEngine, make(options))
 

@@ -12,6 +12,7 @@ import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
+/** What it can. */
 export const capabilities: EngineCapabilities = {
   name: "modal",
   sampleRate: SAMPLE_RATE,

@@ -23,6 +23,7 @@ export interface Options {
   readonly skipCertVerify?: boolean
 }
 
+/** What it can, and whether the server at this address is on this machine. */
 export const capabilitiesOf = (url: string): EngineCapabilities => ({
   name: "moshi",
   sampleRate: SAMPLE_RATE,
@@ -76,6 +77,7 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =
     return SpeechEngine.of({ capabilities, open: () => open(options, server, now) })
   })
 
+/** The same as a layer. */
 export const layer = (options: Options): Layer.Layer<SpeechEngine> => Layer.effect(SpeechEngine, make(options))
 
 const open = Effect.fn("MoshiEngine.open")(function* (

@@ -41,6 +41,7 @@ const MAX_WAITING_BYTES = 2 * 1024 * 1024
 const OPEN_TIMEOUT = "20 seconds"
 /** Proxies on the way close what is silent for a minute. */
 const PING_EVERY = "20 seconds"
+/** What it can with this model, and whether the server at this address is on this machine. */
 export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): EngineCapabilities => ({
   name: "openai",
   model,
@@ -76,6 +77,7 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =
     return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, setup, hint(language)) })
   })
 
+/** The same as a layer. */
 export const layer = (options: Options): Layer.Layer<SpeechEngine> => Layer.effect(SpeechEngine, make(options))
 
 const open = Effect.fn("OpenAiEngine.open")(function* (

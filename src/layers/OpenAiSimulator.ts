@@ -70,6 +70,7 @@ export interface OpenAiSimulator {
   readonly control: (control: Control) => void
 }
 
+/** The key it accepts unless it is given another. Made up. */
 export const KEY = "sk-simulated"
 
 /** Starts the server on loopback; sessions and server end with the scope. */

@@ -46,6 +46,7 @@ const PATH = "/api/v1/audio/stream/transcribe"
 const SILENCE = new Float32Array(RATE / 2)
 const SILENCES = Math.ceil((TldwProtocol.CHUNK_SECONDS * RATE) / SILENCE.length)
 
+/** What it can with this model, and whether the server at this address is on this machine. */
 export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): EngineCapabilities => ({
   name: "tldw",
   model,
@@ -76,6 +77,7 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =
     return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, spoken(language), now) })
   })
 
+/** The same as a layer. */
 export const layer = (options: Options): Layer.Layer<SpeechEngine> => Layer.effect(SpeechEngine, make(options))
 
 /** A full transcript that was asked for. */

@@ -51,6 +51,7 @@ export interface EngineCapabilities {
   readonly local: boolean
 }
 
+/** What one voice says to an engine and hears from it, while the scope of `open` is. */
 export interface EngineSession {
   /** Takes one frame, its samples at `capabilities.sampleRate`, its position at 24 kHz; never waits. Positions may jump forward (silence in between), never back. */
   readonly send: (frame: AudioFrame) => void
