@@ -2,6 +2,7 @@
  * Who has streamed how much today (UTC), also after a restart. Yesterday is forgotten.
  */
 import { Clock, Effect, FileSystem, Result, Schedule, Schema } from "effect"
+import { wordsOf } from "../layers/DiskTrouble.ts"
 import * as PrivateFile from "../layers/PrivateFile.ts"
 
 /** Plain and synchronous: it is asked every second for every stream. */
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* (path: string) {
     isFailing = true
     yield* Effect.logWarning(
       "the minutes streamed today cannot be written down: they are counted until this process ends, and again from zero after it",
-      { path, reason: written.failure.message }
+      { path, reason: written.failure._tag === "PlatformError" ? wordsOf(written.failure) : written.failure.message }
     )
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
@@ -105,7 +106,7 @@ const read = Effect.fnUntraced(function* (path: string, day: number) {
         : Effect.as(
             Effect.logWarning("the minutes streamed today cannot be read: they count from zero", {
               path,
-              reason: error._tag === "PlatformError" ? error.message : "not what this service writes"
+              reason: error._tag === "PlatformError" ? wordsOf(error) : "not what this service writes"
             }),
             undefined
           )

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Duration, Effect, FileSystem, Layer } from "effect"
 import { type SessionTranscript, TranscriptStore } from "../services/TranscriptStore.ts"
+import { wordsOf } from "./DiskTrouble.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { fileOf, PlaceError, stampOf, type TranscriptPlace } from "./TranscriptPlace.ts"
 import * as TranscriptSpool from "./TranscriptSpool.ts"
@@ -40,8 +41,10 @@ export const place = Effect.fnUntraced(function* (folder: string) {
     const held = Effect.scoped(
       Effect.gen(function* () {
         const file = yield* files.open(draft, { flag: "wx", mode: 0o600 })
-        yield* file.writeAll(bytes)
-        yield* file.sync
+        // a name whose draft stays is never free again
+        yield* Effect.andThen(file.writeAll(bytes), file.sync).pipe(
+          Effect.onError(() => Effect.ignore(files.remove(draft)))
+        )
       })
     )
     const isTaken = Effect.succeed(false)
@@ -71,8 +74,8 @@ export const place = Effect.fnUntraced(function* (folder: string) {
     put: (transcript) =>
       put(transcript).pipe(
         Effect.provideService(FileSystem.FileSystem, files),
-        Effect.catchTag("PlatformError", ({ reason }) =>
-          Effect.fail(new PlaceError({ detail: `the folder for transcripts cannot be written to (${reason._tag})` }))
+        Effect.catchTag("PlatformError", (error) =>
+          Effect.fail(new PlaceError({ detail: `the folder for transcripts cannot be written to (${wordsOf(error)})` }))
         )
       )
   }

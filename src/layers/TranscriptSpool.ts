@@ -4,6 +4,7 @@
 import { join } from "node:path"
 import { Duration, Effect, FileSystem, Latch, Metric, Option, Random, Result, Schema, type Scope } from "effect"
 import { type SessionTranscript, type TranscriptStore, TranscriptStoreError } from "../services/TranscriptStore.ts"
+import { wordsOf } from "./DiskTrouble.ts"
 import * as Metrics from "./Metrics.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { PlaceError, type TranscriptPlace, uniqueStampOf } from "./TranscriptPlace.ts"
@@ -55,6 +56,8 @@ export const make = Effect.fnUntraced(function* ({
   const unreadable = new Set<string>()
   let retryMs = 0
   let trouble: string | undefined
+  /** The newest could be written down before it was put. */
+  let canKeep = true
 
   const pathOf = (name: string) => join(folder, name)
   const list = files.readDirectory(folder).pipe(
@@ -69,7 +72,20 @@ export const make = Effect.fnUntraced(function* ({
       if (kept.length >= MOST_KEPT) return yield* new PlaceError({ detail: "too many are kept" })
       const { endedAtMs, lines, sessionId } = transcript
       yield* PrivateFile.replace(pathOf(name), yield* encode({ sessionId, endedAtMs: Math.round(endedAtMs), lines }))
-    }).pipe(Effect.provideService(FileSystem.FileSystem, files), Effect.result, Effect.map(Result.isSuccess))
+    }).pipe(
+      Effect.provideService(FileSystem.FileSystem, files),
+      Effect.matchEffect({
+        onSuccess: () => Effect.sync(() => (canKeep = true)),
+        onFailure: (error) =>
+          Effect.suspend(() => {
+            const isKnown = !canKeep
+            canKeep = false
+            const why = error._tag === "PlatformError" ? wordsOf(error) : error.message
+            const warning = `Transcripts cannot be kept in ${folder}: ${why}. One that cannot be stored at once is lost.`
+            return Effect.as(isKnown ? Effect.void : Effect.logWarning(warning), false)
+          })
+      })
+    )
   const forget = (name: string) => Effect.ignore(files.remove(pathOf(name), { force: true }))
 
   const worked = Effect.suspend(() => {
@@ -88,7 +104,9 @@ export const make = Effect.fnUntraced(function* ({
         Metric.update(failed, 1),
         isKnown
           ? Effect.void
-          : Effect.logWarning(`Transcripts cannot be stored: ${detail}. They wait in ${folder} and are tried again.`)
+          : Effect.logWarning(
+              `Transcripts cannot be stored: ${detail}. ${canKeep ? `They wait in ${folder} and are tried again.` : "They are lost."}`
+            )
       )
     })
   const put = (transcript: SessionTranscript): Effect.Effect<string, PlaceError> =>
@@ -103,8 +121,6 @@ export const make = Effect.fnUntraced(function* ({
 
   const saved = Effect.fnUntraced(function* (name: string, transcript: SessionTranscript) {
     const isKept = yield* Effect.uninterruptible(keep(name, transcript))
-    if (!isKept)
-      yield* Effect.logWarning(`A transcript cannot be kept in ${folder}: if it cannot be stored it is lost.`)
     const outcome = yield* Effect.result(put(transcript))
     if (Result.isSuccess(outcome)) {
       yield* forget(name)
