@@ -3,6 +3,7 @@
  * service costs with so many streaming clients at once, and how late their words are (Linux). What it costs and how fast it is on a real HPB,
  * `npm run test:talk -- --measure` tells.
  */
+import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
@@ -10,27 +11,32 @@ import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
 
+const plain = Effect.gen(function* () {
+  const costs = yield* hearing
+  const [reference] = costs
+  const print = ({ microsecondsPerPacket, what }: HearingCost) => {
+    const ratio = microsecondsPerPacket / (reference?.microsecondsPerPacket ?? microsecondsPerPacket)
+    console.log(`${what.padEnd(48)}${microsecondsPerPacket.toFixed(1).padStart(7)}  ×${ratio.toFixed(2)}`)
+  }
+  console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
+  costs.forEach(print)
+  const entrances = yield* intake
+  console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
+  entrances.forEach(print)
+  console.log(JSON.stringify([...costs, ...entrances]))
+})
+
+const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) {
+  const cost = yield* sockets(options)
+  if (!options.json) console.log(table(cost))
+  console.log(JSON.stringify(cost))
+})
+
 const wanted = Options.read(process.argv.slice(2))
 if (typeof wanted === "string") {
   console.error(wanted)
-  process.exit(1)
+  process.exitCode = 1
+} else {
+  // Interrupted, it takes its processes with it.
+  NodeRuntime.runMain(Effect.scoped(wanted === undefined ? plain : streaming(wanted)))
 }
-if (wanted !== undefined) {
-  const cost = await Effect.runPromise(Effect.scoped(sockets(wanted)))
-  if (!wanted.json) console.log(table(cost))
-  console.log(JSON.stringify(cost))
-  process.exit(0)
-}
-
-const costs = await Effect.runPromise(Effect.scoped(hearing))
-const [reference] = costs
-const print = ({ microsecondsPerPacket, what }: HearingCost) => {
-  const ratio = microsecondsPerPacket / (reference?.microsecondsPerPacket ?? microsecondsPerPacket)
-  console.log(`${what.padEnd(48)}${microsecondsPerPacket.toFixed(1).padStart(7)}  ×${ratio.toFixed(2)}`)
-}
-console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
-costs.forEach(print)
-const entrances = await Effect.runPromise(Effect.scoped(intake))
-console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
-entrances.forEach(print)
-console.log(JSON.stringify([...costs, ...entrances]))
