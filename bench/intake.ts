@@ -10,7 +10,7 @@ import * as OpusDecoder from "../src/layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "../src/layers/PolyphaseResampler.ts"
 import * as SocketVoice from "../src/layers/SocketVoice.ts"
 import { Decoder } from "../src/services/Decoder.ts"
-import type { HearingCost } from "./hearing.ts"
+import { cpuOf, type HearingCost } from "./hearing.ts"
 
 const VOICES = 100
 /** 10 s, after 2 s to warm up; messages of 20 ms. */
@@ -58,16 +58,9 @@ const cost = Effect.fnUntraced(function* ({ format, header, messages, what }: Cl
       }
     }
   }
-  for (let n = 0; n < WARM_UP; n++) {
-    play(n, n + 1)
-    // WebAssembly decoders get ready meanwhile.
-    yield* Effect.yieldNow
-  }
-  const before = process.cpuUsage()
-  play(WARM_UP, WARM_UP + MESSAGES)
-  const { system, user } = process.cpuUsage(before)
+  const microseconds = yield* cpuOf(play, { warmUp: WARM_UP, steps: MESSAGES })
   const library = format._tag === "Raw" ? "" : `, ${decoder.library}`
-  return { what: `${what}${library}`, microsecondsPerPacket: (user + system) / (MESSAGES * VOICES) }
+  return { what: `${what}${library}`, microsecondsPerPacket: microseconds / (MESSAGES * VOICES) }
 })
 
 /** A voice-like sound as PCM16, two seconds of it. */
