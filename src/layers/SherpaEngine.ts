@@ -122,6 +122,7 @@ const open = Effect.fn("SherpaEngine.open")(function* (
     count(silence)
     session.send({ _tag: "Flush", session: session.id, token: id, silence })
   }).pipe(Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }))
+  const flushing = Effect.raceFirst(flush, Deferred.await(ended))
 
   return {
     send: ({ pcm, position }) => {
@@ -133,8 +134,8 @@ const open = Effect.fn("SherpaEngine.open")(function* (
         end(new EngineError({ reason: "Silent", detail: "this machine does not keep up" }))
       }
     },
-    commit: Effect.void,
-    flush: Effect.raceFirst(flush, Deferred.await(ended)),
+    commit: flushing,
+    flush: flushing,
     events: Stream.fromQueue(reports).pipe(
       Stream.tapError((error) => Deferred.fail(ended, error)),
       Stream.flatMap((report) =>

@@ -126,6 +126,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
     silence()
     return ask("Reached")
   }).pipe(Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }))
+  const flushing = Effect.raceFirst(flush, Deferred.await(ended))
 
   /** An utterance that ended by itself ended somewhere in the newest message. */
   const provenBy = ({ result = [] }: typeof VoskProtocol.Text.Type, step: VoskLockstep.Step): number => {
@@ -185,8 +186,8 @@ const open = Effect.fn("VoskEngine.open")(function* (
       if (lockstep.waiting() > MOST_WAITING) breakDown("it does not keep up")
       advance()
     },
-    commit: Effect.void,
-    flush: Effect.raceFirst(flush, Deferred.await(ended)),
+    commit: flushing,
+    flush: flushing,
     finish: Effect.raceFirst(
       Effect.suspend(() => {
         isFinished = true

@@ -55,7 +55,7 @@ export interface EngineCapabilities {
 export interface EngineSession {
   /** Takes one frame, its samples at `capabilities.sampleRate`, its position at 24 kHz; never waits. Positions may jump forward (silence in between), never back. */
   readonly send: (frame: AudioFrame) => void
-  /** Ends the open utterance now; nothing where an engine has no utterances. */
+  /** Ends the open utterance now; nothing where an engine has no utterances, or nobody but the engine ends them. */
   readonly commit: Effect.Effect<void, EngineError>
   /** Completes when everything sent before has certainly become events. Frames may be sent meanwhile. */
   readonly flush: Effect.Effect<void, EngineError>
