@@ -28,7 +28,8 @@ export type Request =
   /** Forgets what was heard and said; told `WasReset`. A segment that was open is not told about any more. */
   | { readonly _tag: "Reset" }
   /**
-   * No more audio comes. Told `Finished` when everything was said; later audio is ignored. Whoever does not close is closed with 1000 five
+   * No more audio comes. Told `Finished` when everything was said, or `Failed` with `NoEngine` when no engine has taken all of it within half a
+   * minute; later audio is ignored. Whoever does not close is closed with 1000 five
    * seconds after that, and after `Saved` or `NotSaved`.
    */
   | { readonly _tag: "Finish" }

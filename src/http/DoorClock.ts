@@ -16,6 +16,8 @@ export interface Progress {
   readonly heardFromAtMs: number
   /** Since when the message in work waits for something; absent when none does. */
   readonly waitingSinceMs: number | undefined
+  /** Since when what is said waits for engines that all refuse us; absent when nothing does. */
+  readonly refusedSinceMs?: number | undefined
 }
 
 export interface DoorClock {
@@ -28,6 +30,8 @@ export interface DoorClock {
 /** To show who one is, where the request did not. */
 const AUTHENTICATE_SECONDS = 5
 const HEARTBEAT_SECONDS = 10
+/** To ask an engine that refused once more: its configuration may have been corrected since. */
+const REFUSED_SECONDS = 5
 
 export const make = (
   startedAtMs: number,
@@ -53,6 +57,9 @@ export const make = (
       admittedAtMs ??= nowMs
       if (isPast(startedAtMs, sessionSeconds)) {
         return { failure: "SessionLimit", detail: `a session lasts at most ${sessionSeconds} s` }
+      }
+      if (progress.refusedSinceMs !== undefined && isPast(progress.refusedSinceMs, REFUSED_SECONDS)) {
+        return { failure: "NoEngine", detail: "every speech engine refuses this service" }
       }
       if (progress.isFinishing) return undefined
       if (!progress.isStarted && isPast(admittedAtMs, startWithinSeconds)) {

@@ -39,7 +39,7 @@ export interface DoorHearing {
   /** So many commits wait for their answer that nothing more should be read. */
   readonly isCrowded: () => boolean
   readonly reset: () => void
-  /** No more audio. `Finished` is told behind the last words. */
+  /** No more audio. `Finished` is told behind the last words, or `onUnheard` is called. */
   readonly finish: () => void
   /** No more audio; completes behind the last words, or when none are to be expected any more. */
   readonly lastWords: Effect.Effect<void>
@@ -50,6 +50,8 @@ export interface DoorHearing {
   readonly heardMs: () => number
   /** When an engine last took or said something, ms of the monotonic clock. */
   readonly movedAtMs: () => number
+  /** Since when somebody speaks, or was not answered, and no engine says anything; absent when nothing is owed. */
+  readonly owedSinceMs: () => number | undefined
   readonly said: () => ReadonlyArray<SaidLine>
 }
 
@@ -62,6 +64,8 @@ export interface DoorHearingOptions {
   readonly put: (event: Event) => void
   /** Some audio could not be used. */
   readonly onTrouble: () => void
+  /** In place of `Finished`: no engine has taken all of the audio. */
+  readonly onUnheard: () => void
   /** There is a bug. */
   readonly onBroken: (cause: Cause.Cause<never>) => void
 }
@@ -108,6 +112,7 @@ export const make = Effect.fnUntraced(function* (
   let isFinishAsked = false
   let isOver = false
   let movedAtMs = 0
+  let owedSinceMs: number | undefined
   /** Frames that waited when it was looked last. */
   let wasWaiting = 0
 
@@ -122,6 +127,8 @@ export const make = Effect.fnUntraced(function* (
 
   const take = (transcribed: Transcribed) => {
     movedAtMs = now()
+    const isQuiet = voice?.isSpeaking() === false && voice.queued() === 0
+    owedSinceMs = transcribed._tag === "Settled" && isQuiet ? undefined : movedAtMs
     if (transcribed._tag === "Settled") {
       const throughMs = msOfSamples(transcribed.position)
       transcript.settled(throughMs)
@@ -133,10 +140,18 @@ export const make = Effect.fnUntraced(function* (
     if (placed !== undefined && hearing !== undefined) put({ _tag: "Segment", ...placed, language: hearing.language })
   }
 
+  const tellFinished = () => {
+    // of a voice that is over, how far it ever came
+    const spokenMs = msOfSamples(voice?.endSpeech(now()) ?? 0)
+    if (transcript.isSettled(spokenMs)) put({ _tag: "Finished", said: transcript.said() })
+    else options.onUnheard()
+  }
+
   const transcribed = (exit: Exit.Exit<void>) => {
     isOver = true
+    owedSinceMs = undefined
     answerCommits(() => true)
-    if (isFinishAsked) put({ _tag: "Finished", said: transcript.said() })
+    if (isFinishAsked) tellFinished()
     Deferred.doneUnsafe(over, Effect.void)
     if (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) options.onBroken(exit.cause)
   }
@@ -151,7 +166,10 @@ export const make = Effect.fnUntraced(function* (
       language,
       engine,
       onSpeech: (border) => {
-        if (border._tag === "SpeechStarted") transcript.speechStarted(border.atMs)
+        if (border._tag === "SpeechStarted") {
+          transcript.speechStarted(border.atMs)
+          owedSinceMs ??= now()
+        }
         put(border)
       }
     })
@@ -242,7 +260,7 @@ export const make = Effect.fnUntraced(function* (
     finish: () => {
       if (isFinishAsked) return
       isFinishAsked = true
-      if (isOver) put({ _tag: "Finished", said: transcript.said() })
+      if (isOver) tellFinished()
       end()
     },
     lastWords: Effect.suspend(() => {
@@ -262,6 +280,7 @@ export const make = Effect.fnUntraced(function* (
     },
     heardMs,
     movedAtMs: () => movedAtMs,
+    owedSinceMs: () => owedSinceMs,
     said: transcript.said
   }
 })

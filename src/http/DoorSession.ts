@@ -8,6 +8,7 @@
  */
 import { Cause, Deferred, Effect, FiberSet, Redacted, Scope } from "effect"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
+import type { ConfiguredEngine } from "../services/Engines.ts"
 import type { AccessRefusal } from "./Access.ts"
 import type { Event, Failure, Message, StartOptions } from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
@@ -93,6 +94,7 @@ export const make = Effect.fnUntraced(function* (
     ...services,
     id: opening.sessionId,
     put,
+    onUnheard: () => fail("NoEngine", "no speech engine has taken all of the audio"),
     onBroken: (cause) => broke(Cause.squash(cause))
   })
 
@@ -243,7 +245,8 @@ export const make = Effect.fnUntraced(function* (
       isStarted: hearing.isStarted(),
       isFinishing,
       heardFromAtMs: socket.heardFromAtMs(),
-      waitingSinceMs: waitingSinceMs === undefined ? undefined : Math.max(waitingSinceMs, hearing.movedAtMs())
+      waitingSinceMs: waitingSinceMs === undefined ? undefined : Math.max(waitingSinceMs, hearing.movedAtMs()),
+      refusedSinceMs: services.engines.every(isRefusing) ? hearing.owedSinceMs() : undefined
     })
     if (overdue !== undefined) return fail(overdue.failure, overdue.detail)
     const heartbeat = hearing.isStarted() ? clock.heartbeat(nowMs, hearing.heardMs()) : undefined
@@ -290,3 +293,6 @@ export const make = Effect.fnUntraced(function* (
     shutDown: () => fail("ShuttingDown", "the service is stopping")
   }
 })
+
+/** Only a change of its configuration helps. */
+const isRefusing = ({ health }: ConfiguredEngine): boolean => health().reason === "Refused"

@@ -3,11 +3,13 @@
  */
 import { request } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Layer, Logger, Redacted, Scope, Stream } from "effect"
 import { rawAudio } from "../../src/domain/AudioFormat.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
+import { EngineError } from "../../src/services/SpeechEngine.ts"
+import { Transcriber } from "../../src/services/Transcriber.ts"
 import { TranscriptStoreError } from "../../src/services/TranscriptStore.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
 import * as PlainDialect from "../support/PlainDialect.ts"
@@ -234,6 +236,42 @@ describe("an engine", () => {
       const client = yield* doors.connect(path)
       client.send(start)
       yield* client.said((message) => message["failure"] === "NoEngine")
+      assert.strictEqual((yield* client.closed).code, 1011)
+    })
+  )
+
+  it.live("that refuses us is said within seconds, not after minutes of speaking to nobody", () =>
+    Effect.gen(function* () {
+      const opening = () => Effect.fail(new EngineError({ reason: "Refused", detail: "wrong key" }))
+      const { engine } = yield* scripted({ opening })
+      const doors = yield* DoorSetup.start({ engine, dialects: [plain] })
+      const client = yield* doors.connect(path)
+      client.send(start)
+      client.send(say(1, 2, 3))
+      const failed = yield* client.said((message) => message["failure"] === "NoEngine")
+      assert.strictEqual(failed["detail"], "every speech engine refuses this service")
+      assert.strictEqual((yield* client.closed).code, 1011)
+    })
+  )
+
+  it.live("that never took the audio does not make the session one that finished well", () =>
+    Effect.gen(function* () {
+      const transcriber = Layer.succeed(Transcriber, {
+        languages: {},
+        transcribe: (voice) => Stream.drain(voice.frames)
+      })
+      const { engine } = yield* scripted({})
+      const doors = yield* DoorSetup.start({ engine, transcriber, dialects: [plain] })
+      const quiet = yield* doors.connect(path)
+      quiet.send(start)
+      quiet.send([{ _tag: "Finish" }])
+      yield* quiet.said(is("Finished"))
+      const client = yield* doors.connect(path)
+      client.send(start)
+      client.send(say(1, 2, 3))
+      client.send([{ _tag: "Finish" }])
+      yield* client.said((message) => message["failure"] === "NoEngine")
+      assert.notInclude(tags(client), "Finished")
       assert.strictEqual((yield* client.closed).code, 1011)
     })
   )

@@ -147,6 +147,12 @@ describe("a session is overdue", () => {
     assert.strictEqual(at(40, { heardFromAtMs: 0, waitingSinceMs: 5_000 }), "NoEngine")
   })
 
+  it("when all engines refuse, as soon as one could have been asked again", () => {
+    assert.isUndefined(at(40, { refusedSinceMs: 36_000 }))
+    assert.strictEqual(at(40, { refusedSinceMs: 34_000 }), "NoEngine")
+    assert.strictEqual(at(40, { refusedSinceMs: 34_000, isFinishing: true }), "NoEngine")
+  })
+
   it("but not for its silence while its last words are awaited", () => {
     assert.isUndefined(at(60, { isFinishing: true, heardFromAtMs: 0 }))
   })
