@@ -31,7 +31,7 @@ export type EndCause =
 /**
  * Events of one engine session, in speaking order. `item` names an utterance within the session.
  *
- * - `Appended`: these words follow what the item already has and will not change.
+ * - `Appended`: these words follow what the item already has and will not change; the last one `mayGrow`, by a word that is joined to it.
  * - `Replaced`: the item now reads `text`; its first `stableLength` characters will not change.
  * - `Completed`: the item is finished; `text`, when present, overrules what was heard of it before. `previous` orders items which
  *   complete out of order (`null` for the first).
@@ -40,7 +40,12 @@ export type EndCause =
  * - `PauseLikely`: probability that a pause of `pauseMs` is under way (Kyutai's pause heads, Flux's end of turn).
  */
 export type SpeechEvent =
-  | { readonly _tag: "Appended"; readonly item: string; readonly words: ReadonlyArray<Word> }
+  | {
+      readonly _tag: "Appended"
+      readonly item: string
+      readonly words: ReadonlyArray<Word>
+      readonly mayGrow?: true
+    }
   | {
       readonly _tag: "Replaced"
       readonly item: string

@@ -12,7 +12,8 @@ export interface ItemText {
   previous: string | null | undefined
   /** When the newest event about it came. */
   atMs: number
-  readonly append: (word: Word) => void
+  /** A word that may grow is certain when another follows it. */
+  readonly append: (word: Word, mayGrow: boolean) => void
   readonly replace: (text: string, stableLength: number, words: ReadonlyArray<Word>) => void
   /** All of it is certain now. */
   readonly settle: () => void
@@ -50,12 +51,14 @@ export const make = (id: string): ItemText => {
     done: undefined,
     previous: undefined,
     atMs: 0,
-    append: (word) => {
+    append: (word, mayGrow) => {
       const space = word.joiner === "space" ? " " : ""
+      // the one that might have grown has not, or goes on to
+      const before = space === "" ? stable : tail.length
       if (tail !== "") tail += space
       else if (cut !== "" && !/\s$/.test(cut)) cut += space
       tail += word.text
-      stable = tail.length
+      stable = mayGrow ? before : tail.length
       if (word.startMs !== undefined || word.endMs !== undefined) timed.push({ end: tail.length, word })
     },
     replace: (text, stableLength, words) => {

@@ -141,7 +141,8 @@ export const make = (): OpenAiItems => {
           const item = itemOf(item_id)
           const words = wordsOf(delta, { spaceBefore: item.spaceBefore, logprobs })
           if (words.length > 0 || /^\s/.test(delta)) item.spaceBefore = /\s$/.test(delta)
-          return words.length === 0 ? [] : [{ _tag: "Appended", item: item_id, words }]
+          if (words.length === 0) return []
+          return [{ _tag: "Appended", item: item_id, words, ...(/\s$/.test(delta) ? {} : { mayGrow: true as const }) }]
         }
         case "conversation.item.input_audio_transcription.completed": {
           const { item_id, languages, logprobs, transcript } = message

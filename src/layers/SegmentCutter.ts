@@ -149,8 +149,8 @@ export const make = (voice: string): SegmentCutter => {
       const item = itemOf(event.item, atMs)
       switch (event._tag) {
         case "Appended":
-          return event.words.flatMap((word) => {
-            item.append(word)
+          return event.words.flatMap((word, index) => {
+            item.append(word, event.mayGrow === true && index === event.words.length - 1)
             // word by word, as each may end a sentence
             return items[0] === item ? show(item) : advance()
           })

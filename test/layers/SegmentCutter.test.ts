@@ -78,6 +78,24 @@ describe("SegmentCutter", () => {
       )
     })
 
+    it("a word that comes in pieces is certain when it is whole: nobody takes its pieces for words", () => {
+      const it = watch()
+      const piece = (text: string, joiner: Word["joiner"]): SpeechEvent => ({
+        _tag: "Appended",
+        item: "a",
+        words: [{ text, joiner }],
+        mayGrow: true
+      })
+      it.take(piece("un", "space"), piece("think", "none"), piece("able", "none"), piece("but", "space"))
+      assert.deepStrictEqual(
+        it.states().map(({ committed, open }) => `${committed}|${open}`),
+        ["|un", "|unthink", "|unthinkable", "unthinkable|but"]
+      )
+      it.endBefore(1000)
+      it.take(piece("ter", "none"), completed("a", "unthinkable butter"))
+      assert.deepStrictEqual(it.finals(), ["unthinkable (Silence)", "butter (EngineFinal)"])
+    })
+
     it("ends a segment at the end of a sentence of at least 12 characters", () => {
       const it = watch()
       it.take(appended('No. Dr. Who said: "that is it." Really? And he went on (for long!) and on… So what'))
