@@ -17,8 +17,17 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
   code: Schema.String
 }) {
   override get message() {
-    return `cannot listen on ${this.address}: ${this.code}`
+    const why = reasons[this.code]
+    return `cannot listen on ${this.address}: ${this.code}${why === undefined ? "" : ` (${why})`}`
   }
+}
+
+/** errno(3) in words. */
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "this process may not",
+  EADDRINUSE: "another program listens there",
+  EADDRNOTAVAIL: "no network of this machine has that address",
+  ENOTFOUND: "there is no such host"
 }
 
 /** A port of an address (0: any that is free), or a unix socket. */

@@ -72,7 +72,7 @@ describe("a listener", () => {
         Effect.provide(Layer.merge(setup, deployment())),
         Effect.flip
       )
-      assert.strictEqual(error.message, `cannot listen on ${path}: EADDRINUSE`)
+      assert.strictEqual(error.message, `cannot listen on ${path}: EADDRINUSE (another program listens there)`)
       assert.isTrue(existsSync(path))
     })
   )
@@ -93,7 +93,10 @@ describe("a listener", () => {
         Effect.provide(Layer.mergeAll(setup, deployment(), quotas(), access())),
         Effect.flip
       )
-      assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE`)
+      assert.strictEqual(
+        error.message,
+        `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE (another program listens there)`
+      )
     })
   )
 
