@@ -12,7 +12,7 @@ const failures = {
   DailyMinutes: "The minutes of this token for today are used up.",
   BadMessage: "The service did not understand this page. Reload it; it may have been updated.",
   BadAudio: "The service cannot read this sound. Choose another way under “Sound is sent as”.",
-  NoEngine: "No speech engine can be reached at the moment.",
+  NoEngine: "No speech engine works for this service at the moment. Whoever runs it finds the reason in its log.",
   Idle: "The service heard nothing for a long time and hung up.",
   SessionLimit: "The longest time for one recording is reached.",
   Internal: "Something broke in the service."
@@ -35,7 +35,9 @@ const final = new Set([
   "ConcurrentStreams",
   "DailyMinutes",
   "BadMessage",
-  "BadAudio"
+  "BadAudio",
+  // Engines that are only away are waited for; this comes when there is none, or all of them refuse.
+  "NoEngine"
 ])
 
 /** @param {string} code */

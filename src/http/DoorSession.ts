@@ -287,7 +287,7 @@ export const make = Effect.fnUntraced(function* (
     takeHeardSeconds: () => {
       const seconds = (hearing.heardMs() - countedMs) / 1000
       countedMs = hearing.heardMs()
-      if (!admission.spend(seconds)) fail("DailyMinutes", "the minutes of this day are used up")
+      if (!admission.spend(seconds)) fail("DailyMinutes", "the quota of minutes for this day is used up")
       return seconds
     },
     shutDown: () => fail("ShuttingDown", "the service is stopping")

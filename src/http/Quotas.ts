@@ -103,5 +103,5 @@ const concurrentStreams = ({ concurrentStreams }: Grant) =>
 const dailyMinutes = ({ minutesPerDay }: Grant) =>
   new QuotaRefusal({
     denial: "DailyMinutes",
-    detail: `the ${minutesPerDay} minutes of this day are used up; the next begins at 00:00 UTC`
+    detail: `the quota of ${minutesPerDay} min for this day is used up; the next day begins at 00:00 UTC`
   })

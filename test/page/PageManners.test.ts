@@ -171,3 +171,21 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page", () => {
     )
   })
 })
+
+describe.skipIf(!existsSync(PageScene.chromiumPath))("the page, of a service whose engine refuses it", () => {
+  layer(PageScene.layer(), { timeout: "60 seconds", excludeTestServices: true })((it) => {
+    it.effect("stops and says so: trying again would not help", () =>
+      Effect.gen(function* () {
+        const { engine, open } = yield* PageScene.PageScene
+        engine.control({ _tag: "Behave", as: "refuse" })
+        const { page } = yield* open()
+        yield* does(() => page.getByRole("button", { name: "Start" }).click())
+        yield* until(textOf(page, "[role=alert]"), (text) => text.includes("No speech engine works"))
+        yield* until(
+          does(() => page.getByRole("button", { name: "Start" }).isVisible()),
+          (isThere) => isThere
+        )
+      }).pipe(Effect.scoped)
+    )
+  })
+})
