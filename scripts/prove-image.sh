@@ -21,6 +21,7 @@ cp -R src "$work/build"
 
 mv "$work/build/package.json" "$work/build/node_modules" "$work/build/dist" "$work/app"
 cp docker/start.sh docker/healthcheck.mjs "$work/app/docker"
+cp -R page "$work/app"
 cp LICENSE CHANGELOG.md README.md "$work/app"
 for development in typescript vitest @biomejs/biome node; do
   if [ -e "$work/app/node_modules/$development" ]; then echo "$development is in the image" >&2; exit 1; fi
@@ -40,6 +41,13 @@ until "$@" node docker/healthcheck.mjs 2> "$work/unhealthy"; do
 done
 echo "healthy; the log says:"
 cat "$work/log"
+"$@" node -e "
+  const page = await (await fetch('http://127.0.0.1:$port/', { headers: { accept: 'text/html' } })).text()
+  if (!page.includes('<title>')) throw new Error('the page is not served')
+  console.log('the page is served')
+"
+# The script that AppAPI's admins find: it must not look for sources.
+(cd "$work/app" && "$@" npm run --silent model 2>&1 | grep -q '^usage:') || { echo "npm run model does not start" >&2; exit 1; }
 "$@" node -e 'import("@discordjs/opus").then(() => console.log("native Opus decoder: yes"), () => console.log("native Opus decoder: no, wasm"))'
 kill -TERM "$service"
 wait "$service" || { echo "exit code $?" >&2; exit 1; }
