@@ -1,60 +1,30 @@
 /** VoskEngine over a real socket to servers with the habits of the stock one, its C++ sister and Nextcloud's. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Result, Stream } from "effect"
-import { type AudioFrame, FRAME_SAMPLES, SAMPLE_RATE, samplesOfMs } from "../../src/domain/Audio.ts"
+import { Effect, Result } from "effect"
+import { speak } from "../../src/conformance/index.ts"
+import { samplesOfMs } from "../../src/domain/Audio.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
-import type { SpeechEvent } from "../../src/domain/Speech.ts"
-import * as EngineRate from "../../src/layers/EngineRate.ts"
-import * as PolyphaseResampler from "../../src/layers/PolyphaseResampler.ts"
-import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as VoskEngine from "../../src/layers/VoskEngine.ts"
 import * as VoskSimulator from "../../src/layers/VoskSimulator.ts"
-import { Resampler } from "../../src/services/Resampler.ts"
-import { type EngineError, type EngineSession, SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import { listen } from "../support/EngineEvents.ts"
 import { live } from "../support/Live.ts"
-
-/** Frames of these words from `position` on, as the voice would cut them. */
-const framesOf = (words: ReadonlyArray<number>, position: number, firstSequence = 0): ReadonlyArray<AudioFrame> => {
-  const { pcm } = ToneModem.speak(words, { speaker: 1, sampleRate: SAMPLE_RATE, firstSequence })
-  const count = Math.ceil(pcm.length / FRAME_SAMPLES)
-  return Array.from({ length: count }, (_, index) => {
-    const frame = new Float32Array(FRAME_SAMPLES)
-    frame.set(pcm.subarray(index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES))
-    return { position: position + index * FRAME_SAMPLES, pcm: frame, heardAtMs: 0, endsSpeech: index === count - 1 }
-  })
-}
-
-interface Talk {
-  readonly session: EngineSession
-  readonly events: Array<SpeechEvent>
-  readonly say: (words: ReadonlyArray<number>, position?: number, firstSequence?: number) => void
-  /** Texts of what was completed. */
-  readonly finals: () => ReadonlyArray<string>
-  readonly ended: Effect.Effect<EngineError>
-}
 
 const talk = Effect.fnUntraced(function* (url: string, language = "en") {
   const engine = yield* SpeechEngine.pipe(Effect.provide(VoskEngine.layer({ url })))
-  const resampler = yield* Resampler.pipe(Effect.provide(PolyphaseResampler.layer))
   const session = yield* engine.open({ language: LanguageId.make(language) })
-  const events: Array<SpeechEvent> = []
-  const reading = yield* session.events.pipe(
-    Stream.runForEach((event) => Effect.sync(() => events.push(event))),
-    Effect.flip,
-    Effect.forkScoped
-  )
-  const atRate = EngineRate.make(resampler, engine.capabilities.sampleRate)
-  const one: Talk = {
+  const { end, events, finals } = yield* listen(session)
+  const { sampleRate } = engine.capabilities
+  return {
     session,
+    finals,
     events,
-    say: (words, position = 0, firstSequence = 0) => {
-      for (const frame of framesOf(words, position, firstSequence)) session.send(atRate(frame))
-    },
-    finals: () => events.flatMap((event) => (event._tag === "Completed" ? [event.text ?? ""] : [])),
-    ended: Effect.orDie(Fiber.join(reading))
+    ended: end,
+    say: (words: ReadonlyArray<number>, position = 0) => {
+      for (const frame of speak(words, { position, sampleRate }).frames) session.send(frame)
+    }
   }
-  return one
 })
 
 const text = (words: ReadonlyArray<number>) => words.map(wordText).join(" ")
@@ -69,7 +39,7 @@ describe("VoskEngine", () => {
         say([1, 2, 3])
         yield* session.flush
         assert.strictEqual(finals().join(" "), text([1, 2, 3]))
-        say([4, 5], samplesOfMs(60_000), 3)
+        say([4, 5], samplesOfMs(60_000))
         yield* session.flush
         assert.strictEqual(finals().join(" "), text([1, 2, 3, 4, 5]))
         assert.isAtLeast(session.mark(), samplesOfMs(60_000))
@@ -85,14 +55,14 @@ describe("VoskEngine", () => {
       const { session, say, events } = yield* talk(server.url)
       say([1, 2], samplesOfMs(1000))
       yield* session.flush
-      say([3], samplesOfMs(30_000), 2)
+      say([3], samplesOfMs(30_000))
       yield* session.flush
-      const completed = events.flatMap((event) => (event._tag === "Completed" ? [event] : []))
+      const completed = events().flatMap((event) => (event._tag === "Completed" ? [event] : []))
       const [first, second] = [completed.at(0)?.words?.[0], completed.at(-1)?.words?.at(-1)]
       assert.approximately(first?.startMs ?? 0, 1000 + 60, 25)
       assert.approximately(second?.startMs ?? 0, 30_000 + 60, 25)
       assert.strictEqual(first?.confidence, 0.9)
-      assert.isTrue(events.some((event) => event._tag === "Replaced" && event.stableLength === 0))
+      assert.isTrue(events().some((event) => event._tag === "Replaced" && event.stableLength === 0))
     })
   )
 
@@ -116,7 +86,7 @@ describe("VoskEngine", () => {
       const { session, events } = yield* talk(server.url)
       session.send({ position: 0, pcm: new Float32Array(1280), heardAtMs: 0, endsSpeech: true })
       yield* session.flush
-      assert.deepStrictEqual(events, [])
+      assert.deepStrictEqual(events(), [])
     })
   )
 
