@@ -37,6 +37,8 @@ export type EndCause =
  *   complete out of order (`null` for the first).
  * - `Failed`: the engine gave the item up; the session goes on.
  * - `SpeechStarted`, `SpeechEnded`: the engine's own voice activity.
+ * - `Marked`: the mark. What was sent of the voice before `position` (samples at 24 kHz) is certainly said, in the certain words of the events
+ *   before this one; and those said nothing of what lies behind it. Positions grow. In doubt no mark is better than one too far.
  * - `PauseLikely`: probability that a pause of `pauseMs` is under way (Kyutai's pause heads, Flux's end of turn).
  */
 export type SpeechEvent =
@@ -63,6 +65,7 @@ export type SpeechEvent =
       readonly cause: EndCause
     }
   | { readonly _tag: "Failed"; readonly item: string; readonly detail: string }
+  | { readonly _tag: "Marked"; readonly position: number }
   | { readonly _tag: "SpeechStarted"; readonly atMs: number }
   | { readonly _tag: "SpeechEnded"; readonly atMs: number }
   | {

@@ -136,6 +136,7 @@ export const make = Effect.fnUntraced(function* (
       answerCommits((commit) => transcript.isSettled(commit.throughMs))
       return
     }
+    if (transcribed._tag === "Interrupted") return
     const placed = transcript.take(transcribed.segment, heardMs())
     if (placed !== undefined && hearing !== undefined) put({ _tag: "Segment", ...placed, language: hearing.language })
   }

@@ -51,6 +51,7 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (engines: Read
   const shared: Shared = { choose: EngineChoice.make(engines, now), resampler, now, complaints }
   return Transcriber.of({
     languages: languagesKnown(engines),
+    prepare: () => Effect.void,
     transcribe: (voice) =>
       engines.length === 0 ? Stream.drain(voice.frames) : Stream.unwrap(transcribe(voice, shared))
   })

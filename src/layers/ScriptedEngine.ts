@@ -32,7 +32,7 @@ export interface ScriptedSession {
   readonly say: (text: string) => void
   /** Ends the session; what was emitted before is still read. */
   readonly fail: (reason: EngineError["reason"]) => void
-  /** Sets the mark. */
+  /** Moves the mark: what was emitted before is all that was said up to there. */
   readonly proveUpTo: (position: number) => void
 }
 
@@ -138,7 +138,9 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
     for (const event of said) Queue.offerUnsafe(events, event)
   }
   const proveUpTo = (position: number) => {
-    mark = Math.max(mark, position)
+    if (position <= mark) return
+    mark = position
+    emit({ _tag: "Marked", position })
   }
   const inside: ScriptedSession = {
     index,

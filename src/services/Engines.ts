@@ -15,8 +15,15 @@ export interface EngineHealth {
   readonly detail?: string
 }
 
+/**
+ * What an engine is for. `Primary`: it captions whenever it can. `Cover`: it captions while no primary does, also while one starts, until a
+ * pause in which one does again. `LastResort`: only when nothing else would caption.
+ */
+export type EngineRole = "Primary" | "Cover" | "LastResort"
+
 /** An engine and how it does. */
 export interface ConfiguredEngine {
+  readonly role: EngineRole
   readonly engine: SpeechEngine["Service"]
   readonly health: () => EngineHealth
   /** The Transcriber's: a session is open, until its scope closes. */

@@ -61,10 +61,18 @@ export interface EngineSession {
   readonly flush: Effect.Effect<void, EngineError>
   /** In place of the last flush, where an engine gives its last words only at the end of the audio: no frame may follow. */
   readonly finish?: Effect.Effect<void, EngineError>
-  /** In speaking order, for one reader. Fails once, with the reason the session ended. */
+  /**
+   * In speaking order, for one reader. Fails once, with the reason the session ended. The mark is among them, exactly where it belongs: after
+   * a loss the voice is sent again from the last `Marked` on, and as many words as came behind it are recognised as heard before.
+   */
   readonly events: Stream.Stream<SpeechEvent, EngineError>
-  /** The mark: position (samples) up to which audio has certainly become events. Never ahead of proof, never decreases. */
+  /** Position of the newest `Marked`, 0 before the first. */
   readonly mark: () => number
+  /**
+   * Where the engine gives signs of life while it hears: position (samples) up to which it has certainly computed what it was sent, words or
+   * not. Never decreases. Absent where nothing but words tells that it is alive.
+   */
+  readonly progress?: () => number
 }
 
 /**
@@ -75,6 +83,8 @@ export class SpeechEngine extends Context.Service<
   SpeechEngine,
   {
     readonly capabilities: EngineCapabilities
+    /** Asks whether sessions could be opened, without opening one; an engine that sleeps wakes up by it (may take minutes). */
+    readonly probe?: Effect.Effect<void, EngineError>
     readonly open: (options: {
       readonly language: LanguageId
     }) => Effect.Effect<EngineSession, EngineError, Scope.Scope>

@@ -1,9 +1,10 @@
 /**
  * Transcriber: a voice in, segments out.
  */
-import { Context, Stream } from "effect"
+import { Context, type Effect, Stream } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import type { LanguageId, Languages } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import type { Segment, Transcribed } from "../domain/Segment.ts"
 
 /** One voice as the Transcriber sees it. */
@@ -20,6 +21,8 @@ export interface Voice {
   readonly language: () => LanguageId
   /** Read when a session is opened: the engine, by its `capabilities.name`, that comes before the configured order. */
   readonly engine?: () => string | undefined
+  /** Where its audio may go, for all of its life; the deployment's own rule when absent, and never less than that. */
+  readonly privacy?: Privacy
   /** The source can be held up: frames that are not taken are not lost. No more than 2 s of them are then taken ahead of an engine. */
   readonly waits?: boolean
   /** Each stretch of speech is an utterance of its own: its segment ends with the flush behind it, also when speech has gone on meanwhile. */
@@ -40,6 +43,8 @@ export class Transcriber extends Context.Service<
   {
     readonly transcribe: (voice: Voice) => Stream.Stream<Transcribed>
     readonly languages: Languages
+    /** Voices like this one will come soon: engines that sleep are woken. Returns at once. */
+    readonly prepare: (voice: Pick<Voice, "language" | "privacy">) => Effect.Effect<void>
   }
 >()("parlance/services/Transcriber") {}
 

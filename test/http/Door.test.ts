@@ -258,6 +258,7 @@ describe("an engine", () => {
     Effect.gen(function* () {
       const transcriber = Layer.succeed(Transcriber, {
         languages: {},
+        prepare: () => Effect.void,
         transcribe: (voice) => Stream.drain(voice.frames)
       })
       const { engine } = yield* scripted({})

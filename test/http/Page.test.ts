@@ -38,7 +38,8 @@ describe("the root of the service", () => {
         health: () => ({ state: "Untried" as const, sessions: 0 }),
         opened: () => {},
         closed: () => {},
-        failed: () => {}
+        failed: () => {},
+        role: "Primary" as const
       })
       const named = ask("GET", "/")
       const withModel = yield* named.pipe(onService([configured("stt-1b"), configured("other")]))

@@ -37,7 +37,8 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
   }
   const transcriber = Layer.succeed(Transcriber, {
     transcribe: () => Stream.map(Stream.fromQueue(said), (segment) => ({ _tag: "Segment" as const, segment })),
-    languages: kyutaiLanguages
+    languages: kyutaiLanguages,
+    prepare: () => Effect.void
   })
   const voices = yield* CallVoices.make({
     room: RoomToken.make("room1"),
