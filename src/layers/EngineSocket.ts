@@ -8,6 +8,7 @@ import { EngineError } from "../services/SpeechEngine.ts"
 import { codeOf } from "./ErrorCode.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as SocketPulse from "./SocketPulse.ts"
 
 /**
  * Every way such a socket can fail or end. `NotConfigured`: no websocket can be made from the address or headers. `Unauthorized`: HTTP 401,
@@ -59,12 +60,13 @@ export interface EngineSocket {
   /** For how long the server has said nothing, ms; 0 while messages wait for the reader. */
   readonly quietMs: () => number
   /**
-   * Never completes; fails a second after the socket took no more, which is all one sees of a connection that died without a word, or after a
-   * ping without an answer.
+   * Never completes; fails when a server that answers pings gave no sign of life for 2 s while it was sent something (see `SocketPulse`) or
+   * gave none from one `pingEvery` to the next, and a second after the socket took no more.
    */
   readonly stuck: Effect.Effect<never, EngineError>
 }
 
+const NO_SIGN_OF_LIFE = "it gives no sign of life"
 /** So much may wait for the reader before the socket is not read any more; what one read brings (64 KiB) and one message come on top. */
 const PAUSE_AT = { messages: 512, bytes: 1024 * 1024 }
 
@@ -179,6 +181,7 @@ const converse = Effect.fnUntraced(function* (
   // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
   const incoming = yield* Queue.unbounded<Incoming, EngineSocketError>()
   const died = yield* Deferred.make<string>()
+  const pulse = SocketPulse.make(ws, now)
   let messages = 0
   let bytes = 0
   let heardMs = now()
@@ -206,16 +209,16 @@ const converse = Effect.fnUntraced(function* (
     return message
   }
 
-  if (pingEvery !== undefined) {
-    const silent = Deferred.succeed(died, "it gives no sign of life")
-    yield* Effect.forkScoped(Effect.andThen(untilSilent(ws, pingEvery), silent))
-  }
+  const silent = Deferred.succeed(died, NO_SIGN_OF_LIFE)
+  yield* Effect.forkScoped(Effect.andThen(pulse.lost, silent))
+  if (pingEvery !== undefined) yield* Effect.forkScoped(Effect.andThen(untilSilent(ws, pingEvery), silent))
 
   const session: EngineSocket = {
     send: (message) => {
       if (ws.readyState === WebSocket.OPEN && ws.bufferedAmount <= maxWaitingBytes) {
         // what the client sends is masked, and `ws` copies while it masks
         ws.send(message)
+        pulse.sent(message.length)
         return true
       }
       const counted = ws.readyState === WebSocket.OPEN ? drop : dropClosed
@@ -228,7 +231,7 @@ const converse = Effect.fnUntraced(function* (
     quietMs: () => (messages > 0 ? 0 : now() - heardMs),
     stuck: Deferred.await(died).pipe(
       // a socket that closed properly says so meanwhile
-      Effect.tap(() => Effect.sleep("1 second")),
+      Effect.tap((detail) => (detail === NO_SIGN_OF_LIFE ? Effect.void : Effect.sleep("1 second"))),
       Effect.flatMap((detail) => Effect.fail(new EngineError({ reason: "Silent", detail })))
     )
   }

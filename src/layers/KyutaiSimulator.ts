@@ -17,15 +17,34 @@ import * as ToneModem from "./ToneModem.ts"
 
 /**
  * How the server treats whoever connects: serve, 401, 503, an upgrade that is never answered, close 1000 at once (a full moshi-server),
- * an error message and then close 1000, or silence (also for those who are connected).
+ * an error message and then close 1000, a connection that is dead from the start (`halfOpen`), silence, or messages that make no sense in
+ * place of words (the last two also for those who are connected).
  */
-export const Behaviour = Schema.Literals(["serve", "refuse", "unavailable", "neverOpen", "close", "error", "silent"])
+export const Behaviour = Schema.Literals([
+  "serve",
+  "refuse",
+  "unavailable",
+  "neverOpen",
+  "close",
+  "error",
+  "halfOpen",
+  "silent",
+  "garbage"
+])
 export type Behaviour = typeof Behaviour.Type
 
-/** What a test may do to the server while it runs. `Kill` ends all sessions, as a crash or politely with 1000; `Cool` makes the next start cold. */
+/**
+ * What a test may do to the server while it runs. `Behave` also ends `Slow`. To the sessions that are open now, while later ones are served:
+ * `Kill` ends them, as a crash or politely with 1000; `Stall`: they are told no word any more; `HalfOpen`: their sockets stay, and nothing is
+ * read or answered, pings neither. `Slow`: everybody's audio is computed at `speed` times real time, so below 1 the words of who speaks
+ * come later and later. `Cool` makes the next start cold.
+ */
 export const Control = Schema.Union([
   Schema.TaggedStruct("Behave", { as: Behaviour }),
   Schema.TaggedStruct("Kill", { how: Schema.Literals(["crash", "close"]) }),
+  Schema.TaggedStruct("Stall", {}),
+  Schema.TaggedStruct("HalfOpen", {}),
+  Schema.TaggedStruct("Slow", { speed: Schema.Finite.check(Schema.isGreaterThan(0)) }),
   Schema.TaggedStruct("Cool", {})
 ])
 export type Control = typeof Control.Type
@@ -81,7 +100,10 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
   const told: Array<ToldWord> = []
   const counters = { opened: 0, active: 0, refused: 0, audioSeconds: 0, corrupt: 0, gaps: 0 }
+  const stalled = new WeakSet<WebSocket>()
   let behaviour: Behaviour = "serve"
+  /** Times real time; absent: as fast as it comes. */
+  let speed: number | undefined
   let warm: Fiber.Fiber<void> | undefined
 
   const container = () => {
@@ -100,17 +122,30 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
         counters[fault === "gap" ? "gaps" : "corrupt"]++
       },
       onWord: (word) => {
-        if (behaviour === "silent" || socket.readyState !== socket.OPEN) return
+        if (behaviour === "silent" || stalled.has(socket) || socket.readyState !== socket.OPEN) return
+        if (behaviour === "garbage") return babbleTo(socket)
         socket.send(JSON.stringify({ type: "token", text: word.text }))
         told.push({ ...word, session, tokenSentAtMs: epochMs() })
       }
     })
+    /** What it was sent and has not computed, and until when it computes that. */
+    const waiting: Array<() => void> = []
+    let busyUntilMs = 0
     socket.on("message", (data, isBinary) => {
       heardAtMs = epochMs()
       const pcm = isBinary && Buffer.isBuffer(data) ? samplesOf(data) : undefined
       if (pcm === undefined) return socket.close(1000)
       counters.audioSeconds += pcm.length / 24_000
-      recogniser.push(pcm, heardAtMs)
+      if (speed === undefined && waiting.length === 0) return recogniser.push(pcm, heardAtMs)
+      busyUntilMs = Math.max(heardAtMs, busyUntilMs) + (speed === undefined ? 0 : pcm.length / 24 / speed)
+      const arrivedAtMs = heardAtMs
+      waiting.push(() => recogniser.push(pcm, arrivedAtMs))
+      fork(
+        Effect.andThen(
+          Effect.sleep(busyUntilMs - heardAtMs),
+          Effect.sync(() => waiting.shift()?.())
+        )
+      )
     })
     const limits = fork(closeWhenDue(socket, options, () => heardAtMs))
     counters.active++
@@ -123,7 +158,11 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
 
   const greet = (socket: WebSocket) => {
     if (behaviour === "close") return socket.close(1000)
-    if (behaviour !== "error") return serve(socket)
+    if (behaviour !== "error") {
+      serve(socket)
+      if (behaviour === "halfOpen") socket.pause()
+      return
+    }
     socket.send(JSON.stringify({ type: "error", message: "no free channels" }))
     socket.close(1000)
   }
@@ -141,9 +180,27 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
   }
 
   const control = (change: Control) => {
-    if (change._tag === "Behave") behaviour = change.as
-    else if (change._tag === "Cool") warm = undefined
-    else for (const socket of sockets.clients) change.how === "crash" ? socket.terminate() : socket.close(1000)
+    const { clients } = sockets
+    switch (change._tag) {
+      case "Behave":
+        behaviour = change.as
+        speed = undefined
+        return
+      case "Slow":
+        speed = change.speed
+        return
+      case "Cool":
+        warm = undefined
+        return
+      case "Stall":
+        for (const socket of clients) stalled.add(socket)
+        return
+      case "HalfOpen":
+        for (const socket of clients) socket.pause()
+        return
+      case "Kill":
+        for (const socket of clients) change.how === "crash" ? socket.terminate() : socket.close(1000)
+    }
   }
 
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
@@ -178,6 +235,18 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
     }
   }
 })
+
+/** What servers, proxies and bugs have sent in place of words. */
+const nonsense: ReadonlyArray<string | Uint8Array> = [
+  '{"type":"tok',
+  '{"type":"token","text":{"a":1}}',
+  "Bad Gateway",
+  Uint8Array.from({ length: 64 }, (_, index) => (index * 89) & 255)
+]
+
+const babbleTo = (socket: WebSocket) => {
+  for (const message of nonsense) socket.send(message)
+}
 
 const refusals: Partial<Record<Behaviour, string>> = {
   refuse: "401 Unauthorized",

@@ -12,6 +12,9 @@ import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
+/** Modal's function timeout; a websocket is one call of the function. */
+const MAX_SESSION_MS = 30 * 60_000
+
 /** What it can. */
 export const capabilities: EngineCapabilities = {
   name: "modal",
@@ -24,12 +27,13 @@ export const capabilities: EngineCapabilities = {
   punctuation: true,
   languages: kyutaiLanguages,
   keepAlive: "Message",
-  // Modal's function timeout; a websocket is one call of the function
-  maxSessionMs: 30 * 60_000,
+  maxSessionMs: MAX_SESSION_MS,
   fasterThanRealtime: true,
   local: false
 }
 
+/** A full moshi-server, or a dead one, behind Modal's proxy: it closes with the first audio. */
+const AT_ONCE_MS = 5_000
 /** The server hangs up 30 s after the last binary message. */
 const KEEP_ALIVE_MS = 10_000
 /** Kyutai's model is 0.5 s behind; 13 frames push the last word out, with the word's own completion. */
@@ -46,7 +50,6 @@ const ITEM = "words"
  * Words come one by one as soon as they arrive, without times. A flush is 13 frames of silence and reading on until no word came for
  * 700 ms, at most 3 s; frames sent meanwhile go behind the silence. The mark moves only when a flush ended in quiet, everything before
  * it was taken by the socket, and at least one word came since the mark last moved: a server that says nothing has proved nothing.
- * A session whose socket takes no more audio ends as `Silent`.
  */
 export const layer: Layer.Layer<SpeechEngine, never, ModalClient> = Layer.effect(
   SpeechEngine,
@@ -64,15 +67,9 @@ const open = Effect.fn("ModalEngine.open")(function* (
   const count = yield* Metrics.engineAudio(SAMPLE_RATE)
   const socket = yield* Effect.mapError(client.open, toEngineError)
   yield* Metrics.engineSession
+  const openedMs = now()
 
   const ended = yield* Deferred.make<never, EngineError>()
-  /** The socket took no more audio. A connection that died without a word looks like this, and no other way. */
-  const refused = yield* Deferred.make<void>()
-  const stuck = Deferred.await(refused).pipe(
-    // a socket that closed properly says so meanwhile
-    Effect.andThen(Effect.sleep("1 second")),
-    Effect.andThen(Effect.fail(new EngineError({ reason: "Silent", detail: "it takes no more audio" })))
-  )
   const words = wordReader()
   let lastSentMs = now()
   let lastTokenMs = 0
@@ -85,10 +82,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
   const send = (pcm: Float32Array): void => {
     lastSentMs = now()
     if (socket.send(pcm)) count(pcm.length)
-    else {
-      lossless = false
-      Deferred.doneUnsafe(refused, Effect.void)
-    }
+    else lossless = false
   }
 
   yield* Effect.gen(function* () {
@@ -129,8 +123,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
     commit: Effect.void,
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
     events: socket.messages.pipe(
-      Stream.mapError(toEngineError),
-      Stream.interruptWhen(stuck),
+      Stream.mapError((error) => endOf(error, tokens, now() - openedMs)),
       Stream.tapError((error) => Deferred.fail(ended, error)),
       Stream.map(read),
       Stream.filter(Option.isSome),
@@ -161,7 +154,23 @@ const wordReader = (): ((token: string) => Array<Word>) => {
   }
 }
 
-const toEngineError = ({ code, detail, reason }: ModalError): EngineError =>
-  reason === "ServerError"
-    ? new EngineError({ reason: detail === NO_FREE_CHANNELS ? "Busy" : "Protocol", detail })
-    : EngineSocket.toEngineError({ reason, detail, ...(code === undefined ? {} : { code }) })
+/** Today's server closes with 1000 whatever the cause; when it does so tells more. */
+const endOf = (error: ModalError, tokens: number, aliveMs: number): EngineError => {
+  if (error.reason !== "Closed" || error.code !== 1000) return toEngineError(error)
+  if (tokens === 0 && aliveMs < AT_ONCE_MS)
+    return new EngineError({ reason: "Busy", detail: "the server closed at once: it is full or broken" })
+  return aliveMs < MAX_SESSION_MS - AT_ONCE_MS
+    ? toEngineError(error)
+    : new EngineError({ reason: "LimitReached", detail: "the session was as old as a session can get" })
+}
+
+const toEngineError = ({ code, detail, reason }: ModalError): EngineError => {
+  switch (reason) {
+    case "ServerError":
+      return new EngineError({ reason: detail === NO_FREE_CHANNELS ? "Busy" : "Protocol", detail })
+    case "Silent":
+      return new EngineError({ reason, detail })
+    default:
+      return EngineSocket.toEngineError({ reason, detail, ...(code === undefined ? {} : { code }) })
+  }
+}

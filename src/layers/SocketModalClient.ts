@@ -119,6 +119,7 @@ const converse = (socket: EngineSocket.EngineSocket): ModalSocket => {
     },
     messages: socket.messages.pipe(
       Stream.mapError(toModalError),
+      Stream.interruptWhen(Effect.mapError(socket.stuck, ({ detail }) => new ModalError({ reason: "Silent", detail }))),
       Stream.mapEffect(read),
       Stream.filter(Option.isSome),
       Stream.map((message) => message.value)

@@ -8,7 +8,8 @@ export class ModalError extends Schema.TaggedError<ModalError>()("ModalError", {
   /**
    * `NotConfigured`: no URL or credentials. `Unauthorized`: HTTP 401, 403 or 407 on the upgrade. `Rejected`: another HTTP status.
    * `OpenTimeout`: not open within 180 s. `Unreachable`: no connection. `Closed`: the server closed (`code`); 1000 means as little as any
-   * other code, today's server uses it for idle, full and broken. `ServerError`: the server said so.
+   * other code, today's server uses it for idle, full and broken. `Silent`: it takes no more, or gives no sign of life. `ServerError`: the
+   * server said so.
    */
   reason: Schema.Literals([
     "NotConfigured",
@@ -17,6 +18,7 @@ export class ModalError extends Schema.TaggedError<ModalError>()("ModalError", {
     "OpenTimeout",
     "Unreachable",
     "Closed",
+    "Silent",
     "ServerError"
   ]),
   detail: Schema.String,

@@ -116,6 +116,68 @@ describe("KyutaiSimulator", () => {
     })
   )
 
+  it.live("stalls and half-opens those who are connected, and serves who comes later", () =>
+    Effect.gen(function* () {
+      const kyutai = yield* KyutaiSimulator.make()
+      const control = (change: KyutaiSimulator.Control) =>
+        Effect.promise(() => fetch(`${kyutai.httpUrl}/control`, { method: "POST", body: JSON.stringify(change) }))
+      const pings = { answered: 0 }
+      const connected = Effect.fnUntraced(function* () {
+        const client = yield* connect(kyutai.url)
+        client.socket.on("pong", () => pings.answered++)
+        return client
+      })
+      const stalled = yield* connected()
+      yield* control({ _tag: "Stall" })
+      stalled.send(say([1]))
+      stalled.send(silence(1000))
+      stalled.socket.ping()
+      yield* until(() => kyutai.counters().audioSeconds > 1 && pings.answered === 1)
+      assert.deepStrictEqual(stalled.texts, [])
+      const dead = yield* connected()
+      yield* control({ _tag: "HalfOpen" })
+      const heardBefore = kyutai.counters().audioSeconds
+      dead.send(silence(1000))
+      dead.socket.ping()
+      const later = yield* connected()
+      later.socket.ping()
+      later.send(say([2]))
+      later.send(silence(1000))
+      yield* until(() => later.texts.length === 1 && pings.answered === 2)
+      assert.isBelow(kyutai.counters().audioSeconds - heardBefore, 2)
+      assert.strictEqual(dead.socket.readyState, WebSocket.OPEN)
+      kyutai.control({ _tag: "Behave", as: "halfOpen" })
+      const stillborn = yield* connected()
+      stillborn.socket.ping()
+      kyutai.control({ _tag: "Behave", as: "serve" })
+      later.socket.ping()
+      yield* until(() => pings.answered === 3)
+      assert.strictEqual(stillborn.socket.readyState, WebSocket.OPEN)
+    })
+  )
+
+  it.live("computes as slowly as it is told, in order, and says nonsense in place of words", () =>
+    Effect.gen(function* () {
+      const kyutai = yield* KyutaiSimulator.make({ format: ToneModem.fast })
+      const client = yield* connect(kyutai.url)
+      const utterance = (words: ReadonlyArray<number>) =>
+        client.send(ToneModem.speak(words, { speaker: 1, sampleRate: 24_000, format: ToneModem.fast }).pcm)
+      kyutai.control({ _tag: "Slow", speed: 4 })
+      for (const word of [1, 2, 3]) {
+        utterance([word])
+        client.send(silence(760))
+      }
+      const [took] = yield* Effect.timed(until(() => client.texts.length === 3))
+      assert.isAtLeast(Duration.toMillis(took), 600)
+      assert.deepStrictEqual(client.texts, [1, 2, 3].map(wordText).map(token))
+      kyutai.control({ _tag: "Behave", as: "garbage" })
+      utterance([4])
+      client.send(silence(800))
+      yield* until(() => client.texts.length > 3)
+      assert.notInclude(client.texts.join(), wordText(4))
+    })
+  )
+
   it.live("punctuates on request, and shows its log to other processes", () =>
     Effect.gen(function* () {
       const kyutai = yield* KyutaiSimulator.make({ punctuation: true, format: ToneModem.fast })

@@ -6,7 +6,7 @@ import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as ModalEngine from "../../src/layers/ModalEngine.ts"
 import { ModalClient, ModalError, type ModalMessage } from "../../src/services/ModalClient.ts"
-import { type EngineSession, SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import { type EngineError, type EngineSession, SpeechEngine } from "../../src/services/SpeechEngine.ts"
 
 /** The other end of a socket, in the test's hands. */
 interface Line {
@@ -28,7 +28,7 @@ interface Conversation {
   readonly session: EngineSession
   readonly line: Line
   readonly text: () => string
-  readonly reading: Fiber.Fiber<void, unknown>
+  readonly reading: Fiber.Fiber<void, EngineError>
 }
 
 const conversation = Effect.gen(function* () {
@@ -179,23 +179,26 @@ describe("ModalEngine", () => {
     })
   )
 
-  talk(
-    "a connection that takes no more audio ends the session, after what still came",
-    ({ session, line, reading, text }) =>
-      Effect.gen(function* () {
-        session.send(frame(0))
-        line.takes = false
-        session.send(frame(1))
-        yield* line.token("late")
-        yield* TestClock.adjust("1 second")
-        const end = yield* Effect.flip(Fiber.join(reading))
-        assert.deepInclude(end, { _tag: "EngineError", reason: "Silent", retryable: true })
-        assert.strictEqual(text(), "late")
-      })
+  talk("a close with 1000 before the first word means that it is full or broken, and at 30 minutes its age", (first) =>
+    Effect.gen(function* () {
+      const closed = new ModalError({ reason: "Closed", detail: "closed", code: 1000 })
+      yield* first.line.end(closed)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(first.reading))).reason, "Busy")
+      const second = yield* conversation
+      yield* second.line.token("one")
+      yield* TestClock.adjust("10 minutes")
+      yield* second.line.end(closed)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(second.reading))).reason, "Closed")
+      const third = yield* conversation
+      yield* TestClock.adjust("30 minutes")
+      yield* third.line.end(closed)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(third.reading))).reason, "LimitReached")
+    })
   )
 
   for (const [error, reason, retryable] of [
     [new ModalError({ reason: "Closed", detail: "closed", code: 1000 }), "Closed", true],
+    [new ModalError({ reason: "Silent", detail: "it takes no more audio" }), "Silent", true],
     [new ModalError({ reason: "ServerError", detail: "no free channels" }), "Busy", true],
     [new ModalError({ reason: "ServerError", detail: "the server reported an error" }), "Protocol", true],
     [new ModalError({ reason: "Unauthorized", detail: "no", code: 401 }), "Refused", false],

@@ -34,9 +34,9 @@ interface Client {
 }
 
 /** A server that speaks by `talk` to whoever comes. */
-const kyutai = Effect.fnUntraced(function* (talk: (client: Client) => void) {
+const kyutai = Effect.fnUntraced(function* (talk: (client: Client) => void, autoPong = true) {
   const http = yield* listening
-  const server = new WebSocketServer({ server: http })
+  const server = new WebSocketServer({ server: http, autoPong })
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const client of server.clients) client.terminate()
@@ -198,6 +198,47 @@ describe("SocketModalClient", () => {
       assert.isFalse(socket.send(chunk))
       const drops = yield* Metric.value(Metric.withAttributes(Metrics.drops, { reason: "engine_socket_full" }))
       assert.strictEqual(drops.count, 2)
+    })
+  )
+
+  live(
+    "a server that falls silent while it is sent audio ends the socket, also without a word from the network",
+    Effect.gen(function* () {
+      const url = yield* kyutai(({ ws }) => {
+        let messages = 0
+        ws.on("message", () => {
+          if (++messages === 3) ws.pause()
+        })
+      })
+      const socket = yield* open(url)
+      const talking = Effect.sync(() => socket.send(new Float32Array(1920))).pipe(
+        Effect.andThen(Effect.sleep("80 millis")),
+        Effect.forever
+      )
+      const { error } = yield* Effect.raceFirst(hearOut(socket.messages), talking)
+      assert.deepStrictEqual([error.reason, error.detail], ["Silent", "it gives no sign of life"])
+      assert.isTrue(error.retryable)
+    })
+  )
+
+  live(
+    "a server that says nothing is kept while it answers pings, and so is one that never answered any",
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const count = (name: string) => () => heard.push(name)
+      const answering = yield* kyutai(({ ws }) => ws.on("ping", count("ping")))
+      const mute = yield* kyutai(({ ws }) => ws.on("ping", count("unanswered")), false)
+      for (const url of [answering, mute]) {
+        const socket = yield* open(url)
+        const hearing = yield* Effect.forkScoped(hearOut(socket.messages))
+        for (let frame = 0; frame < 20; frame++) {
+          socket.send(new Float32Array(1920))
+          yield* Effect.sleep("100 millis")
+        }
+        assert.isUndefined(hearing.pollUnsafe())
+      }
+      assert.isAtLeast(heard.filter((one) => one === "ping").length, 2)
+      assert.strictEqual(heard.filter((one) => one === "unanswered").length, 1)
     })
   )
 

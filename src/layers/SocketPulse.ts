@@ -1,0 +1,92 @@
+/**
+ * SocketPulse: whether the server at the other end of a websocket is still there.
+ */
+import { Effect } from "effect"
+import { WebSocket } from "ws"
+
+export interface SocketPulse {
+  /** So many bytes were handed to the socket. */
+  readonly sent: (bytes: number) => void
+  /** Completes when a server that is sent audio is gone. */
+  readonly lost: Effect.Effect<void>
+}
+
+/** After so long without a sign of life the server is asked for one. */
+const QUIET_MS = 500
+/** A server on the other side of the earth answers in 300 ms. */
+const ANSWER_MS = 1_000
+/** Not looked more often than this. */
+const LOOK_MS = 250
+
+/**
+ * Asks by pings, and only while something is sent: what is silent loses nothing. A server is gone when it gave no sign of life (message, pong,
+ * bytes taken out of a full socket) for a second after it was asked, 1.5 to 1.75 s after its last one; time in which this process stood still
+ * does not count. One that has never answered a ping is not judged, and nobody is while we do not read from him.
+ */
+export const make = (ws: WebSocket, now: () => number): SocketPulse => {
+  let answersPings = false
+  let aliveMs = now()
+  let bytesSent = 0
+  let sentAtLook = 0
+  let waiting = 0
+  let takenAtLook = 0
+  /** When it was asked; absent: it has answered since. */
+  let askedMs: number | undefined
+
+  const alive = () => {
+    aliveMs = now()
+    askedMs = undefined
+  }
+  const ask = () => {
+    ws.ping()
+    askedMs ??= now()
+  }
+  ws.on("message", alive)
+  ws.on("pong", () => {
+    answersPings = true
+    alive()
+  })
+  // what is never asked while all is well would never be known to answer
+  ws.once("open", ask)
+
+  /** Nothing moves in a socket whose server is gone, once it is full. */
+  const drains = (): boolean => {
+    const wasWaiting = waiting > 0
+    const before = takenAtLook
+    waiting = ws.bufferedAmount
+    takenAtLook = bytesSent - waiting
+    return wasWaiting && takenAtLook > before
+  }
+
+  const look = (): boolean => {
+    if (ws.readyState !== WebSocket.OPEN) return false
+    if (drains() || ws.isPaused) alive()
+    const isSending = bytesSent > sentAtLook
+    sentAtLook = bytesSent
+    if (askedMs !== undefined) return answersPings && now() - askedMs >= ANSWER_MS
+    if (isSending && now() - aliveMs >= QUIET_MS) ask()
+    return false
+  }
+
+  /** Until it is worth looking again. */
+  const restMs = () => {
+    const dueMs = askedMs === undefined ? aliveMs + QUIET_MS : askedMs + ANSWER_MS
+    return Math.max(LOOK_MS, dueMs - now())
+  }
+
+  return {
+    sent: (bytes) => {
+      bytesSent += bytes
+    },
+    lost: Effect.gen(function* () {
+      for (let isLost = false; !isLost; ) {
+        const wakeMs = now() + restMs()
+        yield* Effect.sleep(wakeMs - now())
+        // timers run before sockets are read: what came while we stood still is not yet known
+        const stoodStillMs = now() - wakeMs
+        if (askedMs !== undefined) askedMs += Math.max(0, stoodStillMs)
+        isLost = look()
+      }
+    })
+  }
+}
