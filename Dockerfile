@@ -54,6 +54,6 @@ USER node
 # AppAPI waits for "healthy" and gives up on "unhealthy".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
   CMD ["node", "/app/docker/healthcheck.mjs"]
-# Time to deliver the last words: LT_SHUTDOWN_SECONDS and a little more, where the engine asks for a stop (compose.yaml does).
+# The last words are delivered within LT_SHUTDOWN_SECONDS (8); `docker stop` kills after 10. A second signal ends at once.
 STOPSIGNAL SIGTERM
 CMD ["sh", "/app/docker/start.sh"]

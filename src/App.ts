@@ -21,9 +21,11 @@ import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
 import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
 import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
+import * as Shutdown from "./Shutdown.ts"
 import { Calls } from "./services/Calls.ts"
 import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
+import type { Transcriber } from "./services/Transcriber.ts"
 import type { TranscriptSink } from "./services/TranscriptSink.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
@@ -31,8 +33,8 @@ export const logs = (level: AppConfig["logLevel"]) =>
   Layer.merge(Logger.layer([Logger.consoleJson]), Layer.succeed(References.MinimumLogLevel, level))
 
 /**
- * Runs for as long as its scope: the listeners, the calls behind them, and what those need. When it closes, the listeners stop first, then
- * every call delivers its last words and says bye.
+ * Runs for as long as its scope: the listeners, the calls behind them, and what those need. When it closes, nothing new is begun, and all
+ * calls and streams deliver their last words and say bye at the same time; the listeners, which refuse until then, go last.
  */
 export const layer = (config: AppConfig) =>
   listeners(config).pipe(
@@ -40,7 +42,9 @@ export const layer = (config: AppConfig) =>
     Layer.provide(calls(config)),
     Layer.provide(captions),
     Layer.provide([nextcloud(config), deployment(config)]),
-    Layer.provide(ConfiguredEngines.layer(config))
+    Layer.provide(EngineTranscriber.layer),
+    Layer.provide(ConfiguredEngines.layer(config)),
+    Shutdown.orderly(config.shutdownSeconds)
   )
 
 /** Nextcloud's listener where there is a Nextcloud; the service's where there is none, or where it is asked for. */
@@ -58,12 +62,7 @@ const listeners = (config: AppConfig) => {
 /** Streaming needs engines, and nothing that calls need. */
 const doors = (config: AppConfig) =>
   Doors.layer(config).pipe(
-    Layer.provide([
-      EngineTranscriber.layer,
-      OpusDecoder.layer,
-      PolyphaseResampler.layer,
-      ConfiguredTranscriptStore.layer(config)
-    ])
+    Layer.provide([OpusDecoder.layer, PolyphaseResampler.layer, ConfiguredTranscriptStore.layer(config)])
   )
 
 /** Where nobody was given a credential all have to be on this machine (`AppConfig.load` refuses anything else). */
@@ -107,7 +106,7 @@ const announce = (config: AppConfig): Effect.Effect<void> => {
 /** What is said goes back into the call, and to whoever reads along over HTTP. */
 const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 
-const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines | TranscriptSink> => {
+const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Transcriber | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config
   if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
   return InProcessCalls.layer({
@@ -115,12 +114,8 @@ const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Engines
     maxVoices: config.maxSpeakers,
     presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
   }).pipe(
-    Layer.provide([
-      signaling(config, { hpbUrl, internalSecret }),
-      WeriftPeerConnection.layer(),
-      OpusDecoder.layer,
-      EngineTranscriber.layer
-    ])
+    Layer.provide([signaling(config, { hpbUrl, internalSecret }), WeriftPeerConnection.layer(), OpusDecoder.layer]),
+    Shutdown.early
   )
 }
 

@@ -7,7 +7,7 @@ import { Everyone } from "../domain/Call.ts"
 import { known } from "../domain/Language.ts"
 import { Calls } from "../services/Calls.ts"
 import { BadRequest, NotFound, ServiceApi } from "./Api.ts"
-import { Deployment, requireConfiguration } from "./Deployment.ts"
+import { Deployment, requireConfiguration, requireRunning } from "./Deployment.ts"
 import { languages, status } from "./HealthHttp.ts"
 
 /** Handlers of the calls group. */
@@ -17,6 +17,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const calls = yield* Calls
     const deployment = yield* Deployment
+    const running = yield* requireRunning
     return handlers.handleAll({
       languages: () => languages,
       status,
@@ -26,6 +27,7 @@ export const layer = HttpApiBuilder.group(
           return yield* new BadRequest({ error: "languageId: not one of those that /api/v1/languages lists" })
         }
         yield* requireConfiguration
+        yield* running
         const wasRunning = (yield* calls.list).some(({ room }) => room === roomToken)
         yield* calls.start(
           { room: roomToken, viewer: Everyone, language },

@@ -3,6 +3,7 @@
  */
 import { Context, Effect, type Redacted } from "effect"
 import type { LanguageId, Languages } from "../domain/Language.ts"
+import { Stopping } from "../services/Stopping.ts"
 import { Unavailable } from "./Api.ts"
 
 /** An environment variable that is not set although calls need it; or what one of several would give. */
@@ -28,6 +29,11 @@ export class Deployment extends Context.Service<
 /** One line that lists what is missing and what it is for. */
 export const adviceOf = (missing: ReadonlyArray<MissingVariable>): string =>
   `not configured: ${missing.map(({ description, name }) => `${name} is not set (${description})`).join("; ")}`
+
+/** For what would begin something new: refuses it once the service stops. */
+export const requireRunning: Effect.Effect<Effect.Effect<void, Unavailable>> = Effect.map(Stopping, ({ isStopping }) =>
+  Effect.suspend(() => (isStopping() ? Effect.fail(new Unavailable({ error: "shutting down" })) : Effect.void))
+)
 
 /** Refuses, with that advice, what cannot work. */
 export const requireConfiguration: Effect.Effect<void, Unavailable, Deployment> = Deployment.use(({ missing }) =>

@@ -18,8 +18,6 @@ import { isWelcome, provenanceOf } from "./Origin.ts"
 export interface DoorOptions {
   /** Connections at a time, also of those who have not shown yet who they are. */
   readonly maxConnections: number
-  /** What last words may take when the process ends. */
-  readonly closeSeconds: number
 }
 
 interface Entrance {
@@ -86,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
     },
     close: Effect.suspend(() => {
       isClosing = true
-      return sessions.close(options.closeSeconds)
+      return sessions.close
     })
   }
 })

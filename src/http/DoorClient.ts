@@ -7,6 +7,7 @@ import type { LanguageId } from "../domain/Language.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import type { Engines } from "../services/Engines.ts"
 import type { Resampler } from "../services/Resampler.ts"
+import type { Stopping } from "../services/Stopping.ts"
 import type { Transcriber } from "../services/Transcriber.ts"
 import type { TranscriptStore } from "../services/TranscriptStore.ts"
 import type { Access } from "./Access.ts"
@@ -24,6 +25,7 @@ export interface DoorServices {
   readonly decoder: Decoder["Service"]
   readonly resampler: Resampler["Service"]
   readonly limits: DoorLimits
+  readonly stopping: Stopping
   readonly now: () => number
   /** Some audio could not be used. */
   readonly onTrouble: () => void

@@ -2,6 +2,7 @@
  * How a streaming session ends: what is still said and kept, and with which code the connection is closed.
  */
 import { Effect } from "effect"
+import type { Stopping } from "../services/Stopping.ts"
 import { traceOf } from "./BugTrace.ts"
 import { closeCodes, type Denial, type Event, type Failure } from "./Dialect.ts"
 import type { DoorHearing } from "./DoorHearing.ts"
@@ -27,6 +28,7 @@ export interface Leaving {
   readonly keeping: Pick<DoorKeeping, "lastWords">
   readonly outbox: Pick<DoorOutbox, "empty">
   readonly socket: Pick<DoorSocket, "close">
+  readonly stopping: Pick<Stopping, "until">
   /** Tells it when the client reads. */
   readonly put: (event: Event) => void
   /** Tells it at once. */
@@ -41,24 +43,26 @@ const endsInWords: ReadonlySet<Failure> = new Set(["BadAudio", "Idle", "SessionL
 
 /** Completes when all is told and kept; the connection is closed or about to be. */
 export const leave = Effect.fnUntraced(function* (how: Ending, leaving: Leaving): Effect.fn.Return<Farewell> {
-  const { hearing, keeping, outbox, put, socket, tell } = leaving
+  const { hearing, outbox, put, socket, stopping, tell } = leaving
+  const lastWords = Effect.raceFirst(hearing.lastWords, stopping.until("Published"))
+  const kept = Effect.raceFirst(leaving.keeping.lastWords, stopping.until("Delivered"))
   switch (how._tag) {
     case "HungUp":
       leaving.hangUp()
-      yield* keeping.lastWords
+      yield* kept
       return "Left"
     case "Closed":
-      yield* keeping.lastWords
+      yield* kept
       return how.code === 1000 ? "Done" : "Refused"
     case "Denied":
       put(how)
       socket.close(closeCodes[how.denial], how.detail)
       return how.denial
     case "Failed":
-      if (endsInWords.has(how.failure)) yield* Effect.timeoutOption(hearing.lastWords, LAST_WORDS)
+      if (endsInWords.has(how.failure)) yield* Effect.timeoutOption(lastWords, LAST_WORDS)
       if (how.failure !== "SlowReader") outbox.empty()
       tell(how)
-      yield* keeping.lastWords
+      yield* kept
       socket.close(closeCodes[how.failure], how.detail)
       return how.failure
     case "Broken":

@@ -265,6 +265,7 @@ export const make = Effect.fnUntraced(function* (
         keeping,
         outbox,
         socket,
+        stopping: services.stopping,
         put,
         tell,
         hangUp: () => requests.act(conversation.hungUp?.() ?? [])

@@ -13,13 +13,15 @@ export interface DoorSessions {
   /** Runs the session of a connection until it is gone. */
   readonly open: (client: DoorClient) => void
   readonly count: () => number
-  /** Tells all of them that the process ends; completes when they are gone, at the latest after so many seconds. */
-  readonly close: (seconds: number) => Effect.Effect<void>
+  /** Tells all of them that the service ends; completes when they are gone, after 9 s in any case, and earlier where the service stops. */
+  readonly close: Effect.Effect<void>
 }
 
 /** As the voices of calls: a stretch of speech ends no later than it must. */
 const TICK = "20 millis"
 const COUNT = "1 second"
+/** Last words (6 s) and the client's answer to the close (3 s). */
+const LONGEST_CLOSE = "9 seconds"
 
 interface Entry {
   readonly session: DoorSession.DoorSession
@@ -96,12 +98,11 @@ export const make = Effect.fnUntraced(function* (
       )
     },
     count: () => count,
-    close: (seconds) =>
-      Effect.suspend(() => {
-        isClosing = true
-        for (const { session } of entries) session.shutDown()
-        return FiberSet.awaitEmpty(fibers)
-      }).pipe(Effect.timeoutOption(`${seconds} seconds`), Effect.andThen(FiberSet.clear(fibers)))
+    close: Effect.suspend(() => {
+      isClosing = true
+      for (const { session } of entries) session.shutDown()
+      return Effect.raceFirst(FiberSet.awaitEmpty(fibers), services.stopping.until("Left"))
+    }).pipe(Effect.timeoutOption(LONGEST_CLOSE), Effect.andThen(FiberSet.clear(fibers)))
   }
 })
 

@@ -9,6 +9,7 @@ import { monotonicMs } from "../layers/Monotonic.ts"
 import { Decoder } from "../services/Decoder.ts"
 import { Engines } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
+import { Stopping } from "../services/Stopping.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import { TranscriptStore } from "../services/TranscriptStore.ts"
 import { Access } from "./Access.ts"
@@ -26,19 +27,17 @@ export const Doors: Context.Reference<Upgrades | undefined> = Context.Reference<
 )
 
 /** What `layer` needs to know of the configuration. */
-export type DoorSettings = Pick<AppConfig, "idleSeconds" | "maxStreams" | "sessionSeconds" | "shutdownSeconds">
+export type DoorSettings = Pick<AppConfig, "idleSeconds" | "maxStreams" | "sessionSeconds">
 
 /** Connections beyond the streams that are allowed: of those who have not shown yet who they are, and of those who are told why not. */
 const STRANGERS = 200
-/** Last words, of a session that is told so at once: 6 s, and its close. A process that is given less time takes half of it. */
-const CLOSE_SECONDS = 9
-
 export const layer = (settings: DoorSettings, spoken: ReadonlyArray<Dialect> = dialects) =>
   Layer.effect(
     Doors,
     Effect.gen(function* () {
-      const { idleSeconds, maxStreams, sessionSeconds, shutdownSeconds } = settings
+      const { idleSeconds, maxStreams, sessionSeconds } = settings
       const { defaultLanguage } = yield* Deployment
+      const stopping = yield* Stopping
       const services = {
         access: yield* Access,
         quotas: yield* Quotas,
@@ -49,12 +48,12 @@ export const layer = (settings: DoorSettings, spoken: ReadonlyArray<Dialect> = d
         resampler: yield* Resampler,
         now: yield* monotonicMs,
         onTrouble: yield* Metrics.countsOf(Metrics.drops, { reason: "bad_audio" }),
-        limits: { defaultLanguage, idleSeconds, sessionSeconds }
+        limits: { defaultLanguage, idleSeconds, sessionSeconds },
+        stopping
       }
-      return yield* Door.make(spoken, services, {
-        maxConnections: maxStreams + STRANGERS,
-        closeSeconds: Math.min(CLOSE_SECONDS, shutdownSeconds / 2)
-      })
+      const upgrades = yield* Door.make(spoken, services, { maxConnections: maxStreams + STRANGERS })
+      yield* stopping.farewell(upgrades.close)
+      return upgrades
     })
   )
 

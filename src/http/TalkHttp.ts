@@ -8,7 +8,7 @@ import { participant } from "../domain/Call.ts"
 import { known } from "../domain/Language.ts"
 import { Calls } from "../services/Calls.ts"
 import { BadRequest, ExAppApi, NoTranslation, NotFound } from "./Api.ts"
-import { Deployment, requireConfiguration } from "./Deployment.ts"
+import { Deployment, requireConfiguration, requireRunning } from "./Deployment.ts"
 import { Enablement } from "./Enablement.ts"
 import { languages, status } from "./HealthHttp.ts"
 
@@ -20,6 +20,7 @@ export const layer = HttpApiBuilder.group(
     const calls = yield* Calls
     const deployment = yield* Deployment
     const enablement = yield* Enablement
+    const running = yield* requireRunning
     return handlers.handleAll({
       languages: () => languages,
       status,
@@ -31,6 +32,7 @@ export const layer = HttpApiBuilder.group(
         }
         yield* enablement.require
         yield* requireConfiguration
+        yield* running
         // A room may still have a language of another app, and failing would only show that something failed.
         const language = known(deployment.languages, langId ?? undefined) ?? deployment.defaultLanguage
         yield* calls.start({ room: roomToken, viewer, language })

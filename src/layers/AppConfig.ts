@@ -234,11 +234,11 @@ export const settings = {
       "Least level of the logs: debug, info, warn or error. They are JSON lines on the standard output; no secrets, nothing that was said.",
     example: "debug"
   }),
-  shutdownSeconds: withDefault("LT_SHUTDOWN_SECONDS", integer(1, 600), 25, {
+  shutdownSeconds: withDefault("LT_SHUTDOWN_SECONDS", integer(1, 600), 8, {
     description:
-      "After a signal to stop: time to deliver the last words and say goodbye, then the process ends by force.",
+      "After a signal to stop: time to deliver the last words and say goodbye, then the process ends by force. Less than what stops it waits before it kills (Docker: 10).",
     unit: "seconds",
-    example: "10"
+    example: "25"
   }),
   nextcloudUrl: optional("NEXTCLOUD_URL", url("https:", "http:"), {
     description: "Address of Nextcloud.",

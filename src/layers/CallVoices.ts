@@ -9,6 +9,7 @@ import type { Segment } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
+import { Stopping } from "../services/Stopping.ts"
 import { segments, Transcriber } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
 import * as Metrics from "./Metrics.ts"
@@ -29,7 +30,7 @@ export interface CallVoices {
   readonly end: (key: VoiceKey) => void
   /** Nobody reads: every voice and its engine session ends at once. */
   readonly silence: Effect.Effect<void>
-  /** Every voice ends and its last words are published; bounded by `lastWords`. */
+  /** Every voice ends and its last words are published; bounded by `lastWords`, and by what there is where the service stops. */
   readonly finish: Effect.Effect<void>
   /** Why a voice gives no text although it is heard, if that is so. */
   readonly advice: () => string | undefined
@@ -48,6 +49,7 @@ export const make = Effect.fnUntraced(function* (
   const decoder = yield* Decoder
   const transcriber = yield* Transcriber
   const now = yield* monotonicMs
+  const stopping = yield* Stopping
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
@@ -103,7 +105,7 @@ export const make = Effect.fnUntraced(function* (
     },
     silence: FiberMap.clear(fibers),
     finish: endAll.pipe(
-      Effect.andThen(FiberMap.awaitEmpty(fibers)),
+      Effect.andThen(Effect.raceFirst(FiberMap.awaitEmpty(fibers), stopping.until("Published"))),
       Effect.timeoutOption(lastWords),
       Effect.andThen(FiberMap.clear(fibers))
     ),

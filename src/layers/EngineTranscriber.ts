@@ -11,6 +11,7 @@ import type { EndCause } from "../domain/Speech.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
+import { Stopping } from "../services/Stopping.ts"
 import { Transcriber, type Voice } from "../services/Transcriber.ts"
 import * as EngineChoice from "./EngineChoice.ts"
 import * as EngineComplaints from "./EngineComplaints.ts"
@@ -48,7 +49,8 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (engines: Read
   const now = yield* monotonicMs
   const resampler = yield* Resampler
   const complaints = EngineComplaints.make(engines.length)
-  const shared: Shared = { choose: EngineChoice.make(engines, now), resampler, now, complaints }
+  const stopping = yield* Stopping
+  const shared: Shared = { choose: EngineChoice.make(engines, now), resampler, now, stopping, complaints }
   return Transcriber.of({
     languages: languagesKnown(engines),
     prepare: () => Effect.void,
@@ -62,6 +64,7 @@ interface Shared {
   readonly choose: EngineChoice.EngineChoice
   readonly resampler: Resampler["Service"]
   readonly now: () => number
+  readonly stopping: Pick<Stopping, "until">
   readonly complaints: EngineComplaints.EngineComplaints
 }
 
@@ -81,7 +84,10 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   yield* Effect.gen(function* () {
     const feeding = yield* Effect.forkChild(line.feed)
     const lastWords = voice.waits === true ? PATIENT_LAST_WORDS : LAST_WORDS
-    const tooLate = Effect.andThen(Fiber.await(feeding), Effect.sleep(lastWords))
+    const tooLate = Effect.raceFirst(
+      Effect.andThen(Fiber.await(feeding), Effect.sleep(lastWords)),
+      shared.stopping.until("Words")
+    )
     yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox }), tooLate)
     outbox.put(cutter.endSession("StreamEnd"))
   }).pipe(Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)

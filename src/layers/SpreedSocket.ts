@@ -3,6 +3,7 @@
  */
 import { Cause, Deferred, Effect, Queue, Schema, type Scope } from "effect"
 import { WebSocket } from "ws"
+import { Stopping } from "../services/Stopping.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { type ClientMessage, decodeFrame, encodeFrame, type ServerMessage } from "./SpreedProtocol.ts"
@@ -32,7 +33,7 @@ export interface SpreedSocket {
   readonly confirm: Effect.Effect<boolean>
   /** Pings, and fails when nothing at all has come for a minute. */
   readonly keepAlive: Effect.Effect<never, SocketLost>
-  /** Says bye and waits until the HPB has closed the socket, at most 2 s. */
+  /** Says bye and waits until the HPB has closed the socket: at most 2 s, or as long as there is where the service stops. */
   readonly leave: Effect.Effect<void>
 }
 
@@ -44,7 +45,8 @@ const maxSentBytes = 64 * 1024
 const maxUnsentBytes = 1024 * 1024
 /** Messages waiting for our reader at which the socket is paused; TCP then holds the rest back. */
 const pauseAt = 256
-const dialTimeout = "10 seconds"
+/** TCP asks after 1 and 3 s again: whoever is back in between is found 2 s later at most. */
+const dialTimeout = "4 seconds"
 const pingEvery = "20 seconds"
 /** Three pings without an answer. */
 const silentAfterMs = 60_000
@@ -56,6 +58,7 @@ export const open = Effect.fnUntraced(function* (options: {
   readonly skipCertVerify: boolean
 }): Effect.fn.Return<SpreedSocket, SocketLost, Scope.Scope> {
   const now = yield* monotonicMs
+  const stopping = yield* Stopping
   const unreadable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "hpb" })
   const tooLarge = yield* Metrics.countsOf(Metrics.drops, { reason: "hpb_message_too_large" })
   // Unbounded in name only: the socket is paused at `pauseAt`.
@@ -146,7 +149,7 @@ export const open = Effect.fnUntraced(function* (options: {
       if (!send({ id: "bye", type: "bye", bye: {} })) return resume(Effect.void)
       ws.resume()
       ws.once("close", () => resume(Effect.void))
-    }).pipe(Effect.timeoutOption(byeTimeout), Effect.asVoid)
+    }).pipe(Effect.raceFirst(stopping.until("Left")), Effect.timeoutOption(byeTimeout), Effect.asVoid)
   }
 })
 

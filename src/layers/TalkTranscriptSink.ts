@@ -11,6 +11,7 @@
  * and one for confirmations.
  */
 import { Effect, Latch, Layer, Metric } from "effect"
+import { Stopping } from "../services/Stopping.ts"
 import { type CallSink, type SinkCall, TranscriptSink } from "../services/TranscriptSink.ts"
 import * as CallCaptions from "./CallCaptions.ts"
 import * as Metrics from "./Metrics.ts"
@@ -21,7 +22,7 @@ export interface TalkTranscriptSinkOptions {
   readonly onDelay?: (delay: CallCaptions.CaptionDelay) => void
 }
 
-/** Longest wait for the HPB when the call ends: the process has to end in time. */
+/** Longest wait for the HPB when the call ends; less where the service stops and has no time left for it. */
 const drainWait = "2 seconds"
 
 const sent = {
@@ -50,6 +51,7 @@ const makeObserver = Effect.fnUntraced(function* (options: TalkTranscriptSinkOpt
 
 const open = Effect.fnUntraced(function* ({ intents, session }: SinkCall, options: TalkTranscriptSinkOptions) {
   const now = yield* monotonicMs
+  const stopping = yield* Stopping
   const captions = CallCaptions.make({ session, intents, now, observer: yield* makeObserver(options) })
   const earlier = yield* Latch.make(false)
   const unproven = yield* Latch.make(false)
@@ -93,7 +95,10 @@ const open = Effect.fnUntraced(function* ({ intents, session }: SinkCall, option
   const drain = Effect.suspend(() => {
     captions.finish()
     look()
-    return Effect.asVoid(Effect.timeoutOption(settled.await, drainWait))
+    return Effect.raceFirst(settled.await, stopping.until("Delivered")).pipe(
+      Effect.timeoutOption(drainWait),
+      Effect.asVoid
+    )
   })
   // Runs before the fibers are interrupted: finalizers run newest first.
   yield* Effect.addFinalizer(() => drain)

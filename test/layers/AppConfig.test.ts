@@ -19,7 +19,7 @@ describe("AppConfig", () => {
       assert.strictEqual(config.appId, "live_transcription")
       assert.strictEqual(config.appVersion, AppConfig.VERSION)
       assert.isUndefined(config.defaultLanguage)
-      assert.strictEqual(config.shutdownSeconds, 25)
+      assert.strictEqual(config.shutdownSeconds, 8)
       assert.strictEqual(config.logLevel, "Info")
       assert.isFalse(config.skipCertVerify)
       assert.isUndefined(config.servicePort)

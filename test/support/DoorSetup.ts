@@ -189,8 +189,7 @@ export const silence = (ms: number): Uint8Array => new Uint8Array(ms * 24 * 2)
 const standard: Doors.DoorSettings & Access.AccessSettings = {
   ...AccessScene.settings,
   sessionSeconds: 3600,
-  idleSeconds: 300,
-  shutdownSeconds: 25
+  idleSeconds: 300
 }
 
 const routes = HttpRouter.serve(Layer.mergeAll(Doors.routes, RealtimeHttp.layer, Errors.layer()), {
