@@ -61,7 +61,7 @@ const consequences: Readonly<Record<string, { readonly waitMs: number; readonly 
   },
   // No failed hello: the HPB has lost Janus, which comes back by itself.
   no_mcu: {
-    waitMs: 15_000,
+    waitMs: 1_500,
     advice:
       "The HPB runs without Janus (feature `mcu` is missing), so there is no audio to hear. Check section [mcu] of its server.conf and Janus."
   },
@@ -70,6 +70,8 @@ const consequences: Readonly<Record<string, { readonly waitMs: number; readonly 
     advice: "Nothing tells us the address of Nextcloud. Set LT_BACKEND_URL or NEXTCLOUD_URL."
   }
 }
+/** A refusal that costs nothing may be tried soon, and half as often each time. */
+const longestSoonMs = 15_000
 const unknownRefusal = { waitMs: minutes(1), advice: "The HPB refused our hello. Its log may say why." }
 
 /** Faults of the moment, not of a setting. */
@@ -89,14 +91,20 @@ export const make = Effect.fnUntraced(function* (backendUrls: Effect.Effect<Read
   let candidates: ReadonlyArray<string> = []
   let accepted: string | undefined
   let refusal: Refused | undefined
+  /** Rounds which all ended with the same refusal. */
+  let rounds = 0
 
   const refuse = Effect.fnUntraced(function* (code: string): Effect.fn.Return<never, Refused> {
     const { advice, waitMs } = consequences[code] ?? unknownRefusal
     const isNews = refusal?.code !== code
+    // Rooms that ask at the same time are one round.
+    if (isNews) rounds = 0
+    else if (refusal !== undefined && now() >= refusal.untilMs) rounds++
+    const grownMs = waitMs < longestSoonMs ? Math.min(longestSoonMs, waitMs * 2 ** rounds) : waitMs
     refusal = new Refused({
       code,
       advice,
-      untilMs: now() + Math.max(waitMs, refusedUrls.size * waitPerFailureMs)
+      untilMs: now() + Math.max(grownMs, refusedUrls.size * waitPerFailureMs)
     })
     refusedUrls.clear()
     candidates = []

@@ -5,9 +5,17 @@ import { Effect, type Redacted } from "effect"
 import { hpbSocketUrl } from "./BackendUrls.ts"
 import type { Admission, Refused } from "./SpreedAdmission.ts"
 import * as SpreedHello from "./SpreedHello.ts"
+import type { SpreedReach } from "./SpreedReach.ts"
 import type { SpreedRoom } from "./SpreedRoom.ts"
 import * as SpreedSocket from "./SpreedSocket.ts"
 import { SocketLost } from "./SpreedSocket.ts"
+
+/** What all rooms of an HPB share. */
+export interface Hpb {
+  readonly options: ConnectionOptions
+  readonly admission: Admission
+  readonly reach: SpreedReach
+}
 
 export interface ConnectionOptions {
   /** LT_HPB_URL in any form: http or ws, with or without `/spreed`, with any path prefix. */
@@ -25,18 +33,16 @@ const joinTimeout = "10 seconds"
  * and when it is interrupted.
  */
 export const carry = (
-  options: ConnectionOptions,
-  admission: Admission,
+  { admission, options, reach }: Hpb,
   room: SpreedRoom,
   resumeId: string | undefined
 ): Effect.Effect<never, SocketLost | Refused> =>
   Effect.gen(function* () {
     // Before the socket: the HPB waits two seconds for a hello, Nextcloud may take longer to say its name.
     if (resumeId === undefined) yield* admission.prepare
-    const socket = yield* SpreedSocket.open({
-      url: hpbSocketUrl(options.hpbUrl),
-      skipCertVerify: options.skipCertVerify ?? false
-    })
+    const socket = yield* reach.dial(
+      SpreedSocket.open({ url: hpbSocketUrl(options.hpbUrl), skipCertVerify: options.skipCertVerify ?? false })
+    )
     const hello = SpreedHello.make(socket, options.internalSecret)
     const begin =
       resumeId === undefined

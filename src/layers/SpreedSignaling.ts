@@ -10,6 +10,7 @@ import { Signaling, type SignalingSession } from "../services/Signaling.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as SpreedAdmission from "./SpreedAdmission.ts"
 import * as SpreedConnection from "./SpreedConnection.ts"
+import * as SpreedReach from "./SpreedReach.ts"
 import * as SpreedRoom from "./SpreedRoom.ts"
 
 export interface SpreedOptions extends SpreedConnection.ConnectionOptions {
@@ -20,9 +21,11 @@ export interface SpreedOptions extends SpreedConnection.ConnectionOptions {
 /** The HPB keeps a session so long after its socket was lost. */
 const resumableForMs = 30_000
 const firstWaitMs = 250
-const lastWaitMs = 10_000
-/** So a restarted HPB is found after at most half the time it was away. */
 const waitGrowth = 1.5
+/** After a connection that came to nothing. */
+const lastWaitMs = 10_000
+/** After a dial that nobody answered, from its beginning: an HPB that is back is found within two seconds. */
+const lastAwayMs = 1_500
 /** A connection that lived so long had no part in the trouble before it. */
 const healthyAfterMs = 60_000
 /** Rooms which wait for the same moment do not all dial in it. */
@@ -34,16 +37,16 @@ export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
     Signaling,
     Effect.gen(function* () {
       const admission = yield* SpreedAdmission.make(options.backendUrls)
+      const hpb: SpreedConnection.Hpb = { options, admission, reach: yield* SpreedReach.make }
       return {
-        join: Effect.fn("Signaling.join")((room: RoomToken) => join(options, admission, room)),
+        join: Effect.fn("Signaling.join")((room: RoomToken) => join(hpb, room)),
         refusal: admission.refusal
       }
     })
   )
 
 const join = Effect.fnUntraced(function* (
-  options: SpreedOptions,
-  admission: SpreedAdmission.Admission,
+  hpb: SpreedConnection.Hpb,
   token: RoomToken
 ): Effect.fn.Return<SignalingSession, never, Scope.Scope> {
   const now = yield* monotonicMs
@@ -55,11 +58,12 @@ const join = Effect.fnUntraced(function* (
   const connect = Effect.gen(function* () {
     const dialledAtMs = now()
     const resumeId = dialledAtMs - lostAtMs < resumableForMs ? room.resumeId() : undefined
-    const end = yield* Effect.flip(SpreedConnection.carry(options, admission, room, resumeId))
+    const end = yield* Effect.flip(SpreedConnection.carry(hpb, room, resumeId))
     const endedAtMs = now()
     if (end._tag === "Refused") {
       room.refuse(end)
-      return end.untilMs - endedAtMs + (yield* Random.nextBetween(0, spreadMs))
+      const untilMs = end.untilMs - endedAtMs
+      return untilMs + (yield* Random.nextBetween(0, Math.min(spreadMs, untilMs)))
     }
     const wasJoined = room.drop(end)
     if (wasJoined) lostAtMs = endedAtMs
@@ -68,9 +72,10 @@ const join = Effect.fnUntraced(function* (
       reason: end.message
     })
     if (endedAtMs - dialledAtMs >= healthyAfterMs) failures = 0
-    const wait = Math.min(lastWaitMs, firstWaitMs * waitGrowth ** failures)
+    const wait = firstWaitMs * waitGrowth ** failures * (yield* Random.nextBetween(0.8, 1))
     failures += 1
-    return wait * (yield* Random.nextBetween(0.8, 1))
+    if (end.reason !== "Unreachable") return Math.min(lastWaitMs, wait)
+    return Math.max(firstWaitMs, Math.min(lastAwayMs, wait) - (endedAtMs - dialledAtMs))
   })
   yield* connect.pipe(Effect.flatMap(Effect.sleep), Effect.forever, Effect.forkScoped)
   return room.session

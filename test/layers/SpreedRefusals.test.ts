@@ -229,6 +229,67 @@ describe("waiting between attempts", () => {
     })
   )
 
+  it.effect("an HPB that was gone for minutes is joined again within two seconds of its return", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make({ keepsSessions: false })
+      yield* Effect.gen(function* () {
+        const { events, session } = yield* joined()
+        hpb.rules.isAway = true
+        hpb.last().kill()
+        yield* eventually("dropped", () => session.state()._tag === "Dropped")
+        for (const step of [1, 2, 3]) {
+          const until = hpb.refusedDials() + 40
+          assert.isAtLeast(yield* advanceUntil(`away ${step}`, 100, () => hpb.refusedDials() >= until), 40_000)
+        }
+        hpb.rules.isAway = false
+        const waited = yield* advanceUntil("joined", 50, () => session.state()._tag === "Joined")
+        assert.isAtMost(waited, 1_600)
+        yield* eventually("told so", () => events.at(-1)?._tag === "Joined")
+        assert.deepInclude(events.at(-1), { _tag: "Joined", again: true })
+      }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+
+  it.effect("one room dials for all while the HPB is away, and all are back soon after it", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make({ keepsSessions: false })
+      yield* Effect.gen(function* () {
+        const rooms = yield* Effect.forEach(
+          Array.from({ length: 40 }, (_, n) => `room${n}`),
+          (room) => joined({ room })
+        )
+        hpb.rules.isAway = true
+        for (const client of hpb.clients) client.kill()
+        yield* eventually("dropped", () => rooms.every(({ session }) => session.state()._tag === "Dropped"))
+        let steps = 0
+        yield* advanceUntil("30 s", 250, () => ++steps > 120)
+        // Each found out for itself, and then one every 0.75 s.
+        assert.isAtMost(hpb.refusedDials(), rooms.length + 40)
+        hpb.rules.isAway = false
+        const waited = yield* advanceUntil("all joined", 100, () =>
+          rooms.every(({ session }) => session.state()._tag === "Joined")
+        )
+        assert.isAtMost(waited, 3_000)
+      }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+
+  it.effect("an HPB that is back before its Janus is asked again in seconds, then less often", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make({ features: ["welcome"] })
+      yield* Effect.gen(function* () {
+        const { session } = yield* listen({})
+        const waits: Array<number> = []
+        for (let round = 1; round <= 6; round++) {
+          yield* eventually("refused", () => session.state()._tag === "Refused" && hellos(hpb) >= round)
+          waits.push(yield* advanceUntil("another hello", 250, () => hellos(hpb) > round))
+        }
+        assert.isAtMost(waits[0] ?? 0, 3_250)
+        assert.isAtLeast(waits.at(-1) ?? 0, 15_000)
+      }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+
   it.effect("begins anew after a healthy minute", () =>
     Effect.gen(function* () {
       const hpb = yield* make()

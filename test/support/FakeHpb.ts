@@ -39,6 +39,8 @@ export interface Rules {
   /** First say; `true` when nothing else should happen. */
   onMessage: ((client: FakeClient, message: Message) => boolean) | undefined
   onConnect: ((client: FakeClient) => boolean) | undefined
+  /** Dials are refused as a proxy does whose HPB is not running. */
+  isAway: boolean
 }
 
 export interface FakeHpb {
@@ -47,6 +49,8 @@ export interface FakeHpb {
   /** In the order of their coming. */
   readonly clients: ReadonlyArray<FakeClient>
   readonly last: () => FakeClient
+  /** Refused while away. */
+  readonly refusedDials: () => number
   /** All messages of this type from all sockets, in order. */
   readonly ofType: (type: string) => ReadonlyArray<Message>
 }
@@ -72,7 +76,8 @@ const defaults = (): Rules => ({
   keepsSessions: true,
   answersJoin: true,
   onMessage: undefined,
-  onConnect: undefined
+  onConnect: undefined,
+  isAway: false
 })
 
 export const make = Effect.fnUntraced(function* (
@@ -84,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
   const all: Array<Message> = []
   const sessions = new Map<string, { readonly self: string; room: string }>()
   let made = 0
+  let refusedDials = 0
 
   const hello = (client: FakeClient, message: Message) => {
     const answer = (self: string, resumeid: string) =>
@@ -152,7 +158,14 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const server = tls === undefined ? createServer() : createTlsServer(tls)
-  const sockets = new WebSocketServer({ server, path: "/spreed" })
+  const sockets = new WebSocketServer({
+    server,
+    path: "/spreed",
+    verifyClient: (_info, answer) => {
+      if (rules.isAway) refusedDials++
+      answer(!rules.isAway, 502)
+    }
+  })
   sockets.on("connection", accept)
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => {
@@ -176,6 +189,7 @@ export const make = Effect.fnUntraced(function* (
       if (client === undefined) throw new Error("nobody has connected")
       return client
     },
+    refusedDials: () => refusedDials,
     ofType: (type) => all.filter((message) => message["type"] === type)
   }
 })
