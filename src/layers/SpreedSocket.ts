@@ -79,6 +79,8 @@ export const open = Effect.fnUntraced(function* (options: {
   )
 
   let heardAtMs = now()
+  /** `ws` no longer says that it was dialling when it tells that nobody answered. */
+  let hasOpened = false
   let isLeaving = false
   let failure: SocketLost | undefined
   const confirmations = makeConfirmations(ws)
@@ -87,6 +89,7 @@ export const open = Effect.fnUntraced(function* (options: {
   }
   ws.on("open", () => {
     heard()
+    hasOpened = true
     Deferred.doneUnsafe(opened, Effect.void)
   })
   ws.on("ping", heard)
@@ -103,7 +106,7 @@ export const open = Effect.fnUntraced(function* (options: {
     if (Queue.sizeUnsafe(messages) >= pauseAt) ws.pause()
   })
   ws.on("error", (error) => {
-    failure ??= lostBy(error, ws.readyState === WebSocket.CONNECTING)
+    failure ??= lostBy(error, !hasOpened)
     // Without this `ws` waits 30 s for the other side's closing frame.
     ws.terminate()
   })
