@@ -35,7 +35,10 @@ export const capabilities: EngineCapabilities = {
   maxSessionMs: 4 * 60 * 60_000,
   maxSessions: 25,
   fasterThanRealtime: false,
-  local: false
+  local: false,
+  // https://aws.amazon.com/transcribe/pricing: by the second of audio, each request as 15 s at least
+  billed: "Audio",
+  billedAtLeastMs: 15_000
 }
 
 /** Of silence behind speech; the first words of an utterance come within it, so that one of which nothing came by then is none. */
@@ -77,7 +80,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
   language: AwsLanguages.LanguageRequest,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(AwsAudio.RATE)
+  const count = yield* Metrics.engineAudio(capabilities)
   const timeline = StreamTimeline.make(AwsAudio.RATE)
   const audio = AwsAudio.make(timeline, now)
   const results = AwsResults.make(timeline, AwsAudio.RATE)
@@ -93,7 +96,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
     end: audio.end,
     hasResults: () => results.count() > 0
   })
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
 
   const ended = yield* Deferred.make<never, EngineError>()
   const broken = yield* Deferred.make<never, EngineError>()

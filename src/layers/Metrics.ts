@@ -2,6 +2,8 @@
  * Every metric: name, unit, meaning. Counters of the packet path are plain numbers elsewhere; each call adds them up here once a second.
  */
 import { Effect, Metric, type Scope } from "effect"
+import type { EngineCapabilities } from "../services/SpeechEngine.ts"
+import { monotonicMs } from "./Monotonic.ts"
 
 const counter = (name: string, description: string) =>
   Metric.counter(`transcription_${name}`, { description, incremental: true })
@@ -42,9 +44,18 @@ export const engineReconnects = counter(
   "engine_reconnects_total",
   "Engine sessions opened to replace a lost one, by reason"
 )
+export const speechSeconds = counter(
+  "speech_seconds_total",
+  "Seconds in which somebody was heard to speak, by source (talk, stream)"
+)
 export const engineAudioSeconds = counter(
   "engine_audio_seconds_total",
-  "Seconds of audio sent to engines, silence that an adapter puts in included"
+  "Seconds of audio sent to engines, silence that an adapter puts in included, by engine"
+)
+/** What is charged for is `EngineCapabilities.billed`: seconds of audio, or seconds connected. */
+export const engineBilledSeconds = counter(
+  "engine_billed_seconds_total",
+  "Seconds that the operators of the engines charge for, by engine"
 )
 
 export const streamSessionsActive = gauge("stream_sessions_active", "Streaming sessions of clients let in, by dialect")
@@ -92,18 +103,52 @@ export const firstCaption = latency(
 
 export const engineLag = latency("engine_lag", "Audio that waits in an engine's own queue, where it says so")
 
-/** Counts an engine session that was opened, and that it is open until the scope closes. */
-export const engineSession: Effect.Effect<void, never, Scope.Scope> = Effect.andThen(
-  Metric.update(engineSessions, 1),
-  Effect.acquireRelease(Metric.modify(engineSessionsActive, 1), () => Metric.modify(engineSessionsActive, -1))
-)
+/** What the use of an engine is counted by. */
+type Engine = Pick<EngineCapabilities, "name" | "sampleRate" | "billed" | "billedAtLeastMs">
 
-/** Counts samples that an engine was sent, for code that is called synchronously. */
-export const engineAudio = (sampleRate: number): Effect.Effect<(samples: number) => void> =>
-  Effect.map(
-    Effect.context<never>(),
-    (context) => (samples) => engineAudioSeconds.updateUnsafe(samples / sampleRate, context)
+/** How often a session that is billed by its time is counted on. */
+const BILLED_EVERY = "10 seconds"
+
+/** Counts an engine session that was opened, and that it is open, and billed, until the scope closes. */
+export const engineSession = Effect.fnUntraced(function* (engine: Engine): Effect.fn.Return<void, never, Scope.Scope> {
+  yield* Metric.update(engineSessions, 1)
+  yield* Effect.acquireRelease(Metric.modify(engineSessionsActive, 1), () => Metric.modify(engineSessionsActive, -1))
+  if (engine.billed !== "Connection") return
+  const now = yield* monotonicMs
+  const count = yield* countsOf(engineBilledSeconds, { engine: engine.name })
+  let countedMs = now()
+  const countOn = Effect.sync(() => {
+    const atMs = now()
+    count((atMs - countedMs) / 1000)
+    countedMs = atMs
+  })
+  yield* Effect.addFinalizer(() => countOn)
+  yield* Effect.sleep(BILLED_EVERY).pipe(Effect.andThen(countOn), Effect.forever, Effect.forkScoped)
+})
+
+/** Counts samples that an engine was sent, and those that are billed, for code that is called synchronously. */
+export const engineAudio = Effect.fnUntraced(function* ({
+  billed,
+  billedAtLeastMs = 0,
+  name,
+  sampleRate
+}: Engine): Effect.fn.Return<(samples: number) => void, never, Scope.Scope> {
+  const sent = yield* countsOf(engineAudioSeconds, { engine: name })
+  if (billed !== "Audio") return (samples) => sent(samples / sampleRate)
+  const bill = yield* countsOf(engineBilledSeconds, { engine: name })
+  let total = 0
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (total > 0) bill(Math.max(0, billedAtLeastMs / 1000 - total))
+    })
   )
+  return (samples) => {
+    const seconds = samples / sampleRate
+    total += seconds
+    sent(seconds)
+    bill(seconds)
+  }
+})
 
 /** A counter with fixed attributes for code that is called synchronously. */
 export const countsOf = (

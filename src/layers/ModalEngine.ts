@@ -29,7 +29,9 @@ export const capabilities: EngineCapabilities = {
   keepAlive: "Message",
   maxSessionMs: MAX_SESSION_MS,
   fasterThanRealtime: true,
-  local: false
+  local: false,
+  // by the second in which a container is up, with a GPU
+  billed: "Connection"
 }
 
 /** A full moshi-server, or a dead one, behind Modal's proxy: it closes with the first audio. */
@@ -64,9 +66,9 @@ const open = Effect.fn("ModalEngine.open")(function* (
   client: ModalClient["Service"],
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
+  const count = yield* Metrics.engineAudio(capabilities)
   const socket = yield* Effect.mapError(client.open, toEngineError)
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
   const openedMs = now()
 
   const ended = yield* Deferred.make<never, EngineError>()

@@ -36,7 +36,8 @@ export const capabilitiesOf = (url: string): EngineCapabilities => ({
   languages: kyutaiLanguages,
   keepAlive: "Message",
   fasterThanRealtime: true,
-  local: isLocal(url)
+  local: isLocal(url),
+  billed: "Connection"
 })
 
 const OPEN_TIMEOUT = "10 seconds"
@@ -86,13 +87,14 @@ const open = Effect.fn("MoshiEngine.open")(function* (
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
   const metrics = yield* Effect.context<never>()
-  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
+  const capabilities = capabilitiesOf(options.url)
+  const count = yield* Metrics.engineAudio(capabilities)
   const socket = yield* dial(options)
   yield* Effect.timeoutOrElse(greeted(socket), {
     duration: READY_TIMEOUT,
     orElse: () => Effect.fail(new EngineError({ reason: "Silent", detail: "it did not say that it is ready" }))
   })
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
 
   const ended = yield* Deferred.make<never, EngineError>()
   const timeline = StreamTimeline.make(SAMPLE_RATE)

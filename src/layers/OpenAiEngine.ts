@@ -57,7 +57,8 @@ export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): 
   keepAlive: "Message",
   maxSessionMs: 60 * 60_000,
   fasterThanRealtime: true,
-  local: isLocal(url)
+  local: isLocal(url),
+  billed: "Audio"
 })
 
 /**
@@ -85,7 +86,8 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
   setup: OpenAiSetup.OpenAiSetup,
   language: string | undefined
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
+  const capabilities = capabilitiesOf(options)
+  const count = yield* Metrics.engineAudio(capabilities)
   const target = yield* OpenAiSetup.targetOf(options)
   const socket = yield* EngineSocket.open({
     ...target,
@@ -96,7 +98,7 @@ const open = Effect.fn("OpenAiEngine.open")(function* (
     skipCertVerify: options.skipCertVerify === true
   }).pipe(Effect.mapError(OpenAiFaults.ofSocket))
   yield* setup.agree(socket, language)
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
 
   const ended = yield* Deferred.make<never, EngineError>()
   const items = OpenAiItems.make()

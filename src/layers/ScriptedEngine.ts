@@ -78,7 +78,8 @@ const standard: EngineCapabilities = {
   languages: kyutaiLanguages,
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: true
+  local: true,
+  billed: "Nothing"
 }
 
 /** A speech engine that follows the script, and the service to direct it. */

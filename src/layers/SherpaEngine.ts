@@ -40,7 +40,8 @@ const capabilitiesOf = (model: SherpaModel.SherpaModel): EngineCapabilities => (
   languages: languagesOf(model.languages),
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: true
+  local: true,
+  billed: "Nothing"
 })
 
 /**
@@ -64,10 +65,10 @@ export const layer = (options: Options): Layer.Layer<SpeechEngine, Configuration
 const open = Effect.fn("SherpaEngine.open")(function* (
   host: SherpaHost.SherpaHost,
   model: SherpaModel.SherpaModel,
-  { languages }: EngineCapabilities,
+  capabilities: EngineCapabilities,
   language: LanguageId
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(model.sampleRate)
+  const count = yield* Metrics.engineAudio(capabilities)
   // bounded by MOST_BEHIND: the child tells a few things for each step it computes of what it was sent
   const reports = yield* Queue.unbounded<SherpaHost.SessionReport, EngineError>()
   const ended = yield* Deferred.make<never, EngineError>()
@@ -82,12 +83,12 @@ const open = Effect.fn("SherpaEngine.open")(function* (
   const end = (error: EngineError) => {
     Queue.failCauseUnsafe(reports, Cause.fail(error))
   }
-  const session = yield* host.open(String(known(languages, language) ?? model.languages[0]), (report) => {
+  const session = yield* host.open(String(known(capabilities.languages, language) ?? model.languages[0]), (report) => {
     if (report._tag === "Gone") end(report.error)
     else if (report._tag === "Computed") computed = report.samples
     else Queue.offerUnsafe(reports, report)
   })
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
   const msAt = (seconds: number) => msOfSamples(timeline.onsetAt(Math.round(seconds * model.sampleRate)))
 
   const eventsOf = (report: SherpaHost.SessionReport): ReadonlyArray<SpeechEvent> => {

@@ -60,7 +60,8 @@ export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): 
   languages: languagesOf(/canary/i.test(model) ? ["en", "es", "de", "fr"] : ["en"]),
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: isLocal(url)
+  local: isLocal(url),
+  billed: "Connection"
 })
 
 /**
@@ -93,12 +94,13 @@ const open = Effect.fn("TldwEngine.open")(function* (
   language: string,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(RATE)
+  const capabilities = capabilitiesOf(options)
+  const count = yield* Metrics.engineAudio(capabilities)
   const socket = yield* dial(options)
   let fault: TldwProtocol.ServerFault | undefined
   socket.send(TldwProtocol.config({ ...options, language }))
   const first = yield* greeting(socket)
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
 
   const ended = yield* Deferred.make<never, EngineError>()
   const faulted = yield* Deferred.make<void>()

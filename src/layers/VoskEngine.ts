@@ -49,7 +49,8 @@ const capabilitiesOf = (url: string): EngineCapabilities => ({
   languages: languagesOf(LANGUAGES),
   keepAlive: "None",
   fasterThanRealtime: true,
-  local: isLocal(url)
+  local: isLocal(url),
+  billed: "Connection"
 })
 
 /**
@@ -73,7 +74,8 @@ const open = Effect.fn("VoskEngine.open")(function* (
   language: LanguageId,
   now: () => number
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
-  const count = yield* Metrics.engineAudio(SAMPLE_RATE)
+  const capabilities = capabilitiesOf(options.url)
+  const count = yield* Metrics.engineAudio(capabilities)
   const socket = yield* EngineSocket.open({
     url: options.url,
     openTimeout: "10 seconds",
@@ -83,7 +85,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
     pingEvery: "10 seconds",
     skipCertVerify: options.skipCertVerify === true
   }).pipe(Effect.mapError(EngineSocket.toEngineError))
-  yield* Metrics.engineSession
+  yield* Metrics.engineSession(capabilities)
   const tag = String(known(languagesOf(LANGUAGES), language) ?? "en")
   socket.send(VoskProtocol.configuration(SAMPLE_RATE, tag.replace("-", "_")))
 

@@ -49,6 +49,13 @@ export interface EngineCapabilities {
   readonly fasterThanRealtime: boolean
   /** Audio never leaves this machine. */
   readonly local: boolean
+  /**
+   * What its operator charges for, or has to keep ready: the time a session is connected, the audio it is sent (silence included), or nothing
+   * that grows with use (a model in this machine).
+   */
+  readonly billed: "Connection" | "Audio" | "Nothing"
+  /** A session that was sent audio is billed as this much of it at least, ms; absent: 0. */
+  readonly billedAtLeastMs?: number
 }
 
 /** What one voice says to an engine and hears from it, while the scope of `open` is. */

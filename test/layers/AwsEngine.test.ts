@@ -289,7 +289,7 @@ describe.concurrent("AwsEngine", () => {
       )
       assert.strictEqual((yield* Metric.value(Metrics.engineSessionsActive)).value, 0)
       assert.strictEqual((yield* Metric.value(Metrics.engineSessions)).count, 1)
-      const { count } = yield* Metric.value(Metrics.engineAudioSeconds)
+      const { count } = yield* Metric.value(Metric.withAttributes(Metrics.engineAudioSeconds, { engine: "aws" }))
       assert.closeTo(count, server.counters().audioSeconds, 0.01)
       const unknown = Metric.withAttributes(Metrics.unknownMessages, { source: "aws" })
       assert.strictEqual((yield* Metric.value(unknown)).count, 1)

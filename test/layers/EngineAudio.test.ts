@@ -62,16 +62,20 @@ const subjects: Readonly<Record<string, Subject>> = {
 /** Vosk's C++ server takes even its configuration for audio. */
 const SLACK_SECONDS = 0.01
 
-const audioSeconds = Effect.map(Metric.value(Metrics.engineAudioSeconds), ({ count }) => count)
+const seconds = (metric: Metric.Counter<number>, engine: string) =>
+  Effect.map(Metric.value(Metric.withAttributes(metric, { engine })), ({ count }) => count)
 
 describe("what an engine is sent", () => {
   for (const [name, subject] of Object.entries(subjects))
     it.live(`is counted as ${name} takes it, with the silence that is put in, and its session`, () =>
       Effect.gen(function* () {
-        yield* Effect.scoped(
+        const audioSeconds = seconds(Metrics.engineAudioSeconds, name)
+        const startedMs = performance.now()
+        const { capabilities, heldMs } = yield* Effect.scoped(
           Effect.gen(function* () {
             const { engine, server } = yield* subject
             const session = yield* engine.open({ language: defaultLanguage })
+            const openedMs = performance.now()
             yield* Effect.forkScoped(Effect.ignore(Stream.runDrain(session.events)))
             const pcm = new Float32Array((engine.capabilities.sampleRate * FRAME_MS) / 1000).fill(0.01)
             for (let n = 0; n < 25; n++)
@@ -89,8 +93,18 @@ describe("what an engine is sent", () => {
             )
             assert.approximately(yield* audioSeconds, server.counters().audioSeconds, SLACK_SECONDS)
             assert.isAtLeast(yield* audioSeconds, 1.99)
+            return { capabilities: engine.capabilities, heldMs: performance.now() - openedMs }
           })
         )
+        const billed = yield* seconds(Metrics.engineBilledSeconds, name)
+        const { billed: rule, billedAtLeastMs = 0 } = capabilities
+        if (rule === "Connection") {
+          assert.isAtLeast(billed, heldMs / 1000)
+          assert.isBelow(billed, (performance.now() - startedMs) / 1000)
+        } else {
+          const audio = Math.max(billedAtLeastMs / 1000, yield* audioSeconds)
+          assert.approximately(billed, rule === "Audio" ? audio : 0, 1e-6)
+        }
         assert.strictEqual((yield* Metric.value(Metrics.engineSessionsActive)).value, 0)
         assert.strictEqual((yield* Metric.value(Metrics.engineSessions)).count, 1)
       }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))

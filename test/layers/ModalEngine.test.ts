@@ -231,7 +231,11 @@ describe("ModalEngine", () => {
       )
       assert.strictEqual((yield* Metric.value(Metrics.engineSessionsActive)).value, 0)
       assert.strictEqual((yield* Metric.value(Metrics.engineSessions)).count, 1)
-      assert.approximately((yield* Metric.value(Metrics.engineAudioSeconds)).count, 2, 1e-9)
+      assert.approximately(
+        (yield* Metric.value(Metric.withAttributes(Metrics.engineAudioSeconds, { engine: "modal" }))).count,
+        2,
+        1e-9
+      )
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })
