@@ -1,10 +1,19 @@
 /**
- * FrameBacklog: frames of one voice that no engine was sent yet. Holds the newest ones, and the voice's ring has those before them.
+ * FrameBacklog: frames of one voice that an engine was not sent yet, or has to be sent again. It holds the newest ones; what is older is in the
+ * voice's ring, and only its place is remembered here.
  */
-import type { AudioFrame } from "../domain/Audio.ts"
+import { type AudioFrame, FRAME_SAMPLES } from "../domain/Audio.ts"
 
 /** 2 s: with a warm engine nothing is decoded a second time. At most 190 kB per voice, and only while no session is open. */
 const KEPT_FRAMES = 25
+/** Places of frames: more than any ring holds of speech (180 s are 2,250). */
+const MOST_PLACES = 4_096
+
+/** Speech that nobody can hear any more. */
+export interface LostAudio {
+  readonly position: number
+  readonly samples: number
+}
 
 export interface FrameBacklog {
   /** A frame that cannot be sent now. */
@@ -19,73 +28,103 @@ export interface FrameBacklog {
   readonly sentTo: () => number
   /** What of a live frame was not sent yet, usually all; it counts as sent. */
   readonly pass: (frame: AudioFrame) => AudioFrame | undefined
-  /** Frames that the ring had lost before they could be sent, since this was last asked. */
-  readonly lost: () => number
+  /** What lies before `position` (samples) will never have to be sent again. */
+  readonly prove: (position: number) => void
+  /** Samples that were sent and not proven. */
+  readonly unproven: () => number
+  /** Everything that was sent and not proven has to be sent again, from exactly there on. */
+  readonly rewind: () => void
+  /** Another backlog, of what this one would hold after `rewind`. */
+  readonly fork: () => FrameBacklog
+  /** What the ring had lost before it could be sent, since this was last asked. */
+  readonly lost: () => LostAudio | undefined
   /** Ends a replay that is under way: it holds a decoder. */
   readonly close: () => void
 }
 
 /** The backlog of a voice whose ring is read by `replay` (see `Voice`). Frames leave in order, none twice, cut where a replay overlaps. */
-export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameBacklog => {
-  const kept: Array<AudioFrame> = []
-  /** Frames before `kept` that only the ring has: how many, where the first begins and the last ends. */
-  let older = 0
-  let olderFrom = 0
-  let olderTo = 0
+export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameBacklog => from(replay, [], [], 0)
+
+const from = (
+  replay: (position: number) => Iterable<AudioFrame>,
+  /** Where frames begin that only the ring has, in order. */
+  older: Array<number>,
+  kept: Array<AudioFrame>,
+  proven: number
+): FrameBacklog => {
+  /** Where frames begin that were sent and are not proven, in order. */
+  let sent: Array<number> = []
+  /** The last frame that was sent, and where it ends. */
+  let lastStart = Number.NEGATIVE_INFINITY
+  let lastEnd = proven
+  let lastEnded = true
+  let mark = proven
   let replaying: Iterator<AudioFrame> | undefined
-  let replayedNew = false
-  let sent: AudioFrame | undefined
-  let lost = 0
+  let gave = false
+  let lost: LostAudio | undefined
 
   const pass = (frame: AudioFrame): AudioFrame | undefined => {
-    if (sent !== undefined && frame.position <= sent.position) return undefined
+    if (frame.position <= lastStart) return undefined
+    const end = frame.position + frame.pcm.length
     // the last frame of a stretch is padded: what follows may begin within the padding
-    const overlap = sent === undefined || sent.endsSpeech ? 0 : sent.position + sent.pcm.length - frame.position
-    sent = frame
+    const overlap = Math.max(lastEnded ? 0 : lastEnd - frame.position, mark - frame.position)
+    lastStart = frame.position
     if (overlap >= frame.pcm.length) return undefined
+    sent.push(frame.position)
+    if (sent.length > MOST_PLACES) sent.shift()
+    lastEnd = end
+    lastEnded = frame.endsSpeech
     return overlap <= 0 ? frame : { ...frame, position: frame.position + overlap, pcm: frame.pcm.subarray(overlap) }
   }
 
-  const ringDone = (): void => {
-    lost += Math.max(0, older)
-    older = 0
+  const giveUp = (position: number): void => {
+    lost = { position: lost?.position ?? position, samples: (lost?.samples ?? 0) + FRAME_SAMPLES }
+  }
+
+  const endReplay = (): void => {
+    replaying?.return?.()
     replaying = undefined
+  }
+
+  /** The ring gave this frame: those before it are gone. */
+  const settle = ({ pcm, position }: AudioFrame): void => {
+    const before = older.findIndex((place) => place + FRAME_SAMPLES > position)
+    for (const place of older.splice(0, Math.max(0, before))) giveUp(place)
+    // a replay may be cut into other frames than those that were heard
+    const covered =
+      older[0] === position ? 1 : older.filter((place) => place + FRAME_SAMPLES <= position + pcm.length).length
+    older.splice(0, covered)
+    if (older.length === 0) endReplay()
   }
 
   /** The next frame of the ring that is not among the kept ones. */
   const fromRing = (): AudioFrame | undefined => {
-    for (;;) {
+    for (let [first] = older; first !== undefined; [first] = older) {
       if (replaying === undefined) {
-        replaying = replay(olderFrom)[Symbol.iterator]()
-        replayedNew = false
+        replaying = replay(Math.max(first, mark))[Symbol.iterator]()
+        gave = false
       }
       const { done, value } = replaying.next()
-      const reachedKept = kept[0] !== undefined && value !== undefined && value.position >= kept[0].position
-      if (done === true || reachedKept) {
-        if (!reachedKept && replayedNew && sent !== undefined && sent.position + sent.pcm.length < olderTo) {
-          // frames went by while the ring was read: read on from there
-          olderFrom = sent.position + sent.pcm.length
-          replaying = undefined
-          continue
-        }
-        replaying?.return?.()
-        return undefined
+      const last = older.at(-1) ?? first
+      if (done === true || value.position >= last + FRAME_SAMPLES) {
+        endReplay()
+        // frames went by while the ring was read: read on from there; else they are gone
+        if (done !== true || !gave) for (const place of older.splice(0)) giveUp(place)
+        continue
       }
+      settle(value)
       const fresh = pass(value)
       if (fresh !== undefined) {
-        older -= 1
-        replayedNew = true
+        gave = true
         return fresh
       }
     }
+    return undefined
   }
 
   const next = (): AudioFrame | undefined => {
-    while (older > 0 || replaying !== undefined) {
-      const frame = fromRing()
-      if (frame !== undefined) return frame
-      ringDone()
-    }
+    const old = fromRing()
+    if (old !== undefined) return old
     for (let frame = kept.shift(); frame !== undefined; frame = kept.shift()) {
       const fresh = pass(frame)
       if (fresh !== undefined) return fresh
@@ -93,15 +132,16 @@ export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameB
     return undefined
   }
 
+  const remember = (place: number): void => {
+    older.push(place)
+    if (older.length > MOST_PLACES) giveUp(older.shift() ?? 0)
+  }
+
   return {
     add: (frame) => {
       kept.push(frame)
-      if (kept.length <= KEPT_FRAMES) return
-      const first = kept.shift()
-      if (first === undefined) return
-      if (older <= 0 && replaying === undefined) olderFrom = first.position
-      older += 1
-      olderTo = first.position + first.pcm.length
+      const first = kept.length > KEPT_FRAMES ? kept.shift() : undefined
+      if (first !== undefined) remember(first.position)
     },
     take: (count) => {
       const frames: Array<AudioFrame> = []
@@ -109,18 +149,29 @@ export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameB
         frames.push(frame)
       return frames
     },
-    isEmpty: () => kept.length === 0 && older <= 0 && replaying === undefined,
+    isEmpty: () => kept.length === 0 && older.length === 0,
     isFull: () => kept.length >= KEPT_FRAMES,
-    sentTo: () => (sent === undefined ? 0 : sent.position + sent.pcm.length),
+    sentTo: () => lastEnd,
     pass,
-    lost: () => {
-      const count = lost
-      lost = 0
-      return count
+    prove: (position) => {
+      mark = Math.max(mark, position)
+      sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },
-    close: () => {
-      replaying?.return?.()
-      replaying = undefined
-    }
+    unproven: () => sent.length * FRAME_SAMPLES,
+    rewind: () => {
+      endReplay()
+      older = [...sent, ...older]
+      sent = []
+      lastStart = Number.NEGATIVE_INFINITY
+      lastEnd = mark
+      lastEnded = true
+    },
+    fork: () => from(replay, [...sent, ...older], [...kept], mark),
+    lost: () => {
+      const gone = lost
+      lost = undefined
+      return gone
+    },
+    close: endReplay
   }
 }

@@ -25,6 +25,16 @@ export interface ItemText {
   readonly before: (ms: number) => number
   /** `text`, the beginning of the unfinished part, is in a finished segment. */
   readonly finish: (text: string) => void
+  /** It continues a segment that has promised this already: all of the above then begins with it. */
+  readonly follow: (lead: string) => void
+  /** What it says itself and is not finished: all of it, and the part that is certain. */
+  readonly own: () => { readonly text: string; readonly certain: string }
+  /** There is nothing to read in it. */
+  readonly isSilent: () => boolean
+  /** So many words of it, from the first on, were in segments before: for good, as they are certain. */
+  readonly repeat: (words: number) => void
+  /** The same, until it is asked again. */
+  readonly hide: (words: number) => void
 }
 
 /** An utterance of which nothing is known yet. */
@@ -34,6 +44,10 @@ export const make = (id: string): ItemText => {
   let tail = ""
   /** Length of the part of `tail` that will not change. */
   let stable = 0
+  /** Of the segment that it continues, promised before its first word. */
+  let lead = ""
+  /** Characters of `tail` that are not shown. */
+  let hidden = 0
   /** Words of `tail` with times; `end` is an offset in it. */
   let timed: Array<{ readonly end: number; readonly word: Word }> = []
 
@@ -44,6 +58,16 @@ export const make = (id: string): ItemText => {
       end += word.text.length + (index > 0 && word.joiner === "space" ? 1 : 0)
       if (end > 0) timed.push({ end, word })
     }
+  }
+
+  /** What is left of `tail`. */
+  const pass = (rest: string): void => {
+    const gone = tail.length - rest.length
+    cut += tail.slice(0, gone)
+    tail = rest
+    hidden = 0
+    stable = Math.max(0, stable - gone)
+    timed = timed.flatMap(({ end, word }) => (end > gone ? [{ end: end - gone, word }] : []))
   }
 
   return {
@@ -71,24 +95,42 @@ export const make = (id: string): ItemText => {
       stable = tail.length
     },
     since: (promised) => {
-      const sure = tail.slice(0, stable).trimEnd()
-      const committed = agreed(promised, sure)
-      return { committed, open: behind(tail, committed).trim() }
+      const own = lead !== "" && promised.startsWith(lead) ? promised.slice(lead.length).trimStart() : promised
+      const visible = tail.slice(hidden)
+      const sure = visible.slice(0, Math.max(0, stable - hidden)).trimEnd()
+      const committed = agreed(own, sure)
+      return { committed: joinText(lead, committed), open: behind(visible, committed).trim() }
     },
-    times: (length = tail.length) => {
-      const within = timed.filter(({ end }) => end <= length)
+    times: (length = Number.POSITIVE_INFINITY) => {
+      const until = hidden + length - ledBy(lead)
+      const within = timed.filter(({ end }) => end > hidden && end <= until)
       const startMs = within[0]?.word.startMs
       const endMs = within.findLast(({ word }) => word.endMs !== undefined)?.word.endMs
-      return { ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) }
+      return {
+        ...(startMs === undefined || lead !== "" ? {} : { startMs }),
+        ...(endMs === undefined ? {} : { endMs })
+      }
     },
-    before: (ms) => timed.findLast(({ word }) => word.startMs !== undefined && word.startMs < ms)?.end ?? 0,
+    before: (ms) => {
+      const end = timed.findLast(({ word }) => word.startMs !== undefined && word.startMs < ms)?.end ?? 0
+      return end <= hidden ? 0 : end - hidden + ledBy(lead)
+    },
     finish: (text) => {
-      const rest = behind(tail, text).trimStart()
-      const gone = tail.length - rest.length
-      cut += tail.slice(0, gone)
-      tail = rest
-      stable = Math.max(0, stable - gone)
-      timed = timed.flatMap(({ end, word }) => (end > gone ? [{ end: end - gone, word }] : []))
+      const own = text.startsWith(lead) ? text.slice(lead.length).trimStart() : ""
+      lead = text.startsWith(lead) ? "" : lead.slice(text.length).trimStart()
+      if (lead === "") pass(behind(tail.slice(hidden), own).trimStart())
+    },
+    follow: (promised) => {
+      lead = promised
+    },
+    own: () => ({ text: tail, certain: tail.slice(0, stable).trimEnd() }),
+    isSilent: () => tail.slice(hidden).trim() === "",
+    repeat: (words) => {
+      hidden = 0
+      pass(tail.slice(lengthOf(tail, words)).trimStart())
+    },
+    hide: (words) => {
+      hidden = lengthOf(tail, words)
     }
   }
 }
@@ -113,3 +155,12 @@ const wordBoundary = (text: string, length: number): number => {
   if (length === text.length || /^[\s,.;:!?…%)\]}»”’]/.test(text.slice(length))) return length
   return text.slice(0, length).search(/\s\S*$/) + 1
 }
+
+/** Of so many words, with the space behind them. */
+const lengthOf = (text: string, words: number): number => {
+  const found = [...text.matchAll(/\S+\s*/g)].slice(0, words)
+  return found.reduce((sum, [word]) => sum + word.length, 0)
+}
+
+/** What stands before the item's own text. */
+const ledBy = (lead: string): number => (lead === "" ? 0 : lead.length + 1)

@@ -4,6 +4,7 @@
 import { joinText, type Segment } from "../domain/Segment.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import * as ItemText from "./ItemText.ts"
+import * as Seam from "./Seam.ts"
 
 /** A sentence shorter than this stays with the next one: captions would jump, and "Dr." is no sentence. */
 const SENTENCE_CHARS = 12
@@ -12,6 +13,8 @@ const MAX_CHARS = 200
 const MAX_ITEMS = 16
 /** Finished utterances of which late news are recognised as such. */
 const MAX_FINISHED = 64
+/** Characters: more than is said in the three minutes that a voice is remembered for. */
+const MOST_DOUBT = 8_000
 
 const SENTENCE_END = /[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*/gu
 
@@ -29,6 +32,15 @@ export interface SegmentCutter {
   readonly endBefore: (ms: number, cause: EndCause) => ReadonlyArray<Segment>
   /** As `end`; and utterances of the engine's next session are others. */
   readonly endSession: (cause: EndCause) => ReadonlyArray<Segment>
+  /**
+   * The session was lost, and the next one begins where the mark is: what it says first was said before (see `Seam`). The open segment goes
+   * on; what was certain of it stays, the rest is what the next session makes of it. `mayLead`: it begins later than at the mark.
+   */
+  readonly resume: (mayLead: boolean) => void
+  /** Everything that was said before has been said again, or will not be. */
+  readonly endSeam: () => ReadonlyArray<Segment>
+  /** Another one as it would be behind `resume`, to see what a session would say that is new. */
+  readonly rehearse: (mayLead: boolean) => SegmentCutter
 }
 
 /**
@@ -38,21 +50,67 @@ export interface SegmentCutter {
  * promised are taken. Utterances that complete out of order are put in order; one segment is open at a time; every segment that was
  * shown gets exactly one final. A segment ends with its utterance, at the end of a sentence, and at 200 characters.
  */
-export const make = (voice: string): SegmentCutter => {
+export const make = (voice: string, known = ""): SegmentCutter => {
   let ordinal = 0
   let open: Segment | undefined
+  /** The open segment is of a session that was lost, and no utterance continues it yet. */
+  let isOrphan = false
+  /** Promised since the mark, as one text. */
+  let doubt = known
+  let seam: OpenSeam | undefined
   /** In speaking order; only the first is shown. */
   let items: Array<ItemText.ItemText> = []
   let finished: Array<string> = []
 
+  const promise = (before: string, after: string): void => {
+    const more = after.slice(before.length)
+    if (more === "") return
+    doubt = (before === "" ? joinText(doubt, more) : doubt + more).slice(-MOST_DOUBT)
+  }
+
   const close = (segment: Segment, committed: string, cause: EndCause): Segment => {
+    promise(segment.committed, committed)
     open = undefined
+    isOrphan = false
     return { ...segment, revision: segment.revision + 1, committed, open: "", final: cause }
   }
 
+  /** Leaves out what an utterance repeats at the seam; all of it as long as that cannot be told. */
+  const cross = (item: ItemText.ItemText, isComplete: boolean): void => {
+    if (seam === undefined) return
+    const { known, mayLead } = seam
+    const { certain, text } = item.own()
+    const fresh = wordsOf(certain)
+    const repeated = Seam.overlap({ known, fresh, mayLead, isComplete })
+    if (repeated === undefined) {
+      // what is new may be read before it is certain
+      const seen = wordsOf(text)
+      item.hide(Seam.overlap({ known, fresh: seen, mayLead, isComplete: false }) ?? seen.length)
+      return
+    }
+    const isThrough = !isComplete || repeated < fresh.length
+    const rest = isThrough ? [] : known.slice(Seam.passed({ known, fresh, mayLead }))
+    seam = rest.length > 0 ? { known: rest, mayLead } : undefined
+    item.repeat(repeated)
+  }
+
+  /** What was said so far will not be sent again. */
+  const mark = (): Array<Segment> => {
+    const states = items[0] === undefined || seam === undefined ? [] : show(items[0], true)
+    doubt = seam === undefined ? "" : seam.known.join(" ")
+    return states
+  }
+
   /** The unfinished part of the first utterance: states of the open segment, and of those that are cut from it. */
-  const show = (item: ItemText.ItemText): Array<Segment> => {
+  const show = (item: ItemText.ItemText, isComplete = false): Array<Segment> => {
     const states: Array<Segment> = []
+    cross(item, isComplete)
+    if (isOrphan) {
+      // what was read of a lost session stays until there is something else to read
+      if (item.isSilent()) return states
+      item.follow(open?.committed ?? "")
+      isOrphan = false
+    }
     for (;;) {
       const part = item.since(open?.committed ?? "")
       if (part.committed === "" && part.open === "" && open === undefined) return states
@@ -62,6 +120,7 @@ export const make = (voice: string): SegmentCutter => {
       if (cut === undefined) {
         if (part.committed === open?.committed && part.open === open.open) return states
         open = { ...current, ...part, revision: before.revision + 1 }
+        promise(before.committed, part.committed)
         return [...states, open]
       }
       const text = part.committed.slice(0, cut.at)
@@ -72,8 +131,8 @@ export const make = (voice: string): SegmentCutter => {
 
   const finish = (item: ItemText.ItemText, cause: EndCause): Array<Segment> => {
     item.settle()
-    const states = show(item)
-    if (open === undefined) return states
+    const states = show(item, true)
+    if (open === undefined || isOrphan) return states
     item.finish(open.committed)
     return [...states, close(open, open.committed, cause)]
   }
@@ -102,7 +161,7 @@ export const make = (voice: string): SegmentCutter => {
 
   /** Puts an utterance behind the one it follows, and those that follow it behind it; the one on show stays first. */
   const place = (item: ItemText.ItemText, moved: ReadonlyArray<ItemText.ItemText> = []): void => {
-    const shown = open === undefined ? undefined : items[0]
+    const shown = open === undefined || isOrphan ? undefined : items[0]
     // engines may name utterances in a circle
     if (item === shown || moved.includes(item)) return
     const others = items.filter((one) => one !== item)
@@ -126,6 +185,10 @@ export const make = (voice: string): SegmentCutter => {
   const end = (cause: EndCause): Array<Segment> => {
     const states = items.flatMap((item) => finish(item, item.done ?? cause))
     for (const item of items) if (item.done !== undefined) remove(item)
+    // of a session that was lost, and nothing has followed
+    const isGone = cause === "EngineLost" || cause === "StreamEnd"
+    if (open !== undefined)
+      states.push(close(open, isGone ? joinText(open.committed, open.open) : open.committed, cause))
     return states
   }
 
@@ -145,6 +208,7 @@ export const make = (voice: string): SegmentCutter => {
 
   return {
     take: (event, atMs) => {
+      if (event._tag === "Marked") return mark()
       if (!("item" in event) || finished.includes(event.item)) return []
       const item = itemOf(event.item, atMs)
       switch (event._tag) {
@@ -176,9 +240,38 @@ export const make = (voice: string): SegmentCutter => {
       items = []
       finished = []
       return states
+    },
+    resume: (mayLead) => {
+      items = []
+      finished = []
+      isOrphan = open !== undefined
+      seam = seamOf(doubt, mayLead)
+    },
+    endSeam: () => {
+      const states = seam === undefined || items[0] === undefined ? [] : show(items[0], true)
+      seam = undefined
+      return states
+    },
+    rehearse: (mayLead) => {
+      const other = make(voice, doubt)
+      other.resume(mayLead)
+      return other
     }
   }
 }
+
+/** What was said before and may come again. */
+interface OpenSeam {
+  readonly known: ReadonlyArray<string>
+  readonly mayLead: boolean
+}
+
+const seamOf = (doubt: string, mayLead: boolean): OpenSeam | undefined => {
+  const known = wordsOf(doubt)
+  return known.length === 0 ? undefined : { known, mayLead }
+}
+
+const wordsOf = (text: string): ReadonlyArray<string> => text.match(/\S+/g) ?? []
 
 /** Where committed text ends a segment. */
 const cutOf = (committed: string, open: string): { readonly at: number; readonly cause: EndCause } | undefined => {

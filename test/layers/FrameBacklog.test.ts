@@ -44,7 +44,7 @@ describe("FrameBacklog", () => {
     for (const frame of frames(1, 99)) backlog.add(frame)
     assert.deepStrictEqual(positions(drain(backlog)), upTo(100).slice(1))
     assert.deepStrictEqual(asked, [FRAME_SAMPLES])
-    assert.strictEqual(backlog.lost(), 0)
+    assert.isUndefined(backlog.lost())
   })
 
   it("goes on where a ring's snapshot ended, when frames went by while it was read", () => {
@@ -90,7 +90,7 @@ describe("FrameBacklog", () => {
     const backlog = FrameBacklog.make(() => frames(30, 70))
     for (const frame of frames(0, 100)) backlog.add(frame)
     assert.deepStrictEqual(positions(drain(backlog)), upTo(100).slice(30))
-    assert.deepStrictEqual([backlog.lost(), backlog.lost()], [30, 0])
+    assert.deepStrictEqual([backlog.lost(), backlog.lost()], [{ position: 0, samples: 30 * FRAME_SAMPLES }, undefined])
   })
 
   it("ends a replay that is under way when it is closed", () => {
@@ -114,7 +114,67 @@ describe("FrameBacklog", () => {
       const backlog = FrameBacklog.make(() => ring)
       for (const frame of frames(0, 100)) backlog.add(frame)
       assert.strictEqual(positions(drain(backlog)).length, 25 + ring.length)
-      assert.strictEqual(backlog.lost(), 75 - ring.length)
+      assert.strictEqual(backlog.lost()?.samples, (75 - ring.length) * FRAME_SAMPLES)
     }
+  })
+
+  const spoken = (count: number) => (from: number) =>
+    frames(0, count).filter((frame) => frame.position + FRAME_SAMPLES > from)
+
+  it("sends again what was not proven, from exactly the mark on", () => {
+    const backlog = FrameBacklog.make(spoken(50))
+    for (const frame of frames(0, 20)) backlog.pass(frame)
+    const mark = 7 * FRAME_SAMPLES + 300
+    backlog.prove(mark)
+    assert.strictEqual(backlog.unproven(), 13 * FRAME_SAMPLES)
+    backlog.rewind()
+    assert.isFalse(backlog.isEmpty())
+    for (const frame of frames(20, 30)) backlog.add(frame)
+    assert.deepStrictEqual(
+      samples(drain(backlog)),
+      Array.from({ length: 50 * FRAME_SAMPLES - mark }, (_, index) => mark + index)
+    )
+    assert.isUndefined(backlog.lost())
+  })
+
+  it("has nothing to send again when everything was proven", () => {
+    const backlog = FrameBacklog.make(() => assert.fail("the ring was read"))
+    for (const frame of frames(0, 20)) backlog.pass(frame)
+    backlog.prove(20 * FRAME_SAMPLES)
+    backlog.rewind()
+    assert.isTrue(backlog.isEmpty())
+  })
+
+  it("sends again across silence, and a second time after a second loss", () => {
+    const heard = [...frames(0, 10), frameAt(10 * FRAME_SAMPLES, true), ...frames(100, 10)]
+    const backlog = FrameBacklog.make((from) => heard.filter((frame) => frame.position + FRAME_SAMPLES > from))
+    for (const frame of heard) backlog.pass(frame)
+    backlog.prove(5 * FRAME_SAMPLES)
+    backlog.rewind()
+    const first = positions(backlog.take(8))
+    backlog.rewind()
+    assert.deepStrictEqual(first, positions(heard).slice(5, 13))
+    assert.deepStrictEqual(positions(drain(backlog)), positions(heard).slice(5))
+    assert.isUndefined(backlog.lost())
+  })
+
+  it("tells how much the ring had lost of what has to be sent again, and where", () => {
+    const backlog = FrameBacklog.make(() => frames(12, 8))
+    for (const frame of frames(0, 20)) backlog.pass(frame)
+    backlog.prove(4 * FRAME_SAMPLES)
+    backlog.rewind()
+    assert.deepStrictEqual(positions(drain(backlog)), upTo(20).slice(12))
+    assert.deepStrictEqual(backlog.lost(), { position: 4 * FRAME_SAMPLES, samples: 8 * FRAME_SAMPLES })
+  })
+
+  it("is forked for a second session without being touched", () => {
+    const backlog = FrameBacklog.make(spoken(30))
+    for (const frame of frames(0, 20)) backlog.pass(frame)
+    backlog.prove(10 * FRAME_SAMPLES)
+    const other = backlog.fork()
+    assert.deepStrictEqual(positions(drain(other)), upTo(20).slice(10))
+    assert.isTrue(backlog.isEmpty())
+    assert.strictEqual(backlog.pass(frameAt(20 * FRAME_SAMPLES))?.position, 20 * FRAME_SAMPLES)
+    assert.strictEqual(other.pass(frameAt(20 * FRAME_SAMPLES))?.position, 20 * FRAME_SAMPLES)
   })
 })
