@@ -46,7 +46,8 @@ export interface Service {
 
 const Status = Schema.Struct({ rooms: Schema.Int, speakers: Schema.Int })
 
-const observe = (pid: number) => ({
+/** A process, through /proc. */
+export const observe = (pid: number) => ({
   cpuMs: () => {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
     // utime and stime, in ticks of 10 ms
@@ -78,7 +79,8 @@ const observe = (pid: number) => ({
   }
 })
 
-const request = (url: string, method: string, body?: object) =>
+/** With AppAPI's proof of identity. */
+export const request = (url: string, method: string, body?: object) =>
   attempt(`${method} ${url}`, async (): Promise<Answer> => {
     const started = performance.now()
     const response = await fetch(url, {
@@ -98,7 +100,7 @@ const request = (url: string, method: string, body?: object) =>
     return { status: response.status, body: parsed, text, millis: performance.now() - started }
   })
 
-const expectOk = (answer: Answer) =>
+export const expectOk = (answer: Answer) =>
   answer.status === 200
     ? Effect.succeed(answer)
     : Effect.fail(failure(`the service answered ${answer.status}: ${answer.text}`))

@@ -21,8 +21,12 @@ export interface SpeakerOptions {
   /** Which words are its own. */
   readonly number: number
   readonly roomType?: "video" | "screen"
+  /** What it says, and again from the start; by default the words of its number. */
+  readonly words?: ReadonlyArray<number>
   /** Between the microphone and Janus lies a bad connection. */
   readonly rough?: boolean
+  /** What else lies there. */
+  readonly through?: (write: (packet: RtpPacket) => void) => (packet: RtpPacket) => void
   /** Calls by phone: a SIP bridge publishes. */
   readonly phone?: boolean
 }
@@ -121,9 +125,9 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
   }
 }
 
-/** Says words of its own, each once, one frame per tick. */
+/** Says words of its own, each once before any comes again, one frame per tick. */
 const makeMouth = (options: SpeakerOptions, voice: Speech.Voice, write: (packet: RtpPacket) => void) => {
-  const vocabulary = Speech.vocabularyOf(options.number)
+  const vocabulary = options.words ?? Speech.vocabularyOf(options.number)
   let spoken = 0
   let sequenceNumber = randomInt(0xffff)
   let timestamp = randomInt(0xffffffff)
@@ -142,7 +146,7 @@ const makeMouth = (options: SpeakerOptions, voice: Speech.Voice, write: (packet:
       }
     },
     say: (count: number, fast: boolean) => {
-      const words = vocabulary.slice(spoken, spoken + count)
+      const words = Array.from({ length: count }, (_, i) => vocabulary[(spoken + i) % vocabulary.length] ?? 0)
       const said = Speech.utterance(words, { speaker: options.number, firstSequence: spoken % 16, fast, paddingMs: 0 })
       spoken += count
       voice.say(said.pcm, said.words)
@@ -176,11 +180,8 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
     const ncSession = `nc-${name}-${randomInt(1e9)}`
     const { client, enterCall } = yield* entrance(options, ncSession)
     const publisher = makePublisher(client, options.roomType ?? "video")
-    const mouth = makeMouth(
-      options,
-      yield* Speech.voice,
-      options.rough === true ? RoughNetwork.through(publisher.write) : publisher.write
-    )
+    const through = options.through ?? (options.rough === true ? RoughNetwork.through : undefined)
+    const mouth = makeMouth(options, yield* Speech.voice, through?.(publisher.write) ?? publisher.write)
     const publish = attempt(`${name} publishes`, publisher.open).pipe(
       Effect.andThen(until(`${name} to publish`, publisher.connected)),
       Effect.andThen(Effect.sync(() => Metronome.start(mouth.tick)))
