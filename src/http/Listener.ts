@@ -9,6 +9,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { codeOf } from "../layers/ErrorCode.ts"
+import { Stopping } from "../services/Stopping.ts"
 import * as Certificate from "./Certificate.ts"
 
 /** The address cannot be listened on. */
@@ -42,7 +43,7 @@ export interface Upgrades {
 }
 
 /** Requests are answered in milliseconds; what is still open after this is not waiting for us. */
-const CLOSE_GRACE = "2 seconds"
+const CLOSE_GRACE = "1 second"
 /** Node's own limit is five minutes: long enough to collect half-sent requests. */
 const REQUEST_TIMEOUT_MS = 15_000
 
@@ -50,7 +51,7 @@ const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIM
 
 /**
  * Serves an app of `HttpRouter.serve`. A socket file that a killed process left behind is removed. When the scope closes, nothing new is
- * accepted from the first moment on, answers under way are finished, and the rest is cut off after two seconds; meanwhile `upgrades` close.
+ * accepted from the first moment on, answers under way are finished, and the rest is cut off after a second; meanwhile `upgrades` close.
  * HTTP/1.1 only: websockets need it.
  */
 export const listen = <A, E, R>(
@@ -66,6 +67,7 @@ export const listen = <A, E, R>(
   Layer.unwrap(
     Effect.gen(function* () {
       const { address, certificate, name, upgrades } = options
+      const { until } = yield* Stopping
       const server = certificate === undefined ? createServer(limits) : yield* secureServer(certificate)
       const release = hold(server)
       if ("path" in address) yield* removeStaleSocket(address.path)
@@ -93,7 +95,10 @@ export const listen = <A, E, R>(
             again()
           })
           yield* Effect.addFinalizer(() =>
-            Effect.all([close(server), upgrades?.close ?? Effect.void], { concurrency: "unbounded", discard: true })
+            Effect.all([close(server, until("Closed")), upgrades?.close ?? Effect.void], {
+              concurrency: "unbounded",
+              discard: true
+            })
           )
         })
       )
@@ -140,11 +145,13 @@ const divert = (server: Server, upgrades: Upgrades) => {
   })
 }
 
-const close = (server: Server) =>
+const close = (server: Server, latest: Effect.Effect<void>) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
   }).pipe(
-    Effect.timeoutOrElse({ duration: CLOSE_GRACE, orElse: () => Effect.sync(() => server.closeAllConnections()) })
+    Effect.raceFirst(latest),
+    Effect.timeoutOption(CLOSE_GRACE),
+    Effect.andThen(Effect.sync(() => server.closeAllConnections()))
   )
 
 /** Only what is a socket: a mistyped path must not cost anybody a file. */
