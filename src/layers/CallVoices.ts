@@ -28,6 +28,8 @@ export interface CallVoices {
   readonly start: (key: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
   /** The publisher is gone: its last words are still transcribed and published. */
   readonly end: (key: VoiceKey) => void
+  /** Whether speech is being heard of this publisher now. */
+  readonly isSpeaking: (key: VoiceKey) => boolean
   /** Nobody reads: every voice and its engine session ends at once. */
   readonly silence: Effect.Effect<void>
   /** Every voice ends and its last words are published; bounded by `lastWords`, and by what there is where the service stops. */
@@ -103,6 +105,7 @@ export const make = Effect.fnUntraced(function* (
     end: (key) => {
       for (const one of heard.values()) if (voiceId(one.key) === voiceId(key)) one.voice.end()
     },
+    isSpeaking: (key) => [...heard.values()].some((one) => voiceId(one.key) === voiceId(key) && one.voice.isSpeaking()),
     silence: FiberMap.clear(fibers),
     finish: endAll.pipe(
       Effect.andThen(Effect.raceFirst(FiberMap.awaitEmpty(fibers), stopping.until("Published"))),

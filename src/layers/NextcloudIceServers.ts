@@ -82,7 +82,7 @@ export const cached = Effect.fnUntraced(function* (
 })
 
 /** When the first of these credentials expires, ms since 1970; coturn's REST scheme puts it before the first colon of the user name. */
-const expiryOf = (servers: ReadonlyArray<IceServer>): number =>
+export const expiryOf = (servers: ReadonlyArray<IceServer>): number =>
   Math.min(
     ...servers.map(({ username }) => {
       const seconds = /^(\d{9,11})(:|$)/.exec(username ?? "")?.[1]

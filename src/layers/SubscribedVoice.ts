@@ -4,11 +4,12 @@
  * The HPB ends a subscription the moment it offers a new one for the same publisher, so a new peer is never doubted: the old one only
  * bridges the time until the new one is connected.
  */
-import { Effect, type Fiber, Queue } from "effect"
+import { Clock, Effect, type Fiber, Queue } from "effect"
 import type { IceServer } from "../domain/Call.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 import type { Peer, PeerConnection, PeerError, PeerState, RtpPacket } from "../services/PeerConnection.ts"
 import type { Candidate, SignalingSession } from "../services/Signaling.ts"
+import { expiryOf } from "./NextcloudIceServers.ts"
 import type { Health } from "./SubscriptionWatchdog.ts"
 
 export interface SubscribedVoiceOptions {
@@ -34,9 +35,11 @@ export interface SubscribedVoice {
   readonly candidateFound: (sid: string | undefined, candidate: Candidate) => void
   /** The HPB has given this subscription up before it was connected. */
   readonly refused: (sid: string | undefined) => void
-  /** About once a second: the old peer does not wait for ever for the new one. */
+  /** To be called now and then: the old peer does not wait for ever for the new one. */
   readonly tick: (nowMs: number) => void
   readonly health: (nowMs: number) => Health
+  /** The peer's relay may soon refuse its credentials: it is to be replaced, in a pause of speech while there is time. */
+  readonly isWorn: (nowMs: number, isSpeaking: boolean) => boolean
   /** Whether a peer is connected, so that everything said is heard. */
   readonly isConnected: () => boolean
   readonly peerCount: () => number
@@ -56,6 +59,13 @@ const earlyMs = 10_000
 /** A slow Nextcloud must not keep us from hearing: most peers need none of its servers. */
 const iceServersTimeout = "3 seconds"
 const mostPeers = 2
+/**
+ * A relay that checks credentials again does so when werift renews the allocation, every 500 s; refused, it lasts another 100 s. In that
+ * order: how long before the credentials end a pause is looked for; how old a peer is at least; how old at most when they have ended.
+ */
+const renewEarlyMs = 600_000
+const renewAfterMs = 300_000
+const renewByMs = 560_000
 
 interface Subscription {
   readonly sid: string | undefined
@@ -67,6 +77,8 @@ interface Subscription {
   peer: Peer | undefined
   answeredAtMs: number | undefined
   state: PeerState
+  /** When the credentials of its relay end. */
+  expiresAtMs: number
 }
 
 export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
@@ -114,6 +126,7 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
         orElse: () => Effect.succeed<ReadonlyArray<IceServer>>([])
       })
     )
+    one.expiresAtMs = now() + expiryOf(iceServers) - (yield* Clock.currentTimeMillis)
     /** The HPB knows nothing of a subscription's candidates before its answer. */
     const ownCandidates: Array<Candidate> = []
     const peer = yield* options.peers.open({
@@ -159,7 +172,8 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
       fiber: undefined,
       peer: undefined,
       answeredAtMs: undefined,
-      state: "connecting"
+      state: "connecting",
+      expiresAtMs: Number.POSITIVE_INFINITY
     }
     early = early.filter((each) => each.sid !== sid)
     for (const oldest of subscriptions.slice(0, Math.max(0, subscriptions.length + 1 - mostPeers))) drop(oldest)
@@ -202,6 +216,13 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
       if (newest.state === "connected") return "connected"
       const isLate = newest.answeredAtMs !== undefined && nowMs - newest.answeredAtMs >= connectMs
       return isLate ? "broken" : "settingUp"
+    },
+    isWorn: (nowMs, isSpeaking) => {
+      const newest = subscriptions.at(-1)
+      if (newest?.state !== "connected" || newest.peer?.isRelayed() !== true) return false
+      const { expiresAtMs, offeredAtMs } = newest
+      if (isSpeaking) return nowMs >= Math.max(expiresAtMs, offeredAtMs + renewByMs)
+      return nowMs >= Math.max(expiresAtMs - renewEarlyMs, offeredAtMs + renewAfterMs)
     },
     isConnected: () => heard !== undefined,
     peerCount: () => subscriptions.length,

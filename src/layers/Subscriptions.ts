@@ -1,7 +1,7 @@
 /**
  * Keeps every speaker of a call heard: who is subscribed to, when, and again when it falls silent.
  *
- * Nothing here waits for a network: peers are set up in fibers of their own, one loop per call looks after all of them once a second.
+ * Nothing here waits for a network: peers are set up in fibers of their own, one loop per call looks after all of them.
  */
 import { Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { IceServer } from "../domain/Call.ts"
@@ -26,7 +26,14 @@ export interface SubscriptionsOptions {
   readonly onVoice: (voice: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
   /** The publisher is gone for good. */
   readonly onVoiceEnd: (voice: VoiceKey) => void
+  /** Whether speech is heard now: a peer that must be replaced some time is replaced in a pause. */
+  readonly isSpeaking: (voice: VoiceKey) => boolean
 }
+
+/** How soon a dead voice is noticed, besides the watchdog's patience. */
+const reviewEvery = "250 millis"
+/** Looks so far apart mean that this process stood still. */
+const stoodStillMs = 1_000
 
 /** Plain numbers since the call began. */
 export interface SubscriptionCounters {
@@ -70,6 +77,7 @@ export const make = Effect.fnUntraced(function* (
   let refused: ReadonlySet<string> = new Set()
   let roster: Roster = session.roster()
   let isHearing = false
+  let reviewedAtMs = now()
   /** Between `Dropped` and `Resumed` or `Joined` nobody can be asked. */
   let canAsk = session.state()._tag === "Joined"
 
@@ -132,14 +140,18 @@ export const make = Effect.fnUntraced(function* (
   /** Looks after every voice: what was heard, and who must be asked. */
   const review = Effect.sync(() => {
     const nowMs = now()
+    const awayMs = nowMs - reviewedAtMs
+    reviewedAtMs = nowMs
     for (const one of voices.values()) {
       const { key, voice, watchdog } = one
+      if (awayMs >= stoodStillMs) watchdog.stoodStill(awayMs)
       voice.tick(nowMs)
       if (voice.packets() !== one.packets) {
         one.packets = voice.packets()
         watchdog.heard(nowMs)
       }
-      if (!canAsk || !watchdog.isDue(nowMs, { health: voice.health(nowMs), isMuted: isMuted(key) })) continue
+      const isWorn = voice.isWorn(nowMs, options.isSpeaking(key))
+      if (!canAsk || !watchdog.isDue(nowMs, { health: voice.health(nowMs), isMuted: isMuted(key), isWorn })) continue
       counters.requests++
       if (!one.isNew) counters.repeatedRequests++
       one.isNew = false
@@ -223,7 +235,7 @@ export const make = Effect.fnUntraced(function* (
   yield* follow.pipe(
     Effect.when(Effect.sync(() => refused.size > 0)),
     Effect.andThen(review),
-    Effect.repeat(Schedule.spaced("1 second")),
+    Effect.repeat(Schedule.spaced(reviewEvery)),
     Effect.forkScoped
   )
 

@@ -1,7 +1,7 @@
 /**
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
-import { Effect, Queue, type Scope, Stream } from "effect"
+import { Clock, Effect, Queue, type Scope, Stream } from "effect"
 import type { IceServer, SessionId } from "../domain/Call.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
 import type { CallStatus } from "../services/Calls.ts"
@@ -15,6 +15,7 @@ import type { CallIntents } from "./CallIntents.ts"
 import * as CallPresence from "./CallPresence.ts"
 import * as CallVoices from "./CallVoices.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import { expiryOf } from "./NextcloudIceServers.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 export interface TalkCallOptions {
@@ -77,7 +78,8 @@ const run = Effect.fnUntraced(function* (
     screenShares: options.screenShares,
     maxVoices: () => options.maxVoices - heardElsewhere(),
     onVoice: voices.start,
-    onVoiceEnd: voices.end
+    onVoiceEnd: voices.end,
+    isSpeaking: voices.isSpeaking
   })
   // The first finalizer to run: everything it needs is still open.
   yield* Effect.addFinalizer(() =>
@@ -181,11 +183,14 @@ const changesOf = (intents: CallIntents): Stream.Stream<void> =>
     { bufferSize: 1, strategy: "dropping" }
   )
 
-/** Those of the request, else Nextcloud's; a call without any is still worth trying: Janus often has a public address. */
+/**
+ * Those of the request for as long as they let us in, else Nextcloud's; a call without any is still worth trying: Janus often has a
+ * public address.
+ */
 const iceServersFor = (nextcloud: Nextcloud["Service"], intents: CallIntents) =>
-  Effect.suspend(() => {
+  Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
     const given = intents.iceServers()
-    return given !== undefined ? Effect.succeed(given) : nextcloud.iceServers(intents.room)
+    return given !== undefined && expiryOf(given) > nowMs ? Effect.succeed(given) : nextcloud.iceServers(intents.room)
   }).pipe(
     Effect.tapError((error) =>
       error.reason === "NotConfigured"

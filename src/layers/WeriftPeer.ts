@@ -21,12 +21,15 @@ import * as DtlsGoodbye from "./DtlsGoodbye.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
 
 export interface WeriftPeerOptions {
+  /** Of several relays or STUN servers werift takes the first. */
   readonly iceServers: ReadonlyArray<IceServer>
   readonly useIpv6: boolean
   readonly hostAddresses: ReadonlyArray<string>
   readonly onPacket: (packet: RtpPacket) => void
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
+  /** Own addresses are complete: whether a relay gave one. */
+  readonly onRelay: (gave: boolean) => void
   /** A candidate of the publisher cannot be used. */
   readonly onUnusable: () => void
   /** One of the callbacks above has thrown, or werift has. */
@@ -38,6 +41,8 @@ export interface WeriftPeer {
   readonly accept: (offer: Offer) => Effect.Effect<string, PeerError>
   readonly addCandidate: (candidate: Candidate) => void
   readonly state: () => PeerState
+  /** Whether the way that ICE has chosen leads through a relay. */
+  readonly isRelayed: () => boolean
   /** Tells the publisher's side and frees every socket. */
   readonly close: Effect.Effect<void>
 }
@@ -67,6 +72,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const hasStun = servers.some(({ urls }) => [urls].flat().some((url) => /^stun:/i.test(url)))
   const listened = new Set<RTCDtlsTransport>()
   const gatherings = new Map<RTCIceTransport, Promise<void>>()
+  let hasRelay = false
   let state: PeerState = "connecting"
   let offer: Offer | undefined
 
@@ -114,7 +120,10 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
     guarded((found) => {
       if (found === undefined || found.candidate === "" || state === "closed") return
       const { candidate, sdpMLineIndex, sdpMid } = found
-      if (/ typ relay /.test(candidate)) for (const transport of connection.iceTransports) pairAgain(transport)
+      if (/ typ relay /.test(candidate)) {
+        hasRelay = true
+        for (const transport of connection.iceTransports) pairAgain(transport)
+      }
       options.onCandidate({
         candidate,
         ...(sdpMid === undefined ? {} : { sdpMid }),
@@ -128,7 +137,9 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       if (transport.gatheringState !== "new") continue
       // werift would ask a STUN server of Google's where none is configured: docs/decisions/0002-no-third-party-stun.md
       if (!hasStun) delete transport.connection.stunServer
-      gatherings.set(transport, transport.gather().catch(options.onDefect))
+      const gathered = transport.gather().catch(options.onDefect)
+      gatherings.set(transport, gathered)
+      void gathered.then(guarded(() => state !== "closed" && options.onRelay(hasRelay)))
     }
     return Effect.promise(() => Promise.all(gatherings.values()))
   })
@@ -164,11 +175,13 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       connection.addIceCandidate({ candidate, sdpMLineIndex }).catch(options.onUnusable)
     },
     state: () => state,
+    isRelayed: () =>
+      connection.iceTransports.some(({ connection: ice }) => ice.nominated?.localCandidate.type === "relay"),
     close
   }
 }
 
-/** werift takes the first server of each kind and cannot use a relay without credentials. */
+/** werift cannot use a relay without credentials. */
 const serversFor = (servers: ReadonlyArray<IceServer>): Array<RTCIceServer> =>
   servers.flatMap(({ credential, urls, username }) => {
     const isKnown = username !== undefined && credential !== undefined

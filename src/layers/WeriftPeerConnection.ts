@@ -4,8 +4,10 @@
 import { Deferred, Effect, Exit, Layer, Scope, Semaphore } from "effect"
 import { type Peer, PeerConnection, type PeerError, type PeerOptions } from "../services/PeerConnection.ts"
 import * as Metrics from "./Metrics.ts"
+import { monotonicMs } from "./Monotonic.ts"
 import * as OfferSdp from "./OfferSdp.ts"
 import * as OwnAddresses from "./OwnAddresses.ts"
+import * as RelayChoice from "./RelayChoice.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
 
 export interface WeriftOptions {
@@ -31,6 +33,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const setUps = yield* Semaphore.make(setUpsAtATime)
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
+      const now = yield* monotonicMs
+      const relays = RelayChoice.make()
       const { hostAddresses = OwnAddresses.unlisted(), useIpv6 = false } = options
 
       const open = Effect.fnUntraced(function* (wanted: PeerOptions): Effect.fn.Return<Peer, PeerError, Scope.Scope> {
@@ -38,10 +42,11 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
         const setUp = yield* Scope.fork(yield* Effect.scope)
         yield* Semaphore.takeScoped(setUps, 1).pipe(Scope.provide(setUp))
         const settled = yield* Deferred.make<void>()
+        const { relay, servers } = relays.choose(wanted.iceServers, now())
         const peer = yield* Effect.acquireRelease(
           Effect.sync(() =>
             WeriftPeer.make({
-              iceServers: wanted.iceServers,
+              iceServers: servers,
               useIpv6,
               hostAddresses,
               onPacket: wanted.onPacket,
@@ -50,6 +55,9 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
                 wanted.onState(state)
               },
               onCandidate: wanted.onCandidate,
+              onRelay: (gave) => {
+                if (relay !== undefined) relays.tried(relay, gave, now())
+              },
               onUnusable: unusable,
               onDefect: defects
             })
@@ -66,7 +74,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
           answer,
           addCandidate: peer.addCandidate,
           renegotiate: (sdp) => Effect.flatMap(readOffer(sdp, unusable), peer.accept),
-          state: peer.state
+          state: peer.state,
+          isRelayed: peer.isRelayed
         }
       })
       return { open }

@@ -46,6 +46,8 @@ export interface Peer {
   /** A new offer for the same subscription (a track came or went): the answer to it, media goes on. */
   readonly renegotiate: (sdp: string) => Effect.Effect<string, PeerError>
   readonly state: () => PeerState
+  /** Whether packets come through a relay. */
+  readonly isRelayed: () => boolean
 }
 
 /**

@@ -66,15 +66,15 @@ describe("Subscriptions", () => {
       assert.isFalse(scene.subscriptions.heard(voiceOf("bob")))
     }))
 
-  test("asks again 2, 4, 8, 10 and 10 s after failed requests, for as long as the participant is in the call", (scene) =>
+  test("asks again 0.5, 1, 2, 4, 8, 10 and 10 s after failed requests, for as long as the participant is in the call", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice")
       scene.requests()
-      for (const seconds of [2, 4, 8, 10, 10]) {
+      for (const ms of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
         yield* scene.fail("alice")
-        yield* TestClock.adjust((seconds - 1) * 1000)
+        yield* TestClock.adjust(ms - 250)
         assert.deepStrictEqual(scene.requests(), [])
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust(250)
         assert.deepStrictEqual(scene.requests(), ["video:alice"])
       }
       yield* scene.fail("alice")
@@ -83,19 +83,19 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), [])
     }))
 
-  test("an offer ends the series of failed requests: the next failure waits 2 s again", (scene) =>
+  test("an offer ends the series of failed requests: the next failure waits 0.5 s again", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice")
-      for (const seconds of [2, 4]) {
+      for (const ms of [500, 1_000]) {
         yield* scene.fail("alice")
-        yield* TestClock.adjust(seconds * 1000)
+        yield* TestClock.adjust(ms)
       }
       yield* scene.offer("alice", "s1")
       scene.peers.all[0]?.connect()
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("2500 millis")
       scene.requests()
       yield* scene.fail("alice")
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("500 millis")
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
     }))
 
@@ -299,7 +299,7 @@ describe("Subscriptions", () => {
       assert.strictEqual(scene.peers.all.length, 0)
     }))
 
-  test("a publisher whose RTP stops is asked again after 5 s", (scene) =>
+  test("a publisher whose RTP stops is asked again after 2.5 s", (scene) =>
     Effect.gen(function* () {
       const peer = yield* aliceHeard(scene)
       for (let second = 0; second < 20; second++) {
@@ -307,11 +307,21 @@ describe("Subscriptions", () => {
         yield* TestClock.adjust("1 second")
       }
       assert.deepStrictEqual(scene.requests(), [])
-      yield* TestClock.adjust("4 seconds")
+      yield* TestClock.adjust("1500 millis")
       assert.deepStrictEqual(scene.requests(), [])
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("250 millis")
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
       assert.strictEqual(scene.subscriptions.counters.repeatedRequests, 1)
+    }))
+
+  test("a publisher who sends twice a second, as with DTX, is left alone", (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      for (let packet = 0; packet < 120; packet++) {
+        peer.send(packet)
+        yield* TestClock.adjust("500 millis")
+      }
+      assert.deepStrictEqual(scene.requests(), [])
     }))
 
   test("a peer that dies is asked for again within a second, also when the participant is muted", (scene) =>
@@ -349,7 +359,7 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), [])
     }))
 
-  test("a muted participant is left alone, and looked after 5 s after it unmutes", (scene) =>
+  test("a muted participant is left alone, and looked after 2.5 s after it unmutes", (scene) =>
     Effect.gen(function* () {
       yield* aliceHeard(scene)
       yield* scene.change("alice", { muted: true })
@@ -357,32 +367,32 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), [])
       yield* scene.tell({ _tag: "MuteChanged", speaker: id("alice"), muted: false })
       yield* scene.change("alice", { muted: false })
-      yield* TestClock.adjust("4 seconds")
+      yield* TestClock.adjust("2250 millis")
       assert.deepStrictEqual(scene.requests(), [])
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("250 millis")
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
     }))
 
   test("after three silent rounds a publisher is asked once a minute, until it is heard", (scene) =>
     Effect.gen(function* () {
       yield* aliceHeard(scene)
-      /** Seconds until the next request, which is answered by a peer that connects and stays silent. */
+      /** ms until the next request, which is answered by a peer that connects and stays silent. */
       const nextRequest = Effect.fnUntraced(function* (sid: string) {
-        let seconds = 0
+        let ms = 0
         while (scene.requests().length === 0) {
-          seconds++
-          yield* TestClock.adjust("1 second")
+          ms += 250
+          yield* TestClock.adjust(250)
         }
         yield* scene.offer("alice", sid)
         scene.peers.all.at(-1)?.connect()
-        return seconds
+        return ms
       })
       const waits: Array<number> = []
       for (let round = 2; round < 8; round++) waits.push(yield* nextRequest(`s${round}`))
-      assert.deepStrictEqual(waits, [5, 5, 5, 60, 60, 60])
+      assert.deepStrictEqual(waits, [2_500, 2_500, 2_500, 60_000, 60_000, 60_000])
       scene.peers.all.at(-1)?.send(1)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* nextRequest("s8"), 5)
+      yield* TestClock.adjust(250)
+      assert.strictEqual(yield* nextRequest("s8"), 2_500)
     }))
 
   test("offers that cannot be answered are asked for again three times, then once a minute", (scene) =>
@@ -459,6 +469,71 @@ describe("Subscriptions", () => {
       yield* scene.subscriptions.setHearing(true)
       assert.deepStrictEqual(scene.requests(), ["video:alice", "video:bob"])
     }))
+
+  /** Alice is heard through a relay whose credentials end in this many minutes. */
+  const relayed = (name: string, minutes: number, body: (scene: Scene) => Effect.Effect<void, unknown>) =>
+    test(name, body, {
+      iceServers: Effect.succeed([
+        {
+          urls: ["turn:turn.example.com"],
+          username: `${String(minutes * 60).padStart(10, "0")}:random`,
+          credential: "secret"
+        }
+      ])
+    })
+  /** Minutes until the next request while Alice sends. */
+  const nextRequest = Effect.fnUntraced(function* (scene: Scene, limit: number) {
+    for (let minute = 0; minute <= limit; minute++) {
+      if (scene.requests().length > 0) return minute
+      for (let second = 0; second < 60; second++) {
+        scene.peers.all.at(-1)?.send(second)
+        yield* TestClock.adjust("1 second")
+      }
+    }
+    return undefined
+  })
+
+  relayed("a peer on a relay is replaced in a pause before its credentials end", 60, (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      peer.isRelayed = true
+      scene.setSpeaking(true)
+      yield* TestClock.adjust(0)
+      assert.isUndefined(yield* nextRequest(scene, 54))
+      scene.setSpeaking(false)
+      assert.strictEqual(yield* nextRequest(scene, 5), 1)
+      yield* scene.offer("alice", "s2")
+      assert.isFalse(peer.isClosed)
+      scene.peers.all[1]?.connect()
+      yield* scene.settle
+      assert.isTrue(peer.isClosed)
+      assert.deepStrictEqual(scene.voices(), [])
+    })
+  )
+
+  relayed("a peer on a relay is replaced when its credentials end, whether there is a pause or not", 60, (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      peer.isRelayed = true
+      scene.setSpeaking(true)
+      assert.strictEqual(yield* nextRequest(scene, 70), 60)
+    })
+  )
+
+  relayed("credentials that end in no time do not let peers be replaced all the time", 1, (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      peer.isRelayed = true
+      assert.strictEqual(yield* nextRequest(scene, 10), 5)
+    })
+  )
+
+  relayed("a peer that needs no relay stays when the credentials end", 20, (scene) =>
+    Effect.gen(function* () {
+      yield* aliceHeard(scene)
+      assert.isUndefined(yield* nextRequest(scene, 40))
+    })
+  )
 
   test(
     "voices beyond the limit are counted once and heard when there is room",

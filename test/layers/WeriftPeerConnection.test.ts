@@ -309,7 +309,8 @@ describe("WeriftPeerConnection", () => {
         screenShares: false,
         maxVoices: () => 10,
         onVoice: () => ({ onPacket: ({ sequenceNumber }) => heard.push(sequenceNumber) }),
-        onVoiceEnd: () => {}
+        onVoiceEnd: () => {},
+        isSpeaking: () => false
       })
       yield* subscriptions.setHearing(true)
       const alice = { session: voice.publisher, inCall: SubscriptionScene.talking, internal: false, virtual: false }

@@ -11,6 +11,7 @@ export interface ScriptedPeer {
   readonly candidates: Array<string>
   readonly iceServers: PeerOptions["iceServers"]
   isClosed: boolean
+  isRelayed: boolean
   readonly connect: () => void
   readonly die: () => void
   /** A packet with this sequence number. */
@@ -47,6 +48,7 @@ export const make = (): ScriptedPeers => {
       candidates,
       iceServers: options.iceServers,
       isClosed: false,
+      isRelayed: false,
       connect: () => become("connected"),
       die: () => become("closed"),
       send: (sequenceNumber) =>
@@ -73,7 +75,8 @@ export const make = (): ScriptedPeers => {
           offers.push(sdp)
           return refusal === undefined ? Effect.succeed(`answer to ${sdp}`) : Effect.fail(refusal)
         }),
-      state: () => state
+      state: () => state,
+      isRelayed: () => peer.isRelayed
     }
   })
 

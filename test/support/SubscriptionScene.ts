@@ -32,6 +32,7 @@ export const make = Effect.fnUntraced(function* (
   const heard: Array<string> = []
   const voices: Array<string> = []
   let state: SignalingState = { _tag: "Joined" }
+  let isSpeaking = false
   let roster: Roster = { self: id("parlance"), participants: new Map() }
 
   const session: SignalingSession = {
@@ -55,7 +56,8 @@ export const make = Effect.fnUntraced(function* (
       voices.push(`start ${voiceId(voice)}`)
       return { onPacket: ({ sequenceNumber }) => heard.push(`${voice.publisher} ${sequenceNumber}`) }
     },
-    onVoiceEnd: (voice) => voices.push(`end ${voiceId(voice)}`)
+    onVoiceEnd: (voice) => voices.push(`end ${voiceId(voice)}`),
+    isSpeaking: () => isSpeaking
   }).pipe(Effect.provide(peers.layer))
 
   /** Everything that can run without time passing has run. */
@@ -105,6 +107,9 @@ export const make = Effect.fnUntraced(function* (
       tell({ _tag: "RequestFailed", voice: voiceOf(name, roomType), code: "client_not_found" }),
     setState: (next: SignalingState) => {
       state = next
+    },
+    setSpeaking: (speaks: boolean) => {
+      isSpeaking = speaks
     },
     /** The ids of everybody are void, nobody is there yet. */
     forgetEverybody: () => {
