@@ -6,6 +6,7 @@ import { FRAME_SAMPLES, SAMPLE_RATE } from "../domain/Audio.ts"
 import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
+import * as EngineMark from "./EngineMark.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
@@ -40,9 +41,10 @@ export const capabilitiesOf = (url: string): EngineCapabilities => ({
   billed: "Connection"
 })
 
-const OPEN_TIMEOUT = "10 seconds"
-/** A server that has a channel says so at once; one that loads its model takes its time. */
-const READY_TIMEOUT = "15 seconds"
+/** A server on the other side of the earth answers within a second; it listens only when its model is loaded. */
+const OPEN_TIMEOUT = "5 seconds"
+/** A server that has a channel says so at once. */
+const READY_TIMEOUT = "3 seconds"
 /** 17 s of audio that the network did not take: such a connection will not catch up. */
 const MAX_WAITING_BYTES = 2 * 1024 * 1024
 /** The server drops who sends no frame of any kind for 20 s: the answers to our pings are its frames, and our pings ours. */
@@ -50,7 +52,8 @@ const PING_EVERY = "8 seconds"
 /** It also drops who sends no binary message for 120 s. */
 const KEEP_ALIVE_MS = 30_000
 /** A model computes a step in less than 80 ms; one that was sent audio and has told none for so long hangs. */
-const HUNG_MS = 10_000
+const HUNG_MS = 2_000
+const WATCH_EVERY = "250 millis"
 const FLUSH_CAP = "4 seconds"
 /** The 2.6B model misses the first words without a second of silence before them, says Kyutai's own client. The 1B model does not need it. */
 const LEAD_IN_FRAMES = 13
@@ -68,7 +71,8 @@ interface Server {
  *
  * Words come as soon as they are told, with their place in the voice; utterances end at predicted pauses. A flush is a marker in enough
  * silence, and completes when it comes back and the steps say that it was not early (on a busy server it can be); after 4 s it gives up,
- * and proves nothing. The silence is in no time that is told. A full server (`Error` in place of `Ready`) is `Busy`, a wrong key `Refused`;
+ * and proves nothing. The silence is in no time that is told. The mark is where the newest told word begins, or the end of what was flushed
+ * (see `MoshiTurns`); progress are the steps of a model that tells them. A full server (`Error` in place of `Ready`) is `Busy`, a wrong key `Refused`;
  * a session in which nothing is computed any more ends as `Silent`.
  */
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
@@ -98,16 +102,14 @@ const open = Effect.fn("MoshiEngine.open")(function* (
 
   const ended = yield* Deferred.make<never, EngineError>()
   const timeline = StreamTimeline.make(SAMPLE_RATE)
-  const turns = MoshiTurns.make(timeline)
-  const flushes = MoshiFlushes.make(turns)
+  const mark = EngineMark.make()
+  const turns = MoshiTurns.make(timeline, mark)
+  const flushes = MoshiFlushes.make(turns, mark)
   const encode = MoshiProtocol.audioEncoder()
   let lastSentMs = now()
   /** When the first audio was sent that nothing has come for. */
   let unansweredMs = Number.NEGATIVE_INFINITY
   let sentTo = 0
-  /** Position of the first samples that the socket did not take: nothing behind them is ever proven. */
-  let lostAt = Number.POSITIVE_INFINITY
-  let toldUpTo = 0
 
   const transmit = (message: Uint8Array): boolean => {
     lastSentMs = now()
@@ -152,31 +154,35 @@ const open = Effect.fn("MoshiEngine.open")(function* (
     if (message.type === "Error") return Effect.fail(faultOf(message.message))
     const events = turns.read(message)
     if (message.type === "Step") Metrics.engineLag.updateUnsafe((message.buffered_pcm ?? 0) / SAMPLE_RATE, metrics)
-    if (turns.steps() > 0) server.tellsSteps = true
-    else if (turns.words() > 0) server.tellsSteps = false
+    if (turns.steps() > 0) {
+      server.tellsSteps = true
+      session.progress ??= () => timeline.voiceAt(turns.steps() * FRAME_SAMPLES)
+    } else if (turns.words() > 0) server.tellsSteps = false
     return Effect.succeed([...events, ...flushes.read(message)])
   }
 
   /** After the reader has taken what a message told: only then is it certain. */
   const settle = Effect.sync(() => {
-    toldUpTo = turns.mark()
+    // who waits for a flush may look at the mark at once
+    mark.settle()
     flushes.settle()
   })
 
   /** Fails when audio was sent and nothing has come since for too long. */
   const watch = Effect.gen(function* () {
     for (;;) {
-      yield* Effect.sleep("1 second")
+      yield* Effect.sleep(WATCH_EVERY)
       if (now() - lastSentMs >= KEEP_ALIVE_MS) transmit(NO_AUDIO)
       if (turns.steps() > 0 && !isAnswered() && now() - unansweredMs >= HUNG_MS)
         return yield* new EngineError({ reason: "Silent", detail: "it computes nothing any more" })
     }
   })
 
-  return {
+  // whether a model tells its steps shows with the first of them
+  const session: { -readonly [K in keyof EngineSession]: EngineSession[K] } = {
     send: ({ pcm, position }) => {
       if (transmitAudio(encode(pcm), pcm.length)) timeline.frame(position, pcm.length)
-      else lostAt = Math.min(lostAt, position)
+      else mark.lose(position)
       sentTo = position + pcm.length
     },
     commit: flushing(true),
@@ -188,8 +194,9 @@ const open = Effect.fn("MoshiEngine.open")(function* (
       Stream.interruptWhen(Effect.raceFirst(socket.stuck, watch)),
       Stream.tapError((error) => Deferred.fail(ended, error))
     ),
-    mark: () => Math.min(lostAt, Math.max(toldUpTo, flushes.mark()))
+    mark: mark.position
   }
+  return session
 })
 
 const dial = ({ url, key, skipCertVerify }: Options) => {

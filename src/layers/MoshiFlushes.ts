@@ -3,6 +3,7 @@
  */
 import { Deferred, Effect } from "effect"
 import type { SpeechEvent } from "../domain/Speech.ts"
+import type { EngineMark } from "./EngineMark.ts"
 import type { ServerMessage } from "./MoshiProtocol.ts"
 import * as MoshiTurns from "./MoshiTurns.ts"
 
@@ -27,12 +28,10 @@ export interface MoshiFlushes {
   readonly add: (request: FlushRequest) => Flush
   /** The newest flush, if it covers everything up to this position. */
   readonly newest: (upTo: number) => Flush | undefined
-  /** To be called behind `MoshiTurns.read`. What ends with flushes that are done with this message. */
+  /** To be called behind `MoshiTurns.read`. What ends with flushes that are done with this message, and the mark behind it. */
   readonly read: (message: ServerMessage) => ReadonlyArray<SpeechEvent>
   /** Everything told so far was read: flushes that are done complete. */
   readonly settle: () => void
-  /** Position (24 kHz) that the newest completed flush proves. */
-  readonly mark: () => number
 }
 
 /** `asr_delay_in_tokens` of the 2.6B model. */
@@ -48,12 +47,11 @@ export const paddingFrames = (tellsSteps: boolean): number =>
   tellsSteps ? MoshiTurns.SETTLE_STEPS : SETTLE_WITHOUT_STEPS
 
 /** No flush asked for yet. */
-export const make = (turns: MoshiTurns.MoshiTurns): MoshiFlushes => {
+export const make = (turns: MoshiTurns.MoshiTurns, mark: EngineMark): MoshiFlushes => {
   const pending: Array<Flush & FlushRequest> = []
   let newest: (Flush & FlushRequest) | undefined
   let done: Array<Flush & FlushRequest> = []
   let returned = 0
-  let mark = 0
 
   /** On a busy server other people's steps bring a marker back too early; ours tell the truth, where there are any. */
   const isDone = ({ id, stepsUpTo }: Flush & FlushRequest): boolean =>
@@ -71,15 +69,15 @@ export const make = (turns: MoshiTurns.MoshiTurns): MoshiFlushes => {
       const unfinished = pending.findIndex((flush) => !isDone(flush))
       const ready = pending.splice(0, unfinished < 0 ? pending.length : unfinished)
       done.push(...ready)
-      return ready.flatMap(({ completes }) => (completes ? turns.complete("Commit") : []))
+      return ready.flatMap(({ completes, upTo }) => [
+        ...(completes ? turns.complete("Commit") : []),
+        ...mark.reach(upTo)
+      ])
     },
     settle: () => {
       const completed = done
       done = []
-      // who waits may look at the mark at once
-      for (const { upTo } of completed) mark = Math.max(mark, upTo)
       for (const flush of completed) Deferred.doneUnsafe(flush.done, Effect.void)
-    },
-    mark: () => mark
+    }
   }
 }

@@ -3,6 +3,7 @@
  */
 import { FRAME_SAMPLES, msOfSamples, SAMPLE_RATE } from "../domain/Audio.ts"
 import type { EndCause, SpeechEvent, Word } from "../domain/Speech.ts"
+import type { EngineMark } from "./EngineMark.ts"
 import type { ServerMessage } from "./MoshiProtocol.ts"
 import type { StreamTimeline } from "./StreamTimeline.ts"
 
@@ -16,8 +17,6 @@ export interface MoshiTurns {
   readonly isOpen: () => boolean
   /** The open utterance ends; nothing when it has no words. */
   readonly complete: (cause: EndCause) => ReadonlyArray<SpeechEvent>
-  /** Position (24 kHz) up to which words are certainly told: where the newest word began, where it was said to end, or where a pause was. */
-  readonly mark: () => number
 }
 
 /** `asr_delay_in_tokens` of the 1B model, which alone tells steps. */
@@ -40,8 +39,12 @@ const PIECE_CHARS = 3
  * An utterance ends when a pause was predicted after at least one word, as soon as everything said before the pause is told: the model is
  * half a second behind with words, and not with pauses. A word that begins after the pause belongs to the next utterance. `EndWord` comes
  * with the next word, too late for captions and with the pause in it, so a word's end is where the model had got to when it told the word.
+ *
+ * Words are told in order, so everything before a word is told when the word is: the mark is where it begins, told before the word itself (of
+ * where a word ends the model knows nothing that one could cut at). So it is where a word was said to end, which is where the next one
+ * begins, and at a pause that lasted until all words before it were told.
  */
-export const make = (timeline: StreamTimeline): MoshiTurns => {
+export const make = (timeline: StreamTimeline, mark: EngineMark): MoshiTurns => {
   let turn = 0
   let turnWords = 0
   let words = 0
@@ -50,14 +53,11 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
   let deafUntil = WARM_UP_STEPS
   let pausedAt: number | undefined
   let lastStartMs = 0
-  let mark = 0
 
   const streamOf = (seconds: number): number =>
     Math.min(timeline.sent(), Math.max(0, Math.round(seconds * SAMPLE_RATE)))
   const voiceMs = (sample: number): number => msOfSamples(timeline.voiceAt(sample))
-  const prove = (sample: number): void => {
-    mark = Math.max(mark, timeline.voiceAt(sample))
-  }
+  const prove = (sample: number): ReadonlyArray<SpeechEvent> => mark.reach(timeline.voiceAt(sample))
 
   const complete = (cause: EndCause): Array<SpeechEvent> => {
     if (turnWords === 0) return []
@@ -76,8 +76,8 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
   const onWord = (text: string, seconds: number): Array<SpeechEvent> => {
     const parts = text.split(/\s+/).filter((part) => part !== "")
     const start = streamOf(seconds)
-    prove(start)
-    if (parts.length === 0) return []
+    const proven = prove(start)
+    if (parts.length === 0) return [...proven]
     const before = pausedAt !== undefined && start > pausedAt * FRAME_SAMPLES ? complete("Silence") : []
     if (turnWords === 0) deafUntil = Math.max(deafUntil, steps + 1)
     turnWords += parts.length
@@ -93,7 +93,7 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
         ...(index === parts.length - 1 ? { endMs } : {})
       })
     )
-    return [...before, { _tag: "Appended", item: `turn-${turn}`, words: said }]
+    return [...before, ...proven, { _tag: "Appended", item: `turn-${turn}`, words: said }]
   }
 
   const onStep = (prs: ReadonlyArray<number>): Array<SpeechEvent> => {
@@ -106,8 +106,9 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
     })
     const event: SpeechEvent = { _tag: "PauseLikely", atMs: voiceMs(steps * FRAME_SAMPLES), pauses }
     if (pausedAt === undefined || steps < pausedAt + SETTLE_STEPS) return [event]
-    prove(pausedAt * FRAME_SAMPLES)
-    return [event, ...complete("Silence")]
+    // a pause that was over at once may have been none: a long word is told later
+    const proven = likely > TURN_PROBABILITY ? prove(pausedAt * FRAME_SAMPLES) : []
+    return [event, ...complete("Silence"), ...proven]
   }
 
   return {
@@ -116,8 +117,7 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
         case "Word":
           return onWord(message.text, message.start_time)
         case "EndWord":
-          prove(streamOf(message.stop_time))
-          return []
+          return prove(streamOf(message.stop_time))
         case "Step":
           return onStep(message.prs)
         default:
@@ -127,7 +127,6 @@ export const make = (timeline: StreamTimeline): MoshiTurns => {
     steps: () => steps,
     words: () => words,
     isOpen: () => turnWords > 0,
-    complete,
-    mark: () => mark
+    complete
   }
 }

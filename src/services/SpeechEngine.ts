@@ -77,7 +77,8 @@ export interface EngineSession {
   readonly mark: () => number
   /**
    * Where the engine gives signs of life while it hears: position (samples) up to which it has certainly computed what it was sent, words or
-   * not. Never decreases. Absent where nothing but words tells that it is alive.
+   * not. Never decreases. Absent where nothing but words tells that it is alive; it may appear with the first sign, where only a sign shows that
+   * a server gives any.
    */
   readonly progress?: () => number
 }

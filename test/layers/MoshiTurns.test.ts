@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred } from "effect"
 import { FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import type { SpeechEvent } from "../../src/domain/Speech.ts"
+import * as EngineMark from "../../src/layers/EngineMark.ts"
 import * as MoshiFlushes from "../../src/layers/MoshiFlushes.ts"
 import * as MoshiTurns from "../../src/layers/MoshiTurns.ts"
 import * as StreamTimeline from "../../src/layers/StreamTimeline.ts"
@@ -13,17 +14,23 @@ const UNSURE = 0.1
 const channel = () => {
   const timeline = StreamTimeline.make(24_000)
   timeline.frame(0, 24_000 * 60)
-  const turns = MoshiTurns.make(timeline)
+  const mark = EngineMark.make()
+  const turns = MoshiTurns.make(timeline, mark)
   const story: Array<string> = []
+  /** Steps of the marks, and how much of the story came before each. */
+  const marks: Array<readonly [step: number, told: number]> = []
   const note = (events: ReadonlyArray<SpeechEvent>) => {
     for (const event of events) {
       if (event._tag === "Appended") story.push(...event.words.map(({ text }) => `${event.item} ${text}`))
       if (event._tag === "Completed") story.push(`${event.item} ${event.cause}`)
+      if (event._tag === "Marked") marks.push([event.position / FRAME_SAMPLES, story.length])
     }
   }
   return {
     turns,
+    mark,
     story,
+    marks,
     steps: (count: number, likely: number) => {
       for (let step = 0; step < count; step++) note(turns.read({ type: "Step", prs: [likely, likely, likely, likely] }))
     },
@@ -72,26 +79,41 @@ describe("MoshiTurns", () => {
     assert.deepStrictEqual(other.story, ["turn-0 good"])
     other.steps(1, UNSURE)
     assert.deepStrictEqual(other.story, ["turn-0 good", "turn-0 Silence"])
-    assert.strictEqual(other.turns.mark(), 35 * FRAME_SAMPLES)
+    // it was over at once: a long word that began before it would not be told yet
+    assert.deepStrictEqual(other.marks, [[22, 0]])
   })
 
-  it("proves as far as the newest word's beginning and the newest boundary, not as far as it has computed", () => {
-    const { boundary, steps, turns, word } = channel()
+  it("marks where a word begins before it tells the word, and where it was said to end, and never goes back", () => {
+    const { boundary, marks, steps, word } = channel()
     steps(50, UNSURE)
-    assert.strictEqual(turns.mark(), 0)
+    assert.deepStrictEqual(marks, [])
     word("one", 10)
-    assert.strictEqual(turns.mark(), 10 * FRAME_SAMPLES)
+    assert.deepStrictEqual(marks, [[10, 0]])
     boundary(20)
-    assert.strictEqual(turns.mark(), 20 * FRAME_SAMPLES)
+    assert.deepStrictEqual(marks.at(-1), [20, 1])
+    word("two", 20)
     word("late", 15)
-    assert.strictEqual(turns.mark(), 20 * FRAME_SAMPLES)
+    assert.strictEqual(marks.length, 2)
+  })
+
+  it("marks a pause that lasted until all words before it were told, behind the end of the turn", () => {
+    const { marks, steps, story, word } = channel()
+    steps(30, UNSURE)
+    word("good", 22)
+    steps(4, UNSURE)
+    steps(1 + MoshiTurns.SETTLE_STEPS, SURE)
+    assert.deepStrictEqual(story, ["turn-0 good", "turn-0 Silence"])
+    assert.deepStrictEqual(marks, [
+      [22, 0],
+      [35, 2]
+    ])
   })
 
   it("takes a word's end from where the model was, not from the next word", () => {
     const { turns } = channel()
     for (let step = 0; step < 30; step++) turns.read({ type: "Step", prs: [] })
-    const [event] = turns.read({ type: "Word", text: "one two", start_time: 20 * 0.08 })
-    assert.deepStrictEqual(event, {
+    const events = turns.read({ type: "Word", text: "one two", start_time: 20 * 0.08 })
+    assert.deepStrictEqual(events.at(-1), {
       _tag: "Appended",
       item: "turn-0",
       words: [
@@ -104,23 +126,23 @@ describe("MoshiTurns", () => {
 
 describe("MoshiFlushes", () => {
   it("does not believe a marker that comes back before our own steps do", () => {
-    const { steps, turns } = channel()
-    const flushes = MoshiFlushes.make(turns)
+    const { mark, steps, turns } = channel()
+    const flushes = MoshiFlushes.make(turns, mark)
     steps(1, UNSURE)
     const flush = flushes.add({ upTo: 7, stepsUpTo: 20, completes: false })
     flushes.read({ type: "Marker", id: flush.id })
     flushes.settle()
     assert.isFalse(Deferred.isDoneUnsafe(flush.done))
     steps(19 + MoshiTurns.SETTLE_STEPS, UNSURE)
-    flushes.read({ type: "Step", prs: [] })
+    assert.deepStrictEqual(flushes.read({ type: "Step", prs: [] }), [{ _tag: "Marked", position: 7 }])
+    assert.isFalse(Deferred.isDoneUnsafe(flush.done))
     flushes.settle()
     assert.isTrue(Deferred.isDoneUnsafe(flush.done))
-    assert.strictEqual(flushes.mark(), 7)
   })
 
   it("completes in order, and an answer to a later one answers those before it", () => {
-    const { turns } = channel()
-    const flushes = MoshiFlushes.make(turns)
+    const { mark, turns } = channel()
+    const flushes = MoshiFlushes.make(turns, mark)
     const first = flushes.add({ upTo: 1, stepsUpTo: 1, completes: false })
     const second = flushes.add({ upTo: 2, stepsUpTo: 2, completes: false })
     flushes.read({ type: "Marker", id: 99 })
