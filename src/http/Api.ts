@@ -290,7 +290,10 @@ export class StreamGroup extends HttpApiGroup.make("stream")
 const Engine = Schema.Struct({
   name: Schema.String,
   model: Schema.optionalKey(Schema.String),
+  role: Schema.Literals(["primary", "cover", "last"]),
   state: Schema.Literals(["untried", "healthy", "failing"]),
+  /** Whether it is asked for sessions: open while it is left alone, half-open while a probe asks whether it is back. */
+  circuit: Schema.Literals(["closed", "open", "half-open"]),
   /** Open now. */
   sessions: Schema.Int,
   /** Why the newest session failed, while it is failing. */

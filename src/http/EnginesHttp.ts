@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { type ConfiguredEngine, type EngineHealth, Engines } from "../services/Engines.ts"
+import { type ConfiguredEngine, type EngineHealth, type EngineRole, Engines } from "../services/Engines.ts"
 import { ServiceApi } from "./Api.ts"
 
 /** Handlers of the engines group. */
@@ -21,13 +21,22 @@ const states = { Untried: "untried", Healthy: "healthy", Failing: "failing" } as
   string
 >
 
-const described = ({ engine: { capabilities }, health }: ConfiguredEngine) => {
+const roles = { Primary: "primary", Cover: "cover", LastResort: "last" } as const satisfies Record<EngineRole, string>
+
+const circuits = { Closed: "closed", Open: "open", HalfOpen: "half-open" } as const satisfies Record<
+  EngineHealth["circuit"],
+  string
+>
+
+const described = ({ engine: { capabilities }, health, role }: ConfiguredEngine) => {
   const { languages, local, model, name, ...others } = capabilities
-  const { detail, reason, sessions, state } = health()
+  const { circuit, detail, reason, sessions, state } = health()
   return {
     name,
     ...(model === undefined ? {} : { model }),
+    role: roles[role],
     state: states[state],
+    circuit: circuits[circuit],
     sessions,
     ...(reason === undefined ? {} : { reason }),
     ...(detail === undefined ? {} : { detail }),

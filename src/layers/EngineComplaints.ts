@@ -3,13 +3,17 @@
  * the same time.
  */
 import { Effect } from "effect"
+import type { ConfiguredEngine } from "../services/Engines.ts"
 import type { EngineError } from "../services/SpeechEngine.ts"
-import type { Candidate } from "./EngineChoice.ts"
+
+interface Subject {
+  readonly configured: ConfiguredEngine
+}
 
 export interface EngineComplaints {
-  readonly about: (candidate: Candidate, error: EngineError) => Effect.Effect<void>
+  readonly about: (subject: Subject, error: EngineError) => Effect.Effect<void>
   /** A session is open: what was said about this engine no longer holds. */
-  readonly settle: (candidate: Candidate) => Effect.Effect<void>
+  readonly settle: (subject: Subject) => Effect.Effect<void>
 }
 
 /** Nothing was said yet; of so many engines a voice has to choose from. */

@@ -1,17 +1,18 @@
 /**
  * EngineHealth: what sessions have shown of an engine.
  */
-import type { ConfiguredEngine, EngineHealth, EngineRole } from "../services/Engines.ts"
+import type { CircuitState, ConfiguredEngine, EngineHealth, EngineRole } from "../services/Engines.ts"
 import type { SpeechEngine } from "../services/SpeechEngine.ts"
 
-/** The engine in its role, untried. Any session that opens makes it healthy, any that fails makes it failing, whoever's voice it was. */
+/** The engine in its role, untried. What one voice or a probe learns holds for all. */
 export const make = (engine: SpeechEngine["Service"], role: EngineRole = "Primary"): ConfiguredEngine => {
-  let newest: Omit<EngineHealth, "sessions"> = { state: "Untried" }
+  let newest: Omit<EngineHealth, "circuit" | "sessions"> = { state: "Untried" }
   let sessions = 0
+  let circuit: CircuitState = "Closed"
   return {
     role,
     engine,
-    health: () => ({ ...newest, sessions }),
+    health: () => ({ ...newest, circuit, sessions }),
     opened: () => {
       sessions += 1
       newest = { state: "Healthy" }
@@ -21,6 +22,10 @@ export const make = (engine: SpeechEngine["Service"], role: EngineRole = "Primar
     },
     failed: ({ detail, reason }) => {
       newest = { state: "Failing", reason, detail }
+    },
+    turned: (to) => {
+      circuit = to
+      if (to === "Closed") newest = { state: "Healthy" }
     }
   }
 }

@@ -1,23 +1,25 @@
 /**
- * EnginePool: the engines of a deployment as all voices share them. Who is asked, when again, and how they fare.
+ * EnginePool: the engines of a deployment as all voices share them. Who is asked, who steps in, who is asked again and when.
+ *
+ * Its parts, by what they remember: `EngineRoster` (who may caption a voice, by role, language and privacy), `EngineCircuit` (how one engine
+ * does) with `EngineBudget` (how long it is left alone) and `EngineSeats` (how many sessions it gives), `EngineComplaints` (what the log
+ * says).
  */
-import { Effect, Exit, Random, type Scope } from "effect"
-import type { LanguageId } from "../domain/Language.ts"
+import { Clock, Context, Effect, Layer, Random, type Scope } from "effect"
+import { CircuitBreaker } from "effect/persistence"
 import type { ConfiguredEngine } from "../services/Engines.ts"
-import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
+import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
 import type { Voice } from "../services/Transcriber.ts"
-import * as EngineChoice from "./EngineChoice.ts"
+import * as EngineCircuit from "./EngineCircuit.ts"
 import * as EngineComplaints from "./EngineComplaints.ts"
+import type { Chosen } from "./EnginePrivacy.ts"
+import * as EngineRoster from "./EngineRoster.ts"
 import { monotonicMs } from "./Monotonic.ts"
 
-/** An engine for a voice, and the voice's language as that engine calls it. */
-export interface Chosen {
-  readonly configured: ConfiguredEngine
-  readonly language: LanguageId
-}
+export type { Chosen } from "./EnginePrivacy.ts"
+export type { Asking } from "./EngineRoster.ts"
 
-/** What of a voice decides who may be asked. */
-export type Asking = Pick<Voice, "engine" | "language" | "privacy">
+type Asking = EngineRoster.Asking
 
 export interface EnginePool {
   /**
@@ -39,75 +41,92 @@ export interface EnginePool {
   readonly prepare: (voice: Pick<Voice, "language" | "privacy">) => Effect.Effect<void>
 }
 
-/** Longer than any engine's own limit: nothing an adapter forgets can hang a voice. */
-const OPEN_LIMIT = "190 seconds"
+/** How often a voice looks again while a probe is under way or all are full; between one and two of these. */
+const LOOK_AGAIN_MS = 75
 
-/** A pool of these engines, in the order in which they are tried; it ends with its scope. */
+/** A pool of these engines, by their roles and then in their order; it ends with its scope. */
 export const make = Effect.fnUntraced(function* (
   engines: ReadonlyArray<ConfiguredEngine>
 ): Effect.fn.Return<EnginePool, never, Scope.Scope> {
   const now = yield* monotonicMs
-  const random = yield* Random.Random
-  const choice = EngineChoice.make(engines, now)
+  const { nextDoubleUnsafe: random } = yield* Random.Random
+  const store = yield* steadyStore
   const complaints = EngineComplaints.make(engines.length)
-  const candidates = new Map<ConfiguredEngine, EngineChoice.Candidate>()
-  const asked = (voice: Asking): EngineChoice.Chosen | undefined => {
-    const chosen = choice(voice)
-    if (chosen !== undefined) candidates.set(chosen.configured, chosen)
-    return chosen
+  const roster = EngineRoster.make(engines)
+  const circuits = new Map<ConfiguredEngine, EngineCircuit.EngineCircuit>()
+  for (const configured of engines) {
+    const circuit = yield* EngineCircuit.make({ configured, complaints, now, random }).pipe(
+      Effect.provideService(CircuitBreaker.CircuitBreakerStore, store)
+    )
+    circuits.set(configured, circuit)
   }
-  const failed = (
-    chosen: Chosen,
-    error: EngineError,
-    attempt: { readonly triedMs: number; readonly openedMs?: number }
-  ) =>
-    Effect.suspend(() => {
-      const candidate = candidates.get(chosen.configured)
-      if (candidate === undefined) return Effect.void
-      chosen.configured.failed(error)
-      candidate.backoff.failed(error, attempt)
-      return complaints.about(candidate, error)
+  const circuitOf = ({ configured }: Chosen) => circuits.get(configured)
+  const isReady = (chosen: Chosen) => circuitOf(chosen)?.isReady() === true
+  const mayAsk = (chosen: Chosen) => circuitOf(chosen)?.mayAsk() === true
+  /** The first that is ready; those before it are wanted: who failed is probed. */
+  const firstReady = (candidates: ReadonlyArray<Chosen>) =>
+    candidates.find((one) => {
+      circuitOf(one)?.want(one)
+      return isReady(one)
     })
   return {
     choose: (voice) => {
-      const chosen = asked(voice)
-      return chosen === undefined || chosen.backoff.waitMs() > 0 ? undefined : chosen
+      const candidates = roster(voice)
+      return firstReady(candidates) ?? candidates.find(mayAsk)
     },
     waitMs: (voice) => {
-      const chosen = asked(voice)
-      if (chosen === undefined) return Number.POSITIVE_INFINITY
-      const waitMs = chosen.backoff.waitMs()
-      return waitMs === 0 ? 0 : waitMs + chosen.backoff.spreadMs() * random.nextDoubleUnsafe()
+      const candidates = roster(voice)
+      if (candidates.length === 0) return Number.POSITIVE_INFINITY
+      if (candidates.some(isReady) || candidates.some(mayAsk)) return 0
+      const soonest = candidates.map((one) => circuitOf(one)?.waitMs() ?? 0)
+      return Math.ceil(Math.min(...soonest) + LOOK_AGAIN_MS * (1 + random()))
     },
-    preferred: () => undefined,
-    cover: () => undefined,
-    open: (chosen) =>
-      Effect.gen(function* () {
-        const { configured, language } = chosen
-        const triedMs = now()
-        const session = yield* configured.engine.open({ language }).pipe(
-          Effect.timeoutOrElse({
-            duration: OPEN_LIMIT,
-            orElse: () =>
-              Effect.fail(new EngineError({ reason: "Unreachable", detail: "no session was opened in time" }))
-          }),
-          Effect.tapError((error) => failed(chosen, error, { triedMs }))
-        )
-        configured.opened()
-        const candidate = candidates.get(configured)
-        yield* Effect.addFinalizer((exit) =>
-          Effect.sync(() => {
-            configured.closed()
-            if (Exit.isSuccess(exit)) candidate?.backoff.proved()
-          })
-        )
-        if (candidate !== undefined) yield* complaints.settle(candidate)
-        return session
-      }),
-    lost: (chosen, error, aliveMs) => {
-      const openedMs = now() - aliveMs
-      return failed(chosen, error, { triedMs: openedMs, openedMs })
+    preferred: (voice, current) => {
+      const rank = EngineRoster.rankOf(current.configured, voice)
+      return firstReady(roster(voice).filter(({ configured }) => EngineRoster.rankOf(configured, voice) < rank))
     },
-    prepare: () => Effect.void
+    cover: (voice, chosen) =>
+      EngineRoster.rankOf(chosen.configured, voice) < EngineRoster.roleRanks.Cover
+        ? roster(voice).find(
+            (one) => one.configured.role === "Cover" && one.configured !== chosen.configured && isReady(one)
+          )
+        : undefined,
+    open: (chosen) => circuitOf(chosen)?.open(chosen) ?? stranger,
+    lost: (chosen, error, aliveMs) => circuitOf(chosen)?.lost(error, aliveMs) ?? stranger,
+    prepare: (voice) =>
+      Effect.suspend(() => {
+        const [best, ...others] = roster(voice)
+        if (best === undefined) return Effect.void
+        const equals = others.filter(({ configured }) => configured.role === best.configured.role)
+        return Effect.forEach([best, ...equals], (one) => circuitOf(one)?.wake(one) ?? stranger, { discard: true })
+      })
   }
+})
+
+/** An engine of another pool: a bug. */
+const stranger = Effect.die(new Error("an engine that is not of this pool"))
+
+/** Circuits are timed by the monotonic clock: who sets the wall clock back does not keep an engine away. */
+const steadyStore = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const now = yield* monotonicMs
+  const steady: Clock.Clock = {
+    currentTimeMillisUnsafe: now,
+    currentTimeMillis: Effect.sync(now),
+    currentTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    currentTimeNanos: clock.monotonicTimeNanos,
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    monotonicTimeNanos: clock.monotonicTimeNanos,
+    sleep: (duration) => clock.sleep(duration)
+  }
+  const { admit, record, state } = Context.get(
+    yield* Layer.build(CircuitBreaker.layerStoreMemory()),
+    CircuitBreaker.CircuitBreakerStore
+  )
+  const onTime = Effect.provideService(Clock.Clock, steady)
+  return CircuitBreaker.CircuitBreakerStore.of({
+    admit: (key) => onTime(admit(key)),
+    record: (outcome) => onTime(record(outcome)),
+    state: (key) => onTime(state(key))
+  })
 })

@@ -48,6 +48,10 @@ export const speechSeconds = counter(
   "speech_seconds_total",
   "Seconds in which somebody was heard to speak, by source (talk, stream)"
 )
+export const engineCircuitOpenings = counter(
+  "engine_circuit_openings_total",
+  "Times an engine failed and was left alone for a while, by engine"
+)
 export const engineAudioSeconds = counter(
   "engine_audio_seconds_total",
   "Seconds of audio sent to engines, silence that an adapter puts in included, by engine"

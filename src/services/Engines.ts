@@ -5,9 +5,17 @@ import { Context } from "effect"
 import type { Languages } from "../domain/Language.ts"
 import type { EngineError, SpeechEngine } from "./SpeechEngine.ts"
 
-/** As far as sessions have shown; nothing is opened only to find out. */
+/**
+ * `Closed`: it is asked. `Open`: it has just failed and is left alone for a while. `HalfOpen`: one probe asks whether it is back; everybody else
+ * still goes elsewhere or waits.
+ */
+export type CircuitState = "Closed" | "Open" | "HalfOpen"
+
+/** As far as sessions, and probes of an engine that failed, have shown. */
 export interface EngineHealth {
   readonly state: "Untried" | "Healthy" | "Failing"
+  /** Whether it is asked for sessions; see `CircuitState`. */
+  readonly circuit: CircuitState
   /** Sessions open now. */
   readonly sessions: number
   /** Why the newest attempt failed, while `Failing`. */
@@ -30,6 +38,7 @@ export interface ConfiguredEngine {
   readonly opened: () => void
   readonly closed: () => void
   readonly failed: (error: EngineError) => void
+  readonly turned: (circuit: CircuitState) => void
 }
 
 /** What these engines recognise together, the first one's languages first. */

@@ -39,7 +39,7 @@ describe("the engines of a configuration", () => {
     Effect.gen(function* () {
       const engines = yield* enginesOf({ ...every, LT_ENGINE: "vosk, modal" })
       assert.deepStrictEqual(names(engines), ["vosk", "modal"])
-      assert.deepStrictEqual(engines[0]?.health(), { state: "Untried", sessions: 0 })
+      assert.deepStrictEqual(engines[0]?.health(), { state: "Untried", circuit: "Closed", sessions: 0 })
     })
   )
 

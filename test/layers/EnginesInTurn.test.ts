@@ -97,8 +97,8 @@ describe("the Transcriber over several engines", () => {
           assert.deepStrictEqual(
             configured.map(({ health }) => health()),
             [
-              { state: "Failing", reason: error.reason, detail: "no", sessions: 0 },
-              { state: "Healthy", sessions: 2 }
+              { state: "Failing", circuit: "Closed", reason: error.reason, detail: "no", sessions: 0 },
+              { state: "Healthy", circuit: "Closed", sessions: 2 }
             ]
           )
         })
@@ -153,8 +153,8 @@ describe("the Transcriber over several engines", () => {
         assert.deepStrictEqual(
           configured.map(({ health }) => health()),
           [
-            { state: "Healthy", sessions: 1 },
-            { state: "Healthy", sessions: 0 }
+            { state: "Healthy", circuit: "Closed", sessions: 1 },
+            { state: "Healthy", circuit: "Closed", sessions: 0 }
           ]
         )
       })
