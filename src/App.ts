@@ -16,6 +16,7 @@ import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.t
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as HubCaptionFeed from "./layers/HubCaptionFeed.ts"
 import * as InProcessCalls from "./layers/InProcessCalls.ts"
+import * as MemoryViewerLanguages from "./layers/MemoryViewerLanguages.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
@@ -50,7 +51,9 @@ export const layer = (config: AppConfig) =>
 /** Nextcloud's listener where there is a Nextcloud; the service's where there is none, or where it is asked for. */
 const listeners = (config: AppConfig) => {
   const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
-  const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
+  const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket }).pipe(
+    Layer.provide(MemoryViewerLanguages.layer)
+  )
   const service = Server.service({ host: serviceHost(config), port: servicePort }, certificate(config)).pipe(
     Layer.provide(doors(config)),
     Layer.provide([Access.layer(config), Quotas.layer(config)])

@@ -2,7 +2,7 @@
  * Who may ask over HTTP: Nextcloud by AppAPI's shared secret, everybody else by token (`Access`).
  */
 import { Effect, Layer, Option, Redacted } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSecurity } from "effect/http-api"
 import { Access, type AccessRefusal } from "./Access.ts"
 import { AppApiAuth, Asking, Forbidden, StreamAuth, TokenAuth, Unauthorized } from "./Api.ts"
@@ -19,8 +19,7 @@ export const layerAppApi: Layer.Layer<AppApiAuth, never, Deployment> = Layer.eff
       appApi: Effect.fnUntraced(function* (handler, { credential }) {
         const { headers } = yield* HttpServerRequest.HttpServerRequest
         if (appSecret === undefined) return yield* new Unauthorized({ error: "APP_SECRET is not set" })
-        const proof = Buffer.from(Redacted.value(credential), "base64").toString("utf8")
-        const colon = proof.indexOf(":")
+        const { colon, proof } = proofOf(Redacted.value(credential))
         const isProven =
           hasDigest(proof.slice(colon + 1), digest(Redacted.value(appSecret))) &&
           colon >= 0 &&
@@ -33,6 +32,18 @@ export const layerAppApi: Layer.Layer<AppApiAuth, never, Deployment> = Layer.eff
     })
   })
 )
+
+/** For whom Nextcloud asks, by its own proof: a user's id; guests have none. */
+export const userOf = (headers: Headers.Headers): string | undefined => {
+  const { colon, proof } = proofOf(headers["authorization-app-api"] ?? "")
+  return colon > 0 ? proof.slice(0, colon) : undefined
+}
+
+/** `user:secret`, and where the user ends. */
+const proofOf = (credential: string): { readonly proof: string; readonly colon: number } => {
+  const proof = Buffer.from(credential, "base64").toString("utf8")
+  return { proof, colon: proof.indexOf(":") }
+}
 
 /** Lets those through who may control calls, see `Access.admitAdmin`. */
 export const layerToken: Layer.Layer<TokenAuth, never, Access> = Layer.effect(

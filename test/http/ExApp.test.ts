@@ -251,6 +251,31 @@ describe("Talk", () => {
     )
   )
 
+  it.live("a page that is loaded anew reads on in the language its user read in, and others in the room's", () =>
+    onExApp((calls) =>
+      Effect.gen(function* () {
+        const transcribe = (user: string, body: Record<string, unknown>) =>
+          ask("POST", "/api/v1/call/transcribe", { headers: appApiHeaders(undefined, user), body })
+        const languages = () => calls.started.splice(0).map(({ language }) => language)
+        yield* transcribe("ada", { ...viewer, langId: "fr" })
+        yield* transcribe("ada", { ...viewer, enable: false })
+        calls.rooms.clear()
+        yield* transcribe("ada", { roomToken: "room1", ncSessionId: "nc-of-the-new-page" })
+        assert.deepStrictEqual(languages(), ["fr", "fr"])
+        // A call that is heard in French stays so when somebody asks who never chose.
+        yield* transcribe("bob", { roomToken: "room1", ncSessionId: "nc-bob" })
+        yield* transcribe("", { roomToken: "room1", ncSessionId: "nc-guest" })
+        assert.deepStrictEqual(languages(), ["fr", "fr"])
+        // What a moderator chooses is newer than what anybody chose before, also while nobody reads.
+        calls.rooms.clear()
+        yield* ask("POST", "/api/v1/call/set-language", { headers, body: { roomToken: "room1", langId: "en" } })
+        yield* transcribe("ada", { ...viewer })
+        yield* transcribe("ada", { ...viewer, roomToken: "room2" })
+        assert.deepStrictEqual(languages(), ["en", "en"])
+      })
+    )
+  )
+
   it.live("changes the language where there is a call and the language is known", () =>
     onExApp((calls) =>
       Effect.gen(function* () {

@@ -10,6 +10,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { listen } from "../../src/http/Listener.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
+import * as MemoryViewerLanguages from "../../src/layers/MemoryViewerLanguages.ts"
 import { Engines } from "../../src/services/Engines.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
 import { access, deployment, nextcloud, quotas } from "../support/HttpSetup.ts"
@@ -40,6 +41,7 @@ const setup = Layer.mergeAll(
   FakeCalls.layer(FakeCalls.make()),
   nextcloud(),
   HubCaptionFeed.layer,
+  MemoryViewerLanguages.layer,
   Layer.succeed(Engines, []),
   Logger.layer([])
 )

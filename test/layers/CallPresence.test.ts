@@ -41,6 +41,41 @@ describe("CallPresence", () => {
     assert.deepStrictEqual(at(seconds(121), rosterOf(person("bob"))), [ada])
   })
 
+  const pageOf = (userId: string, name: string, inCall = 3): Participant => ({ ...person(name, inCall), userId })
+
+  it("forgets a viewer at once whose page was loaded anew, and not the new page, which is not in the call yet", () => {
+    const presence = CallPresence.make(CallPresence.defaultLimits)
+    const anew = participant(NextcloudSessionId.make("nc-anew"))
+    const at = (nowMs: number, intents: ReadonlyArray<Intent>, ...people: ReadonlyArray<Participant>) =>
+      presence.review({ intents, roster: rosterOf(...people), nowMs }).forget
+    const before = pageOf("ada", "ada")
+    assert.deepStrictEqual(at(0, [intentOf(ada)], before), [])
+    // Its socket was cut without a word: the HPB shows it for another half minute.
+    assert.deepStrictEqual(at(seconds(1), [intentOf(ada), intentOf(anew)], before, pageOf("ada", "anew", 0)), [])
+    assert.deepStrictEqual(at(seconds(2), [intentOf(ada), intentOf(anew)], before, pageOf("ada", "anew")), [])
+    assert.deepStrictEqual(at(seconds(30), [intentOf(ada), intentOf(anew)], pageOf("ada", "anew")), [ada])
+    assert.deepStrictEqual(at(seconds(31), [intentOf(anew)], pageOf("ada", "anew")), [])
+  })
+
+  it("waits for a viewer who has lost the connection although another device of the same user is there", () => {
+    const presence = CallPresence.make(CallPresence.defaultLimits)
+    const phone = pageOf("ada", "phone")
+    const at = (nowMs: number, ...people: ReadonlyArray<Participant>) =>
+      presence.review({ intents: [intentOf(ada)], roster: rosterOf(...people), nowMs }).forget
+    assert.deepStrictEqual(at(0, phone, pageOf("ada", "ada")), [])
+    assert.deepStrictEqual(at(seconds(30), phone), [])
+    assert.deepStrictEqual(at(seconds(50), phone, pageOf("ada", "ada")), [])
+  })
+
+  it("two users of the same name are two, and guests have no second page", () => {
+    const presence = CallPresence.make(CallPresence.defaultLimits)
+    const named = (one: Participant): Participant => ({ ...one, name: "Ada" })
+    const at = (nowMs: number, ...people: ReadonlyArray<Participant>) =>
+      presence.review({ intents: [intentOf(ada)], roster: rosterOf(...people), nowMs }).forget
+    assert.deepStrictEqual(at(0, named(pageOf("ada", "ada"))), [])
+    assert.deepStrictEqual(at(seconds(1), named(pageOf("other-ada", "other")), named(person("guest"))), [])
+  })
+
   it("leaves a minute after the last viewer switched captions off", () => {
     const presence = CallPresence.make(CallPresence.defaultLimits)
     const full = rosterOf(person("ada"), person("bob"))

@@ -10,6 +10,7 @@ import { Deployment } from "../../src/http/Deployment.ts"
 import * as Quotas from "../../src/http/Quotas.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
+import * as MemoryViewerLanguages from "../../src/layers/MemoryViewerLanguages.ts"
 import type { Calls } from "../../src/services/Calls.ts"
 import type { CaptionFeed } from "../../src/services/CaptionFeed.ts"
 import { Engines } from "../../src/services/Engines.ts"
@@ -86,6 +87,7 @@ const dependencies = (setup: Setup) => {
   const watching = setup.watching ?? Logger.layer([])
   return Layer.mergeAll(
     setup.calls,
+    MemoryViewerLanguages.layer,
     deployment(setup.given),
     Layer.provide(access(setup.access), watching),
     setup.quotas ?? quotas(),
