@@ -32,6 +32,8 @@ export interface SimulatedPublication {
 export interface PublicationOptions {
   /** The publisher also has a camera and a data channel: their sections are in the offer, without media. */
   readonly camera: boolean
+  /** The first packet was sent: from now on the subscriber hears. */
+  readonly onHeard?: (() => void) | undefined
 }
 
 const opus = new RTCRtpCodecParameters({
@@ -44,7 +46,10 @@ const opus = new RTCRtpCodecParameters({
 const vp8 = new RTCRtpCodecParameters({ mimeType: "video/VP8", clockRate: 90_000, payloadType: 96 })
 
 /** Opens a peer that offers its audio; it closes with its scope. Contacts nobody but the subscriber. */
-export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPublication, never, Scope.Scope> =>
+export const make = ({
+  camera,
+  onHeard
+}: PublicationOptions): Effect.Effect<SimulatedPublication, never, Scope.Scope> =>
   Effect.gen(function* () {
     const connection = yield* Effect.acquireRelease(
       Effect.sync(
@@ -79,6 +84,7 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
     })
     let sequenceNumber = randomInt(0x10000)
     let isAbandoned = false
+    let isHeard = false
     return {
       offer: withoutCandidates(connection.localDescription?.sdp ?? ""),
       candidates,
@@ -86,6 +92,8 @@ export const make = ({ camera }: PublicationOptions): Effect.Effect<SimulatedPub
       addCandidate: (candidate) => attempt(() => connection.addIceCandidate(candidate)),
       send: (payload, timestamp) => {
         if (isAbandoned || !isConnected()) return
+        if (!isHeard) onHeard?.()
+        isHeard = true
         sequenceNumber = (sequenceNumber + 1) & 0xffff
         const header = new RtpHeader({ payloadType: 111, sequenceNumber, timestamp })
         track.writeRtp(new RtpPacket(header, Buffer.from(payload)))

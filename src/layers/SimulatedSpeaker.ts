@@ -17,6 +17,8 @@ export interface SpeakerOptions {
   readonly room: string
   /** Offers a camera and a data channel as well. */
   readonly camera?: boolean
+  /** Called whenever a new subscription hears its first packet. */
+  readonly onHeard?: () => void
 }
 
 export interface SimulatedSpeaker {
@@ -60,7 +62,7 @@ export const make = (
 ): Effect.Effect<SimulatedSpeaker, never, Scope.Scope> =>
   Effect.gen(function* () {
     const person = SimulatedPerson.make(hpb, options)
-    const publisher = yield* SimulatedPublisher.make({ camera: options.camera ?? false })
+    const publisher = yield* SimulatedPublisher.make({ camera: options.camera ?? false, onHeard: options.onHeard })
     const microphone = SimulatedMicrophone.make(encoder)
     let isHere = false
     let timestamp = randomInt(0x1_0000_0000)

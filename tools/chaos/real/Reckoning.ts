@@ -1,0 +1,213 @@
+/**
+ * Reckoning: what the faults did to the words. Pure: the record of what was said, what the readers saw, and what happened when.
+ */
+import type { Happened } from "./Breaking.ts"
+import { kindOf } from "./Faults.ts"
+import type { Place, Reading } from "./Reading.ts"
+import type { Record, Spoken } from "./Record.ts"
+import type { Deafness } from "./Stage.ts"
+
+/** Sums over the words of all voices; of several readers the one that saw it worst. */
+export interface Sums {
+  readonly spoken: number
+  readonly delivered: number
+  /** Not delivered, and somebody could hear them. */
+  readonly lost: number
+  readonly duplicated: number
+  readonly disordered: number
+  readonly wrongSpeaker: number
+  readonly invented: number
+  readonly rewritten: number
+  /** Not delivered, and nobody could hear them: between the break and the new subscription. */
+  readonly unheard: number
+  /** Not delivered, heard by a service that was killed before it could hand them on. */
+  readonly forgotten: number
+  /** Longest that a word which was said waited for any word to be seen, ms. */
+  readonly longestGapMs: number
+}
+
+/** One fault and what it did. */
+export interface Reckoned {
+  readonly happened: Happened
+  /** To the next caption of words said after it began or ended; undefined: none came, or nobody spoke. */
+  readonly recoveryMs: number | undefined
+  readonly lost: ReadonlyArray<Place & Spoken>
+  readonly duplicated: ReadonlyArray<Place & Spoken>
+  readonly unheard: number
+  readonly forgotten: number
+  readonly figures: Readonly<globalThis.Record<string, number>>
+}
+
+export interface Reckoning {
+  readonly sums: Sums
+  readonly faults: ReadonlyArray<Reckoned>
+  /** Lost or duplicated before any fault. */
+  readonly unprovoked: number
+}
+
+export interface Seen {
+  readonly record: Record
+  /** From which of its words on each voice is judged. */
+  readonly firstWord: ReadonlyMap<string, number>
+  readonly readings: ReadonlyArray<Reading>
+  readonly happened: ReadonlyArray<Happened>
+  readonly deafness: (voice: string, breakMs: number) => Deafness | undefined
+  readonly joins: ReadonlyArray<number>
+}
+
+/** On its way through the network when a process is told to end; what the first packets of a new connection carry. */
+const EDGE_MS = 150
+/** A subscription that is not there so long after everything was mended is a fault of ours. */
+const PATIENCE_MS = 30_000
+/** Heard by a process, told by the engine 0.5 s later, then at most 1.5 s for its turn: what `kill -9` takes with it. */
+const IN_MEMORY_MS = 2500
+/** A fault shows in words that were said so long before it, which were still on their way. */
+const BEFORE_MS = 3000
+
+type Word = Spoken & Place
+
+const wordsOf = ({ firstWord, record }: Pick<Seen, "record" | "firstWord">): ReadonlyArray<Word> =>
+  record.voices
+    .flatMap((voice) =>
+      record
+        .said(voice)
+        .map((spoken, place) => ({ ...spoken, voice, place }))
+        .slice(firstWord.get(voice) ?? 0)
+    )
+    .sort((a, b) => a.endMs - b.endMs)
+
+/** Why a word may be missing. */
+const excuseOf =
+  ({ deafness, happened }: Pick<Seen, "deafness" | "happened">) =>
+  ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | undefined => {
+    for (const one of happened) {
+      const kind = kindOf(one.fault.kind)
+      if (kind.deaf !== true || endMs < one.startMs - IN_MEMORY_MS) continue
+      const broken = deafness(voice, one.startMs)
+      if (broken === undefined) continue
+      // Janus goes on sending to a process that is gone.
+      const fromMs = one.fault.kind.startsWith("service-") ? one.startMs : Math.max(one.startMs, broken.fromMs)
+      const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + PATIENCE_MS)
+      if (endMs > fromMs - EDGE_MS && startMs < untilMs + EDGE_MS) return "unheard"
+      if (kind.forgets === true && endMs <= fromMs && endMs > fromMs - IN_MEMORY_MS) return "forgotten"
+    }
+    return undefined
+  }
+
+/** Longest wait for any word while one was to be waited for. */
+const longestGap = (words: ReadonlyArray<Word>, seenMs: (word: Word) => number | undefined): number => {
+  const delivered = words.flatMap((word) => {
+    const atMs = seenMs(word)
+    return atMs === undefined ? [] : [{ endMs: word.endMs, atMs }]
+  })
+  const seen = delivered.map(({ atMs }) => atMs).sort((a, b) => a - b)
+  let longest = 0
+  let next = 0
+  for (const [i, at] of seen.entries()) {
+    const after = seen[i + 1]
+    if (after === undefined || after === at) continue
+    // the first word, lost ones too, that was said and not seen when the wait began
+    while (next < words.length && (words[next]?.endMs ?? 0) < at - BEFORE_MS) next++
+    const awaited = words.slice(next, next + 40).find((word) => {
+      const seenAt = seenMs(word)
+      return seenAt === undefined ? word.endMs > at : seenAt > at
+    })
+    if (awaited !== undefined && awaited.endMs < after) longest = Math.max(longest, after - Math.max(at, awaited.endMs))
+  }
+  return longest
+}
+
+/** First seen by the last of the readers. */
+const seenByAll = (readings: ReadonlyArray<Reading>) => (word: Word) => {
+  let latest = 0
+  for (const reading of readings) {
+    const atMs = reading.seenMs(word.voice, word.place)
+    if (atMs === undefined) return undefined
+    latest = Math.max(latest, atMs)
+  }
+  return latest
+}
+
+const recovery = (words: ReadonlyArray<Word>, seenMs: (word: Word) => number | undefined, fromMs: number) => {
+  const after = words.filter(({ startMs }) => startMs >= fromMs)
+  const first = after.reduce<Word | undefined>((a, b) => (a === undefined || b.startMs < a.startMs ? b : a), undefined)
+  let soonest: number | undefined
+  for (const word of after) {
+    const atMs = seenMs(word)
+    if (atMs !== undefined && (soonest === undefined || atMs < soonest)) soonest = atMs
+    if (soonest !== undefined && word.startMs > soonest) break
+  }
+  // Nobody is to blame for a silence.
+  return first === undefined || soonest === undefined ? undefined : soonest - first.startMs
+}
+
+const rejoined = (one: Happened, joins: ReadonlyArray<number>): Readonly<globalThis.Record<string, number>> => {
+  const { answersMs, ...figures } = one.figures
+  const joined = answersMs === undefined ? undefined : joins.find((atMs) => atMs > answersMs)
+  return joined === undefined || answersMs === undefined
+    ? figures
+    : { ...figures, "rejoined after": joined - answersMs }
+}
+
+/** What each voice had to wait for until it was heard again, after its microphone sent again. */
+const heardAgain = ({ deafness, record }: Seen, one: Happened): Readonly<globalThis.Record<string, number>> => {
+  if (kindOf(one.fault.kind).deaf !== true) return {}
+  const waits = record.voices.flatMap((voice) => {
+    const untilMs = deafness(voice, one.startMs)?.untilMs
+    return untilMs === undefined ? [] : [Math.max(0, untilMs - one.endMs)]
+  })
+  return waits.length === 0 ? {} : { "heard after": Math.max(...waits) }
+}
+
+export const reckon = (seen: Seen): Reckoning => {
+  const { happened, joins, readings, record } = seen
+  const words = wordsOf(seen)
+  const excuse = excuseOf(seen)
+  const seenMs = seenByAll(readings)
+  /** The newest fault that had begun when a word was on its way; -1: none. */
+  const culprit = ({ endMs }: Spoken) => happened.findLastIndex(({ startMs }) => startMs < endMs + BEFORE_MS)
+  const missing = words.filter(({ place, voice }) => readings.some((reading) => reading.shown(voice, place) === 0))
+  const excused = missing.map((word) => ({ word, why: excuse(word) }))
+  const lost = excused.filter(({ why }) => why === undefined).map(({ word }) => word)
+  const spokenAt = ({ place, voice }: Place): Word => {
+    const found = record.said(voice)[place]
+    return { voice, place, word: found?.word ?? "", startMs: found?.startMs ?? 0, endMs: found?.endMs ?? 0 }
+  }
+  const worst = (count: (reading: Reading) => number) => Math.max(0, ...readings.map(count))
+  const twice = [
+    ...new Map(
+      readings.flatMap(({ duplicated }) => duplicated.map((place) => [`${place.voice} ${place.place}`, place] as const))
+    ).values()
+  ].map(spokenAt)
+  const of = (why: "unheard" | "forgotten") => excused.filter((one) => one.why === why)
+  const faults = happened.map((one, i): Reckoned => {
+    const kind = kindOf(one.fault.kind)
+    const own = (some: ReadonlyArray<Word>) => some.filter((word) => culprit(word) === i)
+    return {
+      happened: one,
+      recoveryMs: recovery(words, seenMs, kind.from === "start" ? one.startMs : one.endMs),
+      lost: own(lost),
+      duplicated: own(twice),
+      unheard: own(of("unheard").map(({ word }) => word)).length,
+      forgotten: own(of("forgotten").map(({ word }) => word)).length,
+      figures: { ...rejoined(one, joins), ...heardAgain(seen, one) }
+    }
+  })
+  return {
+    sums: {
+      spoken: words.length,
+      delivered: words.length - missing.length,
+      lost: lost.length,
+      duplicated: twice.length,
+      disordered: worst(({ disordered }) => disordered.length),
+      wrongSpeaker: worst(({ wrongSpeaker }) => wrongSpeaker.length),
+      invented: worst(({ invented }) => invented.length),
+      rewritten: worst(({ rewritten }) => rewritten),
+      unheard: of("unheard").length,
+      forgotten: of("forgotten").length,
+      longestGapMs: longestGap(words, seenMs)
+    },
+    faults,
+    unprovoked: [...lost, ...twice].filter((word) => culprit(word) === -1).length
+  }
+}

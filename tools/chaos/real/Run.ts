@@ -1,0 +1,130 @@
+/**
+ * Run: a conversation on a stage with its faults, from the first word to the table.
+ */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Fiber, type Scope } from "effect"
+import { failure, type ProofError } from "../../../test/talk/ProofError.ts"
+import * as Dice from "../Dice.ts"
+import * as Breaking from "./Breaking.ts"
+import * as Conversation from "./Conversation.ts"
+import * as Faults from "./Faults.ts"
+import { again, type Options } from "./Options.ts"
+import * as Reading from "./Reading.ts"
+import * as Reckoning from "./Reckoning.ts"
+import type { Stage } from "./Stage.ts"
+import type { Sample } from "./Subject.ts"
+import * as Table from "./Table.ts"
+import * as Watch from "./Watch.ts"
+
+/** Until a voice is heard: peer connections, the first session with an engine. */
+const SET_UP_MS = 30_000
+/** What was said last must be read within this; an engine may still be on its way back. */
+const LAST_WORDS_MS = 15_000
+
+const captionsOf = (stage: Stage) => stage.pages().reduce((sum, { captions }) => sum + captions.length, 0)
+
+/** Everybody is heard before anything is counted: one word each, until all readers have seen something of all voices. */
+const warmUp = (stage: Stage) =>
+  Effect.forEach(
+    stage.mouths,
+    (mouth) =>
+      Effect.andThen(mouth.say(1), Effect.sleep("1500 millis")).pipe(
+        Effect.repeat({
+          until: () => stage.pages().every(({ captions }) => captions.some(({ voice }) => voice === mouth.voice))
+        }),
+        Effect.timeoutOrElse({
+          duration: SET_UP_MS,
+          orElse: () => Effect.fail(failure(`${mouth.voice} is not read within ${SET_UP_MS} ms`))
+        })
+      ),
+    { concurrency: "unbounded", discard: true }
+  )
+
+/** Waits until no caption has come for a while. */
+const lastWords = (stage: Stage) =>
+  Effect.gen(function* () {
+    let [before, quietMs] = [captionsOf(stage), 0]
+    const startedMs = performance.now()
+    while (quietMs < 4000 && performance.now() - startedMs < LAST_WORDS_MS) {
+      yield* Effect.sleep("500 millis")
+      const now = captionsOf(stage)
+      quietMs = now === before ? quietMs + 500 : 0
+      before = now
+    }
+  })
+
+const breakThings = (
+  stage: Stage,
+  schedule: ReadonlyArray<Faults.Fault>,
+  startedMs: number,
+  say: (line: string) => void
+) =>
+  Effect.forEach(schedule, (fault) =>
+    Effect.gen(function* () {
+      // A fault that took longer than it was to moves those behind it.
+      yield* Effect.sleep(Math.max(0, startedMs + fault.atMs - performance.now()))
+      say(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(7)} s  ${Faults.describe(fault)}`)
+      const happened = yield* Breaking.perform(stage, fault)
+      if (happened.trouble !== undefined) say(`          !!! ${happened.trouble}`)
+      return happened
+    })
+  )
+
+/** True when all that must hold did. */
+export const perform = (
+  stage: Stage,
+  options: Options,
+  say: (line: string) => void
+): Effect.Effect<boolean, ProofError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { minutes, seed } = options
+    const schedule =
+      options.script ?? Faults.schedule({ seed, minutes, kinds: options.kinds, voices: stage.mouths.length })
+    say(`seed ${seed}, ${minutes.toFixed(1)} minutes, ${stage.about}; ${schedule.length} faults:`)
+    for (const fault of schedule) say(`  ${Faults.describe(fault)}`)
+    yield* stage.press
+    yield* warmUp(stage)
+    const firstWord = new Map(stage.record.voices.map((voice) => [voice, stage.record.said(voice).length]))
+    say("everybody is read; from now on every word counts")
+    const samples: Array<Sample> = []
+    const watching = yield* Effect.forkScoped(Watch.follow(stage.service, samples))
+    const startedMs = performance.now()
+    const talk = Conversation.hold(stage.mouths, Dice.make(seed).fork("talk"), startedMs + minutes * 60_000 - 8000)
+    const [, happened] = yield* Effect.all([talk, breakThings(stage, schedule, startedMs, say)], { concurrency: 2 })
+    yield* lastWords(stage)
+    yield* Fiber.interrupt(watching)
+    const pages = stage.pages()
+    const readings = pages.map((page) => Reading.read(stage.record, page))
+    const reckoning = Reckoning.reckon({
+      record: stage.record,
+      firstWord,
+      readings,
+      happened,
+      deafness: stage.deafness,
+      joins: stage.joins()
+    })
+    const metrics = yield* Effect.orElseSucceed(stage.service.metrics, () => new Map<string, number>())
+    const evidence = {
+      schedule,
+      happened,
+      faults: reckoning.faults,
+      samples,
+      metrics: Object.fromEntries(metrics),
+      said: Object.fromEntries(stage.record.voices.map((voice) => [voice, stage.record.said(voice)])),
+      pages
+    }
+    writeFileSync(join(stage.folder, "evidence.json"), JSON.stringify(evidence))
+    const figures: Table.Figures = {
+      seed,
+      minutes: (performance.now() - startedMs) / 60_000,
+      stage: stage.about,
+      reckoning,
+      trends: Watch.trends(samples),
+      schedule: schedule.map(Faults.describe),
+      again: again(options)
+    }
+    say(Table.print(figures))
+    if (options.json) say(Table.json(figures))
+    return Table.broken(reckoning).length === 0
+  })
