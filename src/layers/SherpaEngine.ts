@@ -7,6 +7,7 @@ import { known, type LanguageId, languagesOf } from "../domain/Language.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
+import * as EngineMark from "./EngineMark.ts"
 import * as Metrics from "./Metrics.ts"
 import * as SherpaHost from "./SherpaHost.ts"
 import * as SherpaModel from "./SherpaModel.ts"
@@ -22,6 +23,13 @@ export interface Options {
 /** s of audio: a machine that is so far behind does not catch up. */
 const MOST_BEHIND = 30
 const FLUSH_CAP = "5 seconds"
+/**
+ * An utterance that ends by itself has more than this behind its last token (see `SherpaLibrary`): a word takes less to fade away than half of
+ * it, and none begins before its first token by the other half.
+ */
+const SILENT_SECONDS = 0.8
+/** So long nobody speaks without a pause: such an utterance was cut, be it within a word. */
+const CUT_SECONDS = 250
 
 /** Greedy search only adds: all but the last word, which may go on. */
 const stableLength = (text: string): number => text.length - (text.match(/\S+$/)?.[0].length ?? 0)
@@ -49,7 +57,8 @@ const capabilitiesOf = (model: SherpaModel.SherpaModel): EngineCapabilities => (
  *
  * One child process computes for all of them, several at a time; when it ends, all sessions end as `Closed` and the next one starts it anew. A
  * flush pushes silence behind the last word and completes when all was computed. A session whose audio is not computed within 30 s of audio ends
- * as `Silent`.
+ * as `Silent`. The mark lies in the silence that ended an utterance, and at the end of what was flushed. Progress is what the child says it has
+ * computed.
  */
 export const layer = (options: Options): Layer.Layer<SpeechEngine, ConfigurationError> =>
   Layer.effect(
@@ -58,7 +67,7 @@ export const layer = (options: Options): Layer.Layer<SpeechEngine, Configuration
       const model = yield* SherpaModel.find(options.model, options.storage)
       const host = yield* SherpaHost.make(model)
       const capabilities = capabilitiesOf(model)
-      return { capabilities, open: ({ language }) => open(host, model, capabilities, language) }
+      return { capabilities, probe: host.running, open: ({ language }) => open(host, model, capabilities, language) }
     })
   )
 
@@ -73,12 +82,12 @@ const open = Effect.fn("SherpaEngine.open")(function* (
   const reports = yield* Queue.unbounded<SherpaHost.SessionReport, EngineError>()
   const ended = yield* Deferred.make<never, EngineError>()
   const timeline = StreamTimeline.make(model.sampleRate)
+  const mark = EngineMark.make()
   const flushes = new Map<number, { readonly through: number; readonly done: () => void }>()
   let token = 0
   let computed = 0
   let utterance = 0
   let isShown = false
-  let mark = 0
 
   const end = (error: EngineError) => {
     Queue.failCauseUnsafe(reports, Cause.fail(error))
@@ -91,7 +100,16 @@ const open = Effect.fn("SherpaEngine.open")(function* (
   yield* Metrics.engineSession(capabilities)
   const msAt = (seconds: number) => msOfSamples(timeline.onsetAt(Math.round(seconds * model.sampleRate)))
 
+  /** Behind an utterance that a pause has ended. */
+  const markBehind = (times: ReadonlyArray<number>): ReadonlyArray<SpeechEvent> => {
+    const [first] = times
+    const last = times.at(-1)
+    if (first === undefined || last === undefined || last - first > CUT_SECONDS) return []
+    return mark.reach(timeline.voiceAt(Math.round((last + SILENT_SECONDS / 2) * model.sampleRate)))
+  }
+
   const eventsOf = (report: SherpaHost.SessionReport): ReadonlyArray<SpeechEvent> => {
+    if (report._tag === "Flushed") return mark.reach(timeline.voiceAt(flushes.get(report.token)?.through ?? 0))
     if (report._tag !== "Text") return []
     const item = `u${utterance}`
     const words = report.text === "" ? [] : SherpaWords.wordsOf(report, msAt)
@@ -103,15 +121,15 @@ const open = Effect.fn("SherpaEngine.open")(function* (
     isShown = false
     utterance += 1
     const cause: EndCause = flushes.size > 0 ? "Silence" : "EngineFinal"
-    return [{ _tag: "Completed", item, text: report.text, words, cause }]
+    return [{ _tag: "Completed", item, text: report.text, words, cause }, ...markBehind(report.times)]
   }
   /** After the reader has taken the events before it. */
   const settle = (report: SherpaHost.SessionReport) =>
     Effect.sync(() => {
+      mark.settle()
       if (report._tag !== "Flushed") return
       const flushed = flushes.get(report.token)
       flushes.delete(report.token)
-      mark = Math.max(mark, timeline.voiceAt(flushed?.through ?? 0))
       flushed?.done()
     })
 
@@ -143,6 +161,7 @@ const open = Effect.fn("SherpaEngine.open")(function* (
         Stream.concat(Stream.fromIterable(eventsOf(report)), Stream.fromEffectDrain(settle(report)))
       )
     ),
-    mark: () => mark
+    mark: mark.position,
+    progress: () => timeline.voiceAt(computed)
   }
 })

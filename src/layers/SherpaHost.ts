@@ -5,6 +5,7 @@ import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Deferred, Effect, Option, type Scope } from "effect"
 import { EngineError } from "../services/SpeechEngine.ts"
+import { monotonicMs } from "./Monotonic.ts"
 import { type SherpaModel, toText } from "./SherpaModel.ts"
 import { type Command, type Report, readReport } from "./SherpaProtocol.ts"
 
@@ -20,6 +21,8 @@ export interface HostSession {
 }
 
 export interface SherpaHost {
+  /** A child runs and has its model; it is started when there is none. */
+  readonly running: Effect.Effect<void, EngineError>
   /** A session of the child, which is started when there is none. It closes with its scope. */
   readonly open: (
     language: string,
@@ -30,6 +33,9 @@ export interface SherpaHost {
 /** Large models take seconds to load. */
 const LOAD_LIMIT = "120 seconds"
 const LEAVE_LIMIT = "2 seconds"
+/** A step of eight sessions takes a tenth of a second; a child that was sent audio for a step and says nothing at all for so long hangs. */
+const HUNG_MS = 2_000
+const WATCH_EVERY = "250 millis"
 /** The same file, from the sources or from what they were compiled to. */
 const CHILD = fileURLToPath(new URL(import.meta.url.replace("SherpaHost", "SherpaProcess")))
 
@@ -44,9 +50,23 @@ export const make = Effect.fnUntraced(function* (model: SherpaModel): Effect.fn.
   const readers = new Map<number, (report: SessionReport) => void>()
   let child: Child | undefined
   let sessions = 0
+  const now = yield* monotonicMs
+  /** Samples sent since the child said anything, and since when they were enough for it to say something. */
+  let unanswered = 0
+  let silentSinceMs: number | undefined
+  const enough = (model.flushMs * model.sampleRate) / 1000
 
+  const answered = () => {
+    unanswered = 0
+    silentSinceMs = undefined
+  }
+  const asked = (command: Command) => {
+    if (command._tag === "Audio") unanswered += command.pcm.length
+    if (unanswered >= enough) silentSinceMs ??= now()
+  }
   const gone = (error: EngineError) => {
     child = undefined
+    answered()
     const told = [...readers.values()]
     readers.clear()
     for (const reader of told) reader({ _tag: "Gone", error })
@@ -68,6 +88,7 @@ export const make = Effect.fnUntraced(function* (model: SherpaModel): Effect.fn.
     forked.on("message", (message: unknown) => {
       const report = Option.getOrUndefined(readReport(message))
       if (report === undefined) return
+      answered()
       if (report._tag === "Loaded") {
         isLoaded = true
         Deferred.doneUnsafe(one.loaded, Effect.void)
@@ -81,6 +102,15 @@ export const make = Effect.fnUntraced(function* (model: SherpaModel): Effect.fn.
 
   yield* Effect.addFinalizer(() => Effect.suspend(() => (child === undefined ? Effect.void : leave(child.process))))
   child = start()
+  yield* Effect.forever(
+    Effect.andThen(
+      Effect.sleep(WATCH_EVERY),
+      Effect.sync(() => {
+        // its end is told to all sessions, as any other
+        if (silentSinceMs !== undefined && now() - silentSinceMs >= HUNG_MS) child?.process.kill("SIGKILL")
+      })
+    )
+  ).pipe(Effect.forkScoped)
 
   const running = Effect.suspend(() => {
     child ??= start()
@@ -94,12 +124,15 @@ export const make = Effect.fnUntraced(function* (model: SherpaModel): Effect.fn.
   })
 
   return {
+    running: Effect.asVoid(running),
     open: (language, onReport) =>
       Effect.gen(function* () {
         const process = yield* running
         const id = ++sessions
         const send = (command: Command) => {
-          if (readers.has(id) && process.connected) process.send(command)
+          if (!readers.has(id) || !process.connected) return
+          process.send(command)
+          asked(command)
         }
         readers.set(id, onReport)
         send({ _tag: "Open", session: id, language })

@@ -45,9 +45,9 @@ export const make = (
     session.taken += samples.length
   }
 
-  /** Hands on what waits, up to a flush. */
+  /** Hands on what waits, up to a flush, and no more than makes a step: whoever is behind is told of every step. */
   const advance = (session: Session): void => {
-    while (session.flushing === undefined) {
+    while (session.flushing === undefined && !recognizer.isReady(session.stream)) {
       const next = session.waiting.shift()
       if (next === undefined) return
       accept(session, next._tag === "Audio" ? next.pcm : new Float32Array(next.silence))
@@ -84,12 +84,19 @@ export const make = (
       report({ _tag: "Computed", session: session.id, samples: session.taken })
       report({ _tag: "Flushed", session: session.id, token: session.flushing })
       session.flushing = undefined
-      advance(session)
-      if (session.flushing !== undefined && !recognizer.isReady(session.stream)) look(session)
+      goOn(session)
       return
     }
     tell(session, recognizer.isEndpoint(session.stream))
-    if (isComputed) report({ _tag: "Computed", session: session.id, samples: session.taken })
+    if (!isComputed) return
+    report({ _tag: "Computed", session: session.id, samples: session.taken })
+    goOn(session)
+  }
+
+  const goOn = (session: Session): void => {
+    advance(session)
+    // less than a step was left: nothing will be computed that could answer
+    if (session.flushing !== undefined && !recognizer.isReady(session.stream)) look(session)
   }
 
   const open = (id: number, language: string): void => {
@@ -117,9 +124,7 @@ export const make = (
       if (session === undefined) return
       if (command._tag === "Close") return close(session)
       session.waiting.push(command)
-      advance(session)
-      // less than a step was left: nothing will be computed that could answer
-      if (session.flushing !== undefined && !recognizer.isReady(session.stream)) look(session)
+      goOn(session)
     },
     compute: () => {
       const ready: Array<Session> = []

@@ -6,6 +6,7 @@ import { msOfSamples } from "../domain/Audio.ts"
 import { known, type LanguageId, languagesOf } from "../domain/Language.ts"
 import type { EndCause, SpeechEvent, Word } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
+import * as EngineMark from "./EngineMark.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
@@ -33,7 +34,17 @@ const MOST_WAITING = 30 * SAMPLE_RATE
 const SILENCE_MESSAGES = 4
 /** A model may have to be loaded before the first answer. */
 const FIRST_ANSWER_MS = 60_000
-const ANSWER_MS = 10_000
+/** For 400 ms of audio: five times as long as it is. */
+const ANSWER_MS = 2_000
+/** The end of a long utterance is computed a second time, with a larger language model. */
+const END_ANSWER_MS = 4_000
+const WATCH_EVERY = "250 millis"
+/**
+ * Vosk ends an utterance by itself when at least so much silence is behind a word (the shortest of Kaldi's endpoint rules), or after 20 s,
+ * where nobody paused.
+ */
+const ENDPOINT_SAMPLES = 0.5 * SAMPLE_RATE
+const LONGEST_UTTERANCE = 19 * SAMPLE_RATE
 const FLUSH_CAP = "4 seconds"
 
 const capabilitiesOf = (url: string): EngineCapabilities => ({
@@ -58,7 +69,9 @@ const capabilitiesOf = (url: string): EngineCapabilities => ({
  *
  * Audio goes out as soon as the answer to the last message is here, at most 400 ms at a time: a quick server hears every frame, a slow one
  * larger pieces. Partials replace each other; finals have words with times and confidence where the server gives them. A flush asks for the
- * end of the utterance; servers that do not know how are sent 1.6 s of silence instead. Every final proves what was answered up to it: the mark.
+ * end of the utterance; servers that do not know how are sent 1.6 s of silence instead. Only finals are certain, so the mark lies behind them: at
+ * the end of what was sent where we asked for one, within the silence behind its last word where the server heard a pause, nowhere when it cut a
+ * speech without one. Every answer is progress.
  */
 export const layer = (options: Options): Layer.Layer<SpeechEngine> =>
   Layer.effect(
@@ -78,7 +91,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
   const count = yield* Metrics.engineAudio(capabilities)
   const socket = yield* EngineSocket.open({
     url: options.url,
-    openTimeout: "10 seconds",
+    openTimeout: "5 seconds",
     maxPayload: VoskProtocol.MAX_MESSAGE_BYTES,
     maxWaitingBytes: 1024 * 1024,
     // A connection that died shows within two of these.
@@ -93,13 +106,17 @@ const open = Effect.fn("VoskEngine.open")(function* (
   const broken = yield* Deferred.make<never, EngineError>()
   const lockstep = VoskLockstep.make(MOST_SAMPLES)
   const timeline = StreamTimeline.make(SAMPLE_RATE)
+  const mark = EngineMark.make()
   const encode = Pcm16.encoder()
   const utterances = makeUtterances(timeline, tag === "en")
   let dueSinceMs = now()
+  let patienceMs = ANSWER_MS
   let answers = 0
   let knowsReset = true
   let isFinished = false
-  let mark = 0
+  /** Where the stream was when the newest utterance ended. */
+  let endedAt = 0
+  let computed = 0
 
   const breakDown = (detail: string) => {
     Deferred.doneUnsafe(broken, Effect.fail(new EngineError({ reason: "Silent", detail })))
@@ -108,6 +125,7 @@ const open = Effect.fn("VoskEngine.open")(function* (
     const step = lockstep.next()
     if (step === undefined) return
     dueSinceMs = now()
+    patienceMs = step._tag === "Audio" ? ANSWER_MS : END_ANSWER_MS
     if (step._tag !== "Audio") socket.send(step._tag === "Reset" ? VoskProtocol.RESET : VoskProtocol.EOF)
     else if (socket.send(encode(step.pcm))) count(step.pcm.length)
   }
@@ -130,13 +148,15 @@ const open = Effect.fn("VoskEngine.open")(function* (
   }).pipe(Effect.timeoutOrElse({ duration: FLUSH_CAP, orElse: () => Effect.void }))
   const flushing = Effect.raceFirst(flush, Deferred.await(ended))
 
-  /** An utterance that ended by itself ended somewhere in the newest message. */
-  const provenBy = ({ result = [] }: typeof VoskProtocol.Text.Type, step: VoskLockstep.Step): number => {
+  /** Sample of the stream up to which everything was said in finals, where that is known. */
+  const provenBy = ({ result = [] }: typeof VoskProtocol.Text.Type, step: VoskLockstep.Step): number | undefined => {
+    if (step._tag !== "Audio") return step.through
     const lastWordEnds = result.at(-1)?.end
-    if (step._tag !== "Audio") return timeline.voiceAt(step.through)
-    return timeline.voiceAt(
-      lastWordEnds === undefined ? step.through - step.pcm.length : Math.round(lastWordEnds * SAMPLE_RATE)
-    )
+    // a few frames of what it was sent are always computed later: it paused before them
+    if (lastWordEnds === undefined)
+      return step.through - endedAt < LONGEST_UTTERANCE ? step.through - ENDPOINT_SAMPLES : undefined
+    const wordEnd = Math.round(lastWordEnds * SAMPLE_RATE)
+    return step.through - wordEnd < ENDPOINT_SAMPLES ? undefined : wordEnd + ENDPOINT_SAMPLES / 2
   }
 
   const answer = (message: typeof VoskProtocol.Partial.Type | typeof VoskProtocol.Text.Type) => {
@@ -144,11 +164,15 @@ const open = Effect.fn("VoskEngine.open")(function* (
     answers += 1
     const isText = "text" in message
     const cause: EndCause = step?._tag === "Reset" ? "Silence" : step?._tag === "Eof" ? "StreamEnd" : "EngineFinal"
-    const events = isText ? utterances.finished(message, cause) : utterances.changed(message.partial)
-    const proven = isText && step !== undefined ? provenBy(message, step) : 0
+    const said = isText ? utterances.finished(message, cause) : utterances.changed(message.partial)
+    const proven = isText && step !== undefined ? provenBy(message, step) : undefined
+    if (isText) endedAt = step?.through ?? endedAt
+    computed = step?.through ?? computed
+    session.progress ??= () => timeline.voiceAt(computed)
+    const events = proven === undefined ? said : [...said, ...mark.reach(timeline.voiceAt(proven))]
     /** When the reader has taken the events. */
     const settle = () => {
-      mark = Math.max(mark, proven)
+      mark.settle()
       if (step?._tag === "Reset" && !isText) {
         knowsReset = false
         silence()
@@ -173,14 +197,15 @@ const open = Effect.fn("VoskEngine.open")(function* (
   /** A server that computes for longer than anything takes, or has stopped. */
   const overdue = Effect.gen(function* () {
     for (;;) {
-      yield* Effect.sleep("1 second")
-      const patience = answers === 0 ? FIRST_ANSWER_MS : ANSWER_MS
-      if (lockstep.isDue() && now() - dueSinceMs > patience) breakDown("it does not answer")
+      yield* Effect.sleep(WATCH_EVERY)
+      const patience = answers === 0 ? FIRST_ANSWER_MS : patienceMs
+      if (lockstep.isDue() && now() - dueSinceMs >= patience) breakDown("it does not answer")
     }
   })
   yield* Effect.forkScoped(overdue)
 
-  return {
+  // a model that is being loaded gives no sign of life
+  const session: { -readonly [K in keyof EngineSession]: EngineSession[K] } = {
     send: ({ pcm, position }) => {
       if (isFinished) return
       timeline.frame(position, pcm.length)
@@ -203,8 +228,9 @@ const open = Effect.fn("VoskEngine.open")(function* (
       Stream.interruptWhen(Effect.raceFirst(socket.stuck, Deferred.await(broken))),
       Stream.tapError((error) => Deferred.fail(ended, error))
     ),
-    mark: () => mark
+    mark: mark.position
   }
+  return session
 })
 
 interface Utterances {

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { assert, describe } from "@effect/vitest"
 import { Context, Effect, Layer, Result } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
+import { msOfSamples } from "../../src/domain/Audio.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as SherpaEngine from "../../src/layers/SherpaEngine.ts"
 import * as SherpaModel from "../../src/layers/SherpaModel.ts"
@@ -12,6 +13,7 @@ import { listen } from "../support/EngineEvents.ts"
 import { live } from "../support/Live.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import * as TinyModels from "../support/TinyModels.ts"
+import { until } from "../support/Until.ts"
 
 const engineOf = (folder: string) =>
   Effect.map(Layer.build(SherpaEngine.layer({ model: folder, storage: folder })), (built) =>
@@ -46,6 +48,52 @@ describe("SherpaEngine", () => {
       for (const frame of said(["fox"]).frames) second.send(frame)
       yield* second.flush
       assert.deepStrictEqual(again.finals(), ["fox"])
+    })
+  )
+
+  live(
+    "a process that hangs is ended within seconds, and its sessions with it",
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      TinyModels.writeCtc(folder)
+      const engine = yield* engineOf(folder)
+      const session = yield* engine.open({ language: defaultLanguage })
+      const heard = yield* listen(session)
+      process.kill(children()[0] ?? 0, "SIGSTOP")
+      for (const frame of said(["fox"]).frames) session.send(frame)
+      assert.strictEqual((yield* heard.end).reason, "Closed")
+      yield* engine.probe ?? Effect.die("it has a probe")
+      const second = yield* engine.open({ language: defaultLanguage })
+      const again = yield* listen(second)
+      for (const frame of said(["fox"]).frames) second.send(frame)
+      yield* second.flush
+      assert.deepStrictEqual(again.finals(), ["fox"])
+    })
+  )
+
+  live(
+    "a pause in mid-stream ends the utterance and marks the silence in it; progress follows what is computed",
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      TinyModels.writeCtc(folder)
+      const engine = yield* engineOf(folder)
+      const session = yield* engine.open({ language: defaultLanguage })
+      const heard = yield* listen(session)
+      const first = said(["fox"], 24_000)
+      const pause = Conformance.utteranceOf(new Float32Array(24_000), [], {
+        position: first.endsAt,
+        sampleRate: 16_000
+      })
+      const second = said(["dog"], pause.endsAt)
+      for (const { frames } of [first, pause, second]) for (const frame of frames) session.send(frame)
+      yield* until(() => heard.events().some(({ _tag }) => _tag === "Marked"))
+      const [mark] = heard.events().flatMap((event) => (event._tag === "Marked" ? [event.position] : []))
+      assert.isAtLeast(msOfSamples(mark ?? 0), first.words[0]?.endMs ?? 0)
+      assert.isAtMost(msOfSamples(mark ?? 0), second.words[0]?.startMs ?? 0)
+      assert.deepStrictEqual(heard.finals(), ["fox"])
+      yield* session.flush
+      assert.strictEqual(session.mark(), second.endsAt)
+      assert.strictEqual(session.progress?.(), second.endsAt)
     })
   )
 
