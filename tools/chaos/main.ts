@@ -11,6 +11,7 @@ import { Effect, Schema } from "effect"
 import * as Namespace from "../../test/talk/Namespace.ts"
 import { because, failure, type ProofError } from "../../test/talk/ProofError.ts"
 import * as Provision from "../../test/talk/Provision.ts"
+import * as Deterministic from "./deterministic/Command.ts"
 import * as Options from "./real/Options.ts"
 import * as Rig from "./real/Rig.ts"
 import * as Run from "./real/Run.ts"
@@ -113,6 +114,7 @@ const outside = (options: Options.Options, args: ReadonlyArray<string>) =>
   })
 
 const program = (args: ReadonlyArray<string>): Effect.Effect<boolean, ProofError, never> => {
+  if (args.includes("--deterministic")) return Deterministic.run(args, say)
   const options = Options.parse(args)
   if (options === undefined)
     return Effect.as(

@@ -50,10 +50,14 @@ export const run = Effect.fnUntraced(function* (from: number, count: number): Ef
 })
 
 /** Plays one and tells what happened, whether something was wrong or not. */
-export const tellOne = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<ReadonlyArray<string>> {
+export const tellOne = Effect.fnUntraced(function* (
+  seed: number
+): Effect.fn.Return<{ readonly isKept: boolean; readonly lines: ReadonlyArray<string> }> {
   const outcome = yield* play(Scenario.make(seed))
   const wrong = inspect(outcome)
-  return wrong.length > 0 ? [complaintOf(outcome, wrong)] : [...tell(outcome), "every promise was kept"]
+  return wrong.length > 0
+    ? { isKept: false, lines: [complaintOf(outcome, wrong)] }
+    : { isKept: true, lines: [...tell(outcome), "every promise was kept"] }
 })
 
 const noFaults = (): Record<EngineFault, number> => ({
