@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import type { LanguageId } from "./Language.ts"
+import type { Privacy } from "./Privacy.ts"
 
 /** Talk's token of a conversation; the HPB's `roomid`. */
 export const RoomToken = Schema.String.check(Schema.isPattern(/^[\w-]{1,64}$/)).pipe(Schema.brand("RoomToken"))
@@ -35,6 +36,8 @@ export interface Intent {
   readonly room: RoomToken
   readonly viewer: Viewer
   readonly language: LanguageId
+  /** Where this viewer lets the voices of the call go; as far as everything else allows when absent. */
+  readonly privacy?: Privacy
 }
 
 /** One STUN or TURN server as browsers take it; from Nextcloud's settings or an authenticated request. */

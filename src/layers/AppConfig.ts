@@ -17,6 +17,7 @@ import {
   oneOf,
   originList,
   port,
+  roomList,
   text,
   url
 } from "./SettingKinds.ts"
@@ -38,8 +39,18 @@ export const settings = {
   }),
   engines: optional("LT_ENGINE", engineChain, {
     description:
-      "Speech engines in the order in which they are tried: modal, moshi, openai, aws, tldw, vosk, sherpa. Left out: the first of these that is configured, alone.",
-    example: "modal,sherpa"
+      "Speech engines in the order in which they are tried: modal, moshi, openai, aws, tldw, vosk, sherpa. The first is the primary one, those behind it cover for it; name:primary, name:cover and name:last say otherwise. Left out: the first of these that is configured, alone.",
+    example: "modal,sherpa,vosk:last"
+  }),
+  privacy: withDefault("LT_PRIVACY", oneOf("any", "local-only"), "any", {
+    description:
+      "Where audio may go: any, or local-only, with which engines that send it off this machine are not used at all.",
+    example: "local-only"
+  }),
+  localOnlyRooms: optional("LT_LOCAL_ONLY_ROOMS", roomList, {
+    description:
+      "Tokens of conversations, separated by commas, whose calls are never heard by an engine that sends audio off this machine.",
+    example: "a1b2c3d4,board"
   }),
   modalWorkspace: optional("MODAL_WORKSPACE", text, {
     description: "Modal workspace in which Kyutai is deployed.",
@@ -161,7 +172,7 @@ export const settings = {
   }),
   tokensFile: optional("LT_TOKENS_FILE", text, {
     description:
-      "JSON file with further tokens for streaming: [{name, token or sha256 (hex), concurrentStreams?, minutesPerDay?}]. Read again when it changes.",
+      "JSON file with further tokens for streaming: [{name, token or sha256 (hex), concurrentStreams?, minutesPerDay?, privacy?}]. Read again when it changes.",
     example: "/run/secrets/tokens.json"
   }),
   jwtSecret: secret("LT_JWT_SECRET", {
@@ -321,7 +332,7 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
   if ((config.tlsCertificate === undefined) !== (config.tlsKey === undefined)) {
     return yield* new ConfigurationError({ detail: "LT_TLS_CERT and LT_TLS_KEY must be set together" })
   }
-  for (const name of config.engines ?? []) {
+  for (const { name } of config.engines ?? []) {
     const needed = missingFor(config, name).map((variable) => variable.name)
     if (needed.length > 0) {
       return yield* new ConfigurationError({ detail: `LT_ENGINE names ${name}, but ${listed(needed)} not set` })

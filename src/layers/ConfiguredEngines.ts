@@ -4,15 +4,17 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { defaultLanguage, known, kyutaiLanguages, type LanguageId, type Languages } from "../domain/Language.ts"
-import { Engines, languagesKnown } from "../services/Engines.ts"
+import { type EngineRole, Engines, languagesKnown } from "../services/Engines.ts"
 import { SpeechEngine } from "../services/SpeechEngine.ts"
 import { type AppConfig, missingFor, storageOf } from "./AppConfig.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import * as EngineHealth from "./EngineHealth.ts"
+import * as EnginePrivacy from "./EnginePrivacy.ts"
+import { roleRanks } from "./EngineRoster.ts"
 import * as ModalEngine from "./ModalEngine.ts"
 import * as MoshiEngine from "./MoshiEngine.ts"
 import * as OpenAiEngine from "./OpenAiEngine.ts"
-import { type EngineName, engineNames } from "./SettingKinds.ts"
+import { type EngineName, engineNames, type NamedEngine } from "./SettingKinds.ts"
 import * as SherpaEngine from "./SherpaEngine.ts"
 import * as SocketModalClient from "./SocketModalClient.ts"
 import * as TldwEngine from "./TldwEngine.ts"
@@ -63,13 +65,15 @@ const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) =
   return Layer.unwrap(Effect.map(loaded, layer))
 }
 
-/** Those that `LT_ENGINE` names, else the first that is configured, else none. */
+/** Those that `LT_ENGINE` names, best role first, else the first that is configured, else none; of them those that `LT_PRIVACY` allows. */
 export const layer = (config: AppConfig): Layer.Layer<Engines, ConfigurationError> =>
   Layer.effect(
     Engines,
     Effect.flatMap(chainOf(config), (chain) =>
-      Effect.forEach(chain, (make) => Effect.map(Layer.build(make(config)), configured))
-    )
+      Effect.forEach(chain, ({ make, role }) =>
+        Effect.map(Layer.build(make(config)), (built) => configured(built, role))
+      )
+    ).pipe(Effect.flatMap((engines) => allowed(config, engines)))
   )
 
 /** One engine and no choice, for programs that embed the Transcriber. */
@@ -99,18 +103,36 @@ export const defaultLanguageOf = (
 
 const first = (languages: Languages): LanguageId => known(languages, Object.keys(languages)[0]) ?? defaultLanguage
 
-const configured = (built: Context.Context<SpeechEngine>) => EngineHealth.make(Context.get(built, SpeechEngine))
+const configured = (built: Context.Context<SpeechEngine>, role: EngineRole) =>
+  EngineHealth.make(Context.get(built, SpeechEngine), role)
 
 const chainOf = (config: AppConfig) => {
   const isConfigured = (name: EngineName) => table[name] !== undefined && missingFor(config, name).length === 0
-  const chain = config.engines ?? engineNames.filter(isConfigured).slice(0, 1)
-  return Effect.forEach(chain, (name) => {
+  const chain: ReadonlyArray<NamedEngine> =
+    config.engines ??
+    engineNames
+      .filter(isConfigured)
+      .slice(0, 1)
+      .map((name) => ({ name, role: "Primary" }))
+  const inTurn = chain.toSorted((one, other) => roleRanks[one.role] - roleRanks[other.role])
+  return Effect.forEach(inTurn, ({ name, role }) => {
     const make = table[name]
     return make === undefined
       ? Effect.fail(new ConfigurationError({ detail: `LT_ENGINE names ${name}, which is not part of this version` }))
-      : Effect.succeed(make)
+      : Effect.succeed({ make, role })
   })
 }
+
+/** With `LT_PRIVACY=local-only` nothing of the process ever knows the engines that send audio away. */
+const allowed = Effect.fnUntraced(function* ({ privacy }: AppConfig, engines: Engines["Service"]) {
+  const hearers = EnginePrivacy.allowedBy(privacy, engines)
+  for (const { engine } of engines.filter((one) => !hearers.includes(one))) {
+    yield* Effect.logWarning(
+      `LT_PRIVACY is local-only: ${engine.capabilities.name} sends audio off this machine and is not used`
+    )
+  }
+  return hearers
+})
 
 /** A server of one's own comes before Modal. */
 const modalSocket = (config: AppConfig) => {

@@ -1,7 +1,10 @@
 /**
  * Kinds of settings: how the text of an environment variable is read, and what is said of one that cannot be.
  */
+import { Schema } from "effect"
+import { RoomToken } from "../domain/Call.ts"
 import { LanguageId } from "../domain/Language.ts"
+import type { EngineRole } from "../services/Engines.ts"
 
 /** Reads a text; `undefined` when it is not what the variable takes. */
 type Parse<A> = (text: string) => A | undefined
@@ -66,12 +69,35 @@ export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Kind<
 export const engineNames = ["modal", "moshi", "openai", "aws", "tldw", "vosk", "sherpa"] as const
 export type EngineName = (typeof engineNames)[number]
 /** Engines in order, none twice. */
-export const engineChain: Kind<ReadonlyArray<EngineName>> = {
-  expected: `names of engines (${engineNames.join(", ")}), separated by commas, none twice`,
+export interface NamedEngine {
+  readonly name: EngineName
+  readonly role: EngineRole
+}
+const roles: Readonly<Record<string, EngineRole>> = { primary: "Primary", cover: "Cover", last: "LastResort" }
+/** Engines in order, none twice: the first is the primary one and those behind it cover, unless they say otherwise (`vosk:last`). */
+export const engineChain: Kind<ReadonlyArray<NamedEngine>> = {
+  expected: `names of engines (${engineNames.join(", ")}), separated by commas, none twice, each alone or with its role (:primary, :cover, :last)`,
   parse: (given) => {
-    const names = given.split(",").map((name) => oneOf(...engineNames).parse(name.trim()))
-    const found = names.filter((name) => name !== undefined)
-    return found.length === names.length && new Set(found).size === found.length ? found : undefined
+    const named = given.split(",").map((one, index) => {
+      const [text = "", roleText, ...rest] = one.split(":").map((part) => part.trim())
+      const name = oneOf(...engineNames).parse(text)
+      const role = roles[roleText?.toLowerCase() ?? (index === 0 ? "primary" : "cover")]
+      return name === undefined || role === undefined || rest.length > 0 ? [] : [{ name, role }]
+    })
+    const found = named.flat()
+    return found.length === named.length && new Set(found.map(({ name }) => name)).size === found.length
+      ? found
+      : undefined
+  }
+}
+const isRoomToken = Schema.is(RoomToken)
+/** Rooms by their tokens. */
+export const roomList: Kind<ReadonlyArray<RoomToken>> = {
+  expected: "tokens of conversations, separated by commas",
+  parse: (given) => {
+    const tokens = given.split(",").map((one) => one.trim())
+    const found = tokens.filter(isRoomToken)
+    return found.length === tokens.length ? found : undefined
   }
 }
 /** Origins as browsers send them. */

@@ -45,5 +45,5 @@ export interface ConfiguredEngine {
 export const languagesKnown = (engines: ReadonlyArray<ConfiguredEngine>): Languages =>
   Object.fromEntries(engines.flatMap(({ engine }) => Object.entries(engine.capabilities.languages)))
 
-/** Empty where none is configured. Names (`engine.capabilities.name`) are unique. */
+/** Best role first. Empty where none is configured, or none that may be used. Names (`engine.capabilities.name`) are unique. */
 export class Engines extends Context.Service<Engines, ReadonlyArray<ConfiguredEngine>>()("parlance/services/Engines") {}

@@ -2,6 +2,7 @@ import { request } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
+import * as EngineHealth from "../../src/layers/EngineHealth.ts"
 import * as ScriptedEngine from "../../src/layers/ScriptedEngine.ts"
 import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
 import * as FakeCalls from "../support/FakeCalls.ts"
@@ -33,14 +34,11 @@ describe("the root of the service", () => {
   it.live("names the model of the first engine", () =>
     Effect.gen(function* () {
       const engine = yield* Effect.provide(SpeechEngine, ScriptedEngine.layer({}))
-      const configured = (model?: string) => ({
-        engine: { ...engine, capabilities: { ...engine.capabilities, ...(model === undefined ? {} : { model }) } },
-        health: () => ({ state: "Untried" as const, sessions: 0 }),
-        opened: () => {},
-        closed: () => {},
-        failed: () => {},
-        role: "Primary" as const
-      })
+      const configured = (model?: string) =>
+        EngineHealth.make({
+          ...engine,
+          capabilities: { ...engine.capabilities, ...(model === undefined ? {} : { model }) }
+        })
       const named = ask("GET", "/")
       const withModel = yield* named.pipe(onService([configured("stt-1b"), configured("other")]))
       assert.deepStrictEqual(withModel.body, { status: "ok", model_name: "stt-1b" })

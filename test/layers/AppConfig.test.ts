@@ -142,6 +142,47 @@ describe("AppConfig", () => {
     })
   )
 
+  it.effect("takes engines with their roles: the first is the primary one, those behind it cover", () =>
+    Effect.gen(function* () {
+      const all = {
+        STT_STREAM_URL: "ws://stt:80",
+        LT_VOSK_SERVER_URL: "ws://vosk:2700",
+        LT_MOSHI_URL: "ws://moshi",
+        OPENAI_API_KEY: "sk"
+      }
+      const rolesOf = (chain: string) =>
+        Effect.map(load({ ...all, LT_ENGINE: chain }), ({ engines = [] }) => engines.map(({ role }) => role))
+      assert.deepStrictEqual(yield* rolesOf("modal"), ["Primary"])
+      assert.deepStrictEqual(yield* rolesOf("modal, moshi , vosk:last, openai:Primary"), [
+        "Primary",
+        "Cover",
+        "LastResort",
+        "Primary"
+      ])
+      for (const wrong of ["modal:best", "modal:", "modal:cover:last", "modal,modal:last", "modal,"]) {
+        assert.include(String(yield* Effect.flip(rolesOf(wrong))), "LT_ENGINE must be names of engines", wrong)
+      }
+    })
+  )
+
+  it.effect("takes rooms whose calls stay on this machine", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* load({ LT_LOCAL_ONLY_ROOMS: "a1b2, board" })).localOnlyRooms?.map(String), [
+        "a1b2",
+        "board"
+      ])
+      for (const wrong of ["a1b2,", "https://cloud.example.com/call/a1b2", "a b"]) {
+        assert.include(
+          String(yield* Effect.flip(load({ LT_LOCAL_ONLY_ROOMS: wrong }))),
+          "LT_LOCAL_ONLY_ROOMS must be tokens of conversations"
+        )
+      }
+      assert.strictEqual((yield* load({})).privacy, "any")
+      assert.strictEqual((yield* load({ LT_PRIVACY: "Local-Only" })).privacy, "local-only")
+      assert.include(String(yield* Effect.flip(load({ LT_PRIVACY: "local" }))), "LT_PRIVACY must be any or local-only")
+    })
+  )
+
   it.effect("keeps secrets out of whatever is printed", () =>
     Effect.gen(function* () {
       const config = yield* load({

@@ -43,6 +43,27 @@ describe("the engines of a configuration", () => {
     })
   )
 
+  it.effect("are tried by their roles, whatever their order", () =>
+    Effect.gen(function* () {
+      const engines = yield* enginesOf({ ...every, LT_ENGINE: "vosk:last,modal,openai:primary" })
+      assert.deepStrictEqual(names(engines), ["openai", "modal", "vosk"])
+      assert.deepStrictEqual(
+        engines.map(({ role }) => role),
+        ["Primary", "Cover", "LastResort"]
+      )
+    })
+  )
+
+  it.effect("are only those on this machine where LT_PRIVACY is local-only, be it none", () =>
+    Effect.gen(function* () {
+      const environment = { ...every, LT_PRIVACY: "local-only" }
+      assert.deepStrictEqual(names(yield* enginesOf({ ...environment, LT_ENGINE: "openai,vosk" })), ["vosk"])
+      assert.deepStrictEqual(names(yield* enginesOf({ ...environment, LT_ENGINE: "openai" })), [])
+      const away = { ...environment, LT_VOSK_SERVER_URL: "ws://vosk.example.com:2700" }
+      assert.deepStrictEqual(names(yield* enginesOf({ ...away, LT_ENGINE: "vosk" })), [])
+    })
+  )
+
   it.effect("know together what each of them knows, the first one's languages first", () =>
     Effect.gen(function* () {
       const built = (languages: ReadonlyArray<string>) =>
