@@ -1,35 +1,39 @@
 /**
  * EngineTranscriber: the Transcriber. When a session with an engine is opened, replaced and closed, and what becomes of its words.
  *
- * Its parts, by what they remember: `EngineChoice` with `EngineBackoff` (which engine is asked), `VoiceLine` (where frames go) with
- * `FrameBacklog` (what was not sent yet), `VoiceConversation` (one session: idle, renewal) with `SessionFeed` (what it was sent and
- * flushed) and `Pace` (how fast), `SegmentCutter` with `ItemText` (what was said), `SegmentOutbox` (what the reader has not taken).
+ * Its parts, by what they remember: `EnginePool` (which engine is asked, and how all voices fare with it), `VoiceLine` (where frames go) with
+ * `FrameBacklog` (what has to be sent, or sent again), `EngineLink` (one session: what it was sent and flushed, whether it lives),
+ * `VoiceConversation` (one session as this voice uses it) with `Audition` (whether another would hear more), `Standby` (one that is starting),
+ * `SegmentCutter` with `ItemText` and `Seam` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
-import { Cause, Effect, Fiber, Layer, Metric, Random, Result, Stream } from "effect"
-import { msOfSamples } from "../domain/Audio.ts"
-import type { EndCause } from "../domain/Speech.ts"
+import { Effect, Fiber, Layer, Metric, type Scope, Stream } from "effect"
+import { msOfSamples, SAMPLE_RATE } from "../domain/Audio.ts"
+import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { Stopping } from "../services/Stopping.ts"
 import { Transcriber, type Voice } from "../services/Transcriber.ts"
-import * as EngineChoice from "./EngineChoice.ts"
-import * as EngineComplaints from "./EngineComplaints.ts"
-import * as EngineRate from "./EngineRate.ts"
+import * as Audition from "./Audition.ts"
+import type * as EngineLink from "./EngineLink.ts"
+import * as EnginePool from "./EnginePool.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as PolyphaseResampler from "./PolyphaseResampler.ts"
 import * as SegmentCutter from "./SegmentCutter.ts"
 import * as SegmentOutbox from "./SegmentOutbox.ts"
-import { conduct } from "./VoiceConversation.ts"
+import * as Standby from "./Standby.ts"
+import { conduct, type Outcome } from "./VoiceConversation.ts"
 import * as VoiceLine from "./VoiceLine.ts"
 
-/** Longer than any engine's own limit: nothing an adapter forgets can hang a voice. */
-const OPEN_LIMIT = "190 seconds"
 /** After the voice ended; what no engine has said by then is not waited for. */
 const LAST_WORDS = "4 seconds"
 /** The same for a voice that waits, whose engine may just have been asked for. */
 const PATIENT_LAST_WORDS = "30 seconds"
+/** What is open when a session is lost goes on in the next one; when there is none by then, readers need not wait for its end. */
+const ORPHANED = "3 seconds"
+/** Of what a session that was closed had not proven, the next one hears this much again: nobody pays twice for minutes of music. */
+const UNPROVEN_AT_CLOSE = 10 * SAMPLE_RATE
 
 /** Transcribes with the engines of the environment. */
 export const layer: Layer.Layer<Transcriber, never, Engines> = Layer.effect(
@@ -40,32 +44,29 @@ export const layer: Layer.Layer<Transcriber, never, Engines> = Layer.effect(
 /**
  * Transcribes with these engines; see `Transcriber` for what is promised. Without any, voices are read and nothing is ever said.
  *
- * A session is opened at the first frame, with the engine that `EngineChoice` gives. What is said until it is open, or between two
- * sessions, is sent from the voice's ring at most at four times real time. An engine that refuses, cannot be reached or breaks is passed
- * over at once for the next one, until its backoff is over (see `EngineBackoff`); without another it is waited for, while there is audio. A
- * session closes 30 s after the last flush, and is renewed before its longest life is over, at a pause if there is one.
+ * A session is opened at the first frame, with the engine that `EnginePool` gives; while that one takes its time to start, a cover captions.
+ * Every session is followed by a mark: up to there all was said. When a session is lost, falls silent, or has to be left in the middle of
+ * speech, the next one hears the voice again from the mark on, at most at four times real time, and what it says twice is left out. A session
+ * closes 30 s after the last flush, is renewed at a pause before its longest life is over, and is left at a pause for an engine that is to
+ * be preferred.
  */
 export const make = Effect.fn("EngineTranscriber.make")(function* (engines: ReadonlyArray<ConfiguredEngine>) {
   const now = yield* monotonicMs
   const resampler = yield* Resampler
-  const complaints = EngineComplaints.make(engines.length)
   const stopping = yield* Stopping
-  const shared: Shared = { choose: EngineChoice.make(engines, now), resampler, now, stopping, complaints }
+  const pool = yield* EnginePool.make(engines)
+  const shared: Shared = { pool, resampler, now, stopping }
   return Transcriber.of({
     languages: languagesKnown(engines),
-    prepare: () => Effect.void,
+    prepare: pool.prepare,
     transcribe: (voice) =>
       engines.length === 0 ? Stream.drain(voice.frames) : Stream.unwrap(transcribe(voice, shared))
   })
 })
 
 /** What all voices share. */
-interface Shared {
-  readonly choose: EngineChoice.EngineChoice
-  readonly resampler: Resampler["Service"]
-  readonly now: () => number
+interface Shared extends EngineLink.LinkOptions {
   readonly stopping: Pick<Stopping, "until">
-  readonly complaints: EngineComplaints.EngineComplaints
 }
 
 /** One voice and what is remembered of it. */
@@ -74,142 +75,203 @@ interface Work extends Shared {
   readonly line: VoiceLine.VoiceLine
   readonly cutter: SegmentCutter.SegmentCutter
   readonly outbox: SegmentOutbox.SegmentOutbox
+  readonly standby: Standby.Standby
+  /** Ends with the voice. */
+  readonly scope: Scope.Scope
 }
 
 const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   const line = VoiceLine.make(voice)
   const cutter = SegmentCutter.make(voice.id)
   const outbox = SegmentOutbox.make()
-  yield* Effect.addFinalizer(() => Effect.sync(line.backlog.close))
+  yield* Effect.addFinalizer(() => Effect.sync(line.close))
   yield* Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const standby = yield* Standby.make({ ...shared, voice, onReady: line.ring })
     const feeding = yield* Effect.forkChild(line.feed)
     const lastWords = voice.waits === true ? PATIENT_LAST_WORDS : LAST_WORDS
     const tooLate = Effect.raceFirst(
       Effect.andThen(Fiber.await(feeding), Effect.sleep(lastWords)),
       shared.stopping.until("Words")
     )
-    yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox }), tooLate)
+    yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox, standby, scope }), tooLate)
     outbox.put(cutter.endSession("StreamEnd"))
-  }).pipe(Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
+  }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
   return outbox.transcribed
 })
 
 /** One session after the other while there is something to send; ends with the voice. */
-const sessions = Effect.fnUntraced(function* (work: Work) {
-  const { voice, line, cutter, outbox, complaints, choose, now } = work
+const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void, never, Scope.Scope> {
+  const { cutter, line, now, outbox, pool, standby } = work
+  const past: Past = { seamTo: 0, heardOnceTo: 0, isUnproven: false, opened: 0 }
   /** Why the newest session that had been open is no more. */
   let lost: EngineError["reason"] | undefined
+  let relief: Audition.Relief | undefined
   for (;;) {
-    if (line.backlog.isEmpty()) {
+    if (relief === undefined && line.backlog().isEmpty()) {
       if (line.ended()) return
       yield* line.rung
       continue
     }
-    const chosen = choose(voice)
-    if (chosen === undefined) return
-    const { backoff, configured } = chosen
-    const waitMs = backoff.waitMs()
-    if (waitMs > 0) {
-      yield* Effect.sleep(waitMs + backoff.spreadMs() * (yield* Random.next))
+    const found: Standby.Found = relief === undefined ? yield* standby.open : { _tag: "Open", link: relief.link }
+    if (found._tag === "Never") return
+    if (found._tag === "NotYet") {
+      yield* Effect.sleep(found.waitMs)
       continue
     }
-    const triedMs = now()
-    let openedMs: number | undefined
-    const opened = Effect.suspend(() => {
-      openedMs = now()
-      configured.opened()
-      const reason = lost
-      lost = undefined
-      return Effect.andThen(
-        complaints.settle(chosen),
-        reason === undefined
-          ? Effect.void
-          : Metric.update(Metric.withAttributes(Metrics.engineReconnects, { reason: reason.toLowerCase() }), 1)
-      )
-    })
-    const closed = Effect.sync(() => {
-      if (openedMs !== undefined) configured.closed()
-    })
-    const outcome = yield* Effect.result(Effect.ensuring(runSession(work, chosen, opened), closed))
-    outbox.put(cutter.endSession(Result.isSuccess(outcome) ? outcome.success : "EngineLost"))
-    // of what a lost session was sent, nothing more will be said
-    outbox.settle(line.backlog.sentTo())
-    if (Result.isSuccess(outcome)) {
-      backoff.proved()
+    past.opened += 1
+    if (lost !== undefined) yield* reconnected(lost)
+    lost = undefined
+    if (past.isUnproven) hearAgain(work, past, UNPROVEN_AT_CLOSE)
+    const { link } = found
+    const result = yield* Effect.result(converse(work, past, link, relief?.said ?? []))
+    relief = undefined
+    if (result._tag === "Success" && result.success._tag === "Closed") {
+      const { cause } = result.success
+      yield* link.close()
+      outbox.put(cutter.endSession(cause))
+      past.heardOnceTo = Math.max(past.heardOnceTo, link.feed.flushedTo())
+      past.isUnproven = line.backlog().unproven() > 0
+      if (cause === "Silence") yield* standby.drop
       continue
     }
-    const error = outcome.failure
-    if (openedMs !== undefined) lost = error.reason
-    configured.failed(error)
-    backoff.failed(error, openedMs === undefined ? { triedMs } : { triedMs, openedMs })
-    yield* complaints.about(chosen, error)
+    if (result._tag === "Success" && result.success._tag === "Relieved") {
+      relief = result.success.by
+      past.seamTo = line.backlog().sentTo()
+      line.adopt()
+      cutter.resume(false)
+    } else hearAgain(work, past)
+    const error = result._tag === "Failure" ? result.failure : relief === undefined ? undefined : silent
+    yield* link.close(error)
+    if (error === undefined) continue
+    lost = error.reason
+    yield* pool.lost(link.chosen, error, now() - link.openedMs)
+    if (relief === undefined) yield* Effect.forkScoped(giveUpWaiting(work, past, past.opened))
   }
 })
 
-/** Opens a session and uses it until there is a reason to close it; fails when it ends by itself, after all it said was taken. */
-const runSession = (
-  { resampler, voice, line, cutter, outbox, now }: Work,
-  { configured: { engine }, language }: EngineChoice.Chosen,
-  opened: Effect.Effect<void>
-): Effect.Effect<EndCause, EngineError> =>
-  Effect.gen(function* () {
-    const session = yield* engine.open({ language }).pipe(
-      Effect.timeoutOrElse({
-        duration: OPEN_LIMIT,
-        orElse: () => Effect.fail(new EngineError({ reason: "Unreachable", detail: "no session was opened in time" }))
-      })
-    )
-    yield* opened
-    let changedMs = now()
-    let closing: EndCause | undefined
-    const read = session.events.pipe(
-      Stream.runForEach((event) =>
-        Effect.suspend(() => {
-          const wasOpen = cutter.isOpen()
-          const states = cutter.take(event, now())
-          if (states.length === 0) return Effect.void
-          changedMs = now()
-          outbox.put(states)
-          // what is open already and changes is only stale later
-          if (!wasOpen) line.ring()
-          return outbox.room
-        })
-      ),
-      Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" }))),
-      // a server may hang up behind the last words
-      Effect.catchIf(
-        ({ reason }) => reason === "Closed" && closing !== undefined && session.finish !== undefined,
-        () => Effect.succeed(closing ?? "StreamEnd")
-      )
-    )
-    const atEngineRate = EngineRate.make(resampler, engine.capabilities.sampleRate)
-    const conversation = conduct({
-      line,
-      session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
-      capabilities: engine.capabilities,
-      now,
-      utterances: voice.utterances === true,
-      openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
-      onPause: () => outbox.put(cutter.end("Silence")),
-      onFlushed: (position, paused) => {
-        if (paused || voice.utterances !== true) {
-          if (paused) outbox.put(cutter.end("Silence"))
-          return outbox.settle(position)
-        }
-        outbox.put(cutter.endBefore(msOfSamples(position), "Silence"))
-        outbox.settle(position, "later")
-      },
-      onClosing: (cause) => {
-        closing = cause
-      }
+/** What is known of the sessions that were. */
+interface Past {
+  /** End of what the one before was sent: what is said of it comes a second time. */
+  seamTo: number
+  /** Up to where one that was closed had heard everything, whether it said something or not. */
+  heardOnceTo: number
+  /** One was closed that had not proven all it was sent. */
+  isUnproven: boolean
+  /** How many there were. */
+  opened: number
+}
+
+const silent = new EngineError({
+  reason: "Silent",
+  detail: "it was sent speech and said nothing, and another session heard words in it"
+})
+
+/** The next session hears again what is not proven, at most the last `most` samples of it. */
+const hearAgain = ({ cutter, line }: Work, past: Past, most?: number): void => {
+  const backlog = line.backlog()
+  // then nothing that was said is in doubt
+  if (backlog.unproven() === 0) cutter.take({ _tag: "Marked", position: backlog.sentTo() }, 0)
+  past.seamTo = Math.max(past.seamTo, backlog.sentTo())
+  past.isUnproven = false
+  cutter.resume(!backlog.rewind(most))
+}
+
+const giveUpWaiting = ({ cutter, outbox }: Work, past: Past, opened: number) =>
+  Effect.andThen(
+    Effect.sleep(ORPHANED),
+    Effect.sync(() => {
+      if (past.opened === opened) outbox.put(cutter.end("EngineLost"))
     })
-    return yield* Effect.raceFirst(read, conversation)
-  }).pipe(
-    Effect.scoped,
-    // an adapter with a bug costs its own session, never the voice
-    Effect.catchDefect((defect) =>
-      Effect.logError("bug in a speech engine", Cause.die(defect)).pipe(
-        Effect.andThen(Effect.fail(new EngineError({ reason: "Protocol", detail: "the engine's adapter broke" })))
-      )
+  )
+
+const reconnected = (reason: EngineError["reason"]) =>
+  Metric.update(Metric.withAttributes(Metrics.engineReconnects, { reason: reason.toLowerCase() }), 1)
+
+/** Uses a session until there is a reason to end it; fails when it ends by itself, after all it said was taken. */
+const converse = Effect.fnUntraced(function* (
+  work: Work,
+  past: Past,
+  link: EngineLink.EngineLink,
+  said: ReadonlyArray<SpeechEvent>
+): Effect.fn.Return<Outcome<Audition.Relief>, EngineError> {
+  const { cutter, line, now, outbox, pool, standby, voice } = work
+  const utterances = voice.utterances === true
+  let changedMs = now()
+  let closing: EndCause | undefined
+  let hasSpoken = false
+
+  const mark = (position: number) => {
+    line.backlog().prove(position)
+    outbox.put(cutter.take({ _tag: "Marked", position }, now()))
+  }
+  const take = (event: SpeechEvent) => {
+    if (event._tag === "Marked") return mark(event.position)
+    const wasOpen = cutter.isOpen()
+    const states = cutter.take(event, now())
+    if (states.length === 0) return
+    changedMs = now()
+    outbox.put(states)
+    // what is open already and changes is only stale later
+    if (!wasOpen) line.ring()
+  }
+  const flushed = (position: number, paused: boolean) => {
+    // of what two sessions heard without a word there is nothing to say
+    const heardTwiceTo = Math.min(position, past.heardOnceTo)
+    if (heardTwiceTo > 0 && cutter.isCertain()) mark(heardTwiceTo)
+    if (position >= past.seamTo) outbox.put(cutter.endSeam())
+    if (paused || !utterances) {
+      if (paused) outbox.put(cutter.end("Silence"))
+      return outbox.settle(position)
+    }
+    outbox.put(cutter.endBefore(msOfSamples(position), "Silence"))
+    outbox.settle(position, "later")
+  }
+  for (const event of said) take(event)
+  link.attend({
+    onEvent: (event) => {
+      hasSpoken ||= event._tag !== "Marked"
+      take(event)
+      return outbox.room
+    },
+    onFlushed: (position, paused) => {
+      flushed(position, paused)
+      line.ring()
+    },
+    onBroken: line.disconnect
+  })
+  const audition = Effect.gen(function* () {
+    const chosen = pool.choose(voice)
+    if (chosen === undefined) return undefined
+    hasSpoken = false
+    const heard = yield* Audition.run({ ...work, chosen, utterances, isOver: () => hasSpoken })
+    if (heard === undefined || "link" in heard) return heard
+    mark(Math.min(heard.heardTo, line.backlog().sentTo()))
+    return undefined
+  })
+  const conversation = conduct({
+    line,
+    link,
+    now,
+    utterances,
+    openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
+    onPause: () => outbox.put(cutter.end("Silence")),
+    onLost: (position, samples, isFirst) => {
+      outbox.put(cutter.end("EngineLost"))
+      outbox.interrupt(position, samples)
+      if (isFirst) cutter.resume(true)
+    },
+    onClosing: (cause) => {
+      closing = cause
+    },
+    betterSinceMs: () => standby.betterSinceMs(link),
+    audition
+  })
+  return yield* Effect.raceFirst(Effect.scoped(conversation), link.ended).pipe(
+    // a server may hang up behind the last words
+    Effect.catchIf(
+      ({ reason }) => reason === "Closed" && closing !== undefined && link.finishes,
+      (): Effect.Effect<Outcome<Audition.Relief>> => Effect.succeed({ _tag: "Closed", cause: closing ?? "StreamEnd" })
     )
   )
+})

@@ -32,8 +32,11 @@ export interface FrameBacklog {
   readonly prove: (position: number) => void
   /** Samples that were sent and not proven. */
   readonly unproven: () => number
-  /** Everything that was sent and not proven has to be sent again, from exactly there on. */
-  readonly rewind: () => void
+  /**
+   * Everything that was sent and not proven has to be sent again, from exactly there on; at most the last `most` samples of it. Tells whether it
+   * is all of it.
+   */
+  readonly rewind: (most?: number) => boolean
   /** Another backlog, of what this one would hold after `rewind`. */
   readonly fork: () => FrameBacklog
   /** What the ring had lost before it could be sent, since this was last asked. */
@@ -158,13 +161,16 @@ const from = (
       sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },
     unproven: () => sent.length * FRAME_SAMPLES,
-    rewind: () => {
+    rewind: (most = Number.POSITIVE_INFINITY) => {
       endReplay()
-      older = [...sent, ...older]
+      const places = sent.slice(-Math.max(1, Math.floor(most / FRAME_SAMPLES)))
+      const isAll = places.length === sent.length
+      older = [...places, ...older]
       sent = []
       lastStart = Number.NEGATIVE_INFINITY
       lastEnd = mark
       lastEnded = true
+      return isAll
     },
     fork: () => from(replay, [...sent, ...older], [...kept], mark),
     lost: () => {

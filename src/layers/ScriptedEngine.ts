@@ -39,6 +39,8 @@ export interface ScriptedSession {
 /** What the engine does by itself; whatever is left out does nothing and takes no time. */
 export interface Script {
   readonly capabilities?: Partial<EngineCapabilities>
+  /** It tells how far it has computed what it was sent: at once, all of it. Else only words show that it is alive. Default: it tells. */
+  readonly tellsProgress?: boolean
   /** Runs before session number `index` is open: sleep for a cold start, fail for a refusal. */
   readonly opening?: (index: number) => Effect.Effect<void, EngineError>
   readonly onFrame?: (frame: AudioFrame, session: ScriptedSession) => void
@@ -180,6 +182,7 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
       flush: Effect.raceFirst(flush, Deferred.await(ended)),
       ...(finish === undefined ? {} : { finish: Effect.raceFirst(finish, Deferred.await(ended)) }),
       events: Stream.fromQueue(events),
+      ...(script.tellsProgress === false ? {} : { progress: () => sentTo }),
       mark: () => mark
     }
   }

@@ -23,6 +23,8 @@ export interface SegmentCutter {
   readonly take: (event: SpeechEvent, atMs: number) => ReadonlyArray<Segment>
   /** A segment is open. */
   readonly isOpen: () => boolean
+  /** Nothing was promised since the mark. */
+  readonly isCertain: () => boolean
   /** Whatever is open becomes final as it was shown. Words that follow make a new segment. */
   readonly end: (cause: EndCause) => ReadonlyArray<Segment>
   /**
@@ -186,10 +188,17 @@ export const make = (voice: string, known = ""): SegmentCutter => {
     const states = items.flatMap((item) => finish(item, item.done ?? cause))
     for (const item of items) if (item.done !== undefined) remove(item)
     // of a session that was lost, and nothing has followed
-    const isGone = cause === "EngineLost" || cause === "StreamEnd"
-    if (open !== undefined)
-      states.push(close(open, isGone ? joinText(open.committed, open.open) : open.committed, cause))
+    if (open !== undefined) states.push(bury(open, cause))
     return states
+  }
+
+  /** Where no other session has said what becomes of the open text, it stays as it was read; it may come again, too. */
+  const bury = (segment: Segment, cause: EndCause): Segment => {
+    const isAll = cause === "EngineLost" || cause === "StreamEnd"
+    const text = isAll ? joinText(segment.committed, segment.open) : segment.committed
+    const more = wordsOf(text.slice(segment.committed.length))
+    if (more.length > 0) seam = { known: [...(seam?.known ?? []), ...more], mayLead: seam?.mayLead === true }
+    return close(segment, text, cause)
   }
 
   const endBefore = (ms: number, cause: EndCause): Array<Segment> => {
@@ -233,6 +242,7 @@ export const make = (voice: string, known = ""): SegmentCutter => {
       }
     },
     isOpen: () => open !== undefined,
+    isCertain: () => doubt === "" && open === undefined,
     end,
     endBefore,
     endSession: (cause) => {

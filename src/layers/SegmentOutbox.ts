@@ -15,6 +15,8 @@ export interface SegmentOutbox {
    * unless it is known that this one was said `later`; once, and not what it knows already.
    */
   readonly settle: (position: number, open?: "later") => void
+  /** So much speech from `position` on (samples) was given up: told behind everything that was put. */
+  readonly interrupt: (position: number, samples: number) => void
   /** Waits while more than `CAPACITY` states do. Whoever puts, asks here before the next. */
   readonly room: Effect.Effect<void>
   /** No more comes; what waits is still read. */
@@ -71,6 +73,10 @@ export const make = (): SegmentOutbox => {
     settle: (position, open) => {
       settling = Math.max(settling, position)
       tell(open === "later")
+      wake()
+    },
+    interrupt: (position, samples) => {
+      waiting.push({ _tag: "Interrupted", position, samples })
       wake()
     },
     room: roomy.await,

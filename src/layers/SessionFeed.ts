@@ -18,6 +18,8 @@ export interface SessionFeed {
   readonly isPaused: () => boolean
   /** Something was sent and no flush was asked for since. */
   readonly isOpen: () => boolean
+  /** Up to where a flush has completed (samples). */
+  readonly flushedTo: () => number
   /** When the last frame was sent or the last flush behind completed. */
   readonly activeMs: () => number
   /** Dies with whatever the session's `send` threw. */
@@ -47,6 +49,7 @@ export const make = Effect.fnUntraced(function* ({
   let asked = 0
   let flushed = 0
   let sentTo = 0
+  let flushedTo = 0
   let activeMs = now()
 
   const bounded = (flushing: Effect.Effect<void, EngineError>) =>
@@ -64,6 +67,7 @@ export const make = Effect.fnUntraced(function* ({
     const position = sentTo
     const completed = Effect.sync(() => {
       flushed = Math.max(flushed, upTo)
+      flushedTo = Math.max(flushedTo, position)
       activeMs = now()
       onFlushed(position, sent === upTo)
     })
@@ -84,12 +88,19 @@ export const make = Effect.fnUntraced(function* ({
     },
     // a session that broke says so through its events
     finish: Effect.suspend(() => {
-      if (session.finish !== undefined && sent > 0) return Effect.ignore(bounded(session.finish))
-      return sent === flushed ? Effect.void : Effect.ignore(flush)
+      const position = sentTo
+      const completed = Effect.sync(() => {
+        flushedTo = Math.max(flushedTo, position)
+      })
+      const last = session.finish !== undefined && sent > 0 ? bounded(session.finish) : flush
+      return sent === flushed && session.finish === undefined
+        ? Effect.void
+        : Effect.ignore(Effect.andThen(last, completed))
     }),
     flushBehind: Effect.asVoid(flushBehind),
     isPaused: () => sent === flushed,
     isOpen: () => asked < sent,
+    flushedTo: () => flushedTo,
     activeMs: () => activeMs,
     broken: Deferred.await(broken)
   }

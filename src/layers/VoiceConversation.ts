@@ -1,31 +1,40 @@
 /**
- * VoiceConversation: one open session with an engine as one voice uses it: catch up, send, flush at pauses, and know when to close.
+ * VoiceConversation: one open session with an engine as one voice uses it: catch up, send, flush at pauses, notice that it has fallen silent,
+ * and know when to close.
  */
 import { Effect, Metric, type Scope } from "effect"
-import type { AudioFrame } from "../domain/Audio.ts"
+import { type AudioFrame, FRAME_SAMPLES } from "../domain/Audio.ts"
 import type { EndCause } from "../domain/Speech.ts"
-import type { EngineCapabilities, EngineSession } from "../services/SpeechEngine.ts"
+import { EngineError } from "../services/SpeechEngine.ts"
+import * as CatchUp from "./CatchUp.ts"
+import type { EngineLink } from "./EngineLink.ts"
 import * as Metrics from "./Metrics.ts"
-import * as Pace from "./Pace.ts"
-import * as SessionFeed from "./SessionFeed.ts"
 import type { VoiceLine } from "./VoiceLine.ts"
 
-/** Frames sent in one go while catching up: short enough for everybody else in the process. */
-const SLICE = 4
-/** Engines that may be sent audio faster than it was spoken take it at this rate (Kyutai's server computes at 3–4×). */
-const FASTEST = 4
 /** After the last flush; a session is never held longer than 60 s without speech. */
 const IDLE_MS = 30_000
 /** Speech that stopped without an end is taken for ended after this, and so are words that came after the flush. */
 const STALE_MS = 2_000
+/** How often it is looked whether something has become due that nobody rings for. */
+const LOOK_MS = 1_000
 /** Parts of a session's longest life: from the first on it is renewed at the next pause, at the second in any case. */
 const RENEW_AT_PAUSE = 25 / 30
 const RENEW_ANYHOW = 29 / 30
+/** Somebody better is ready, and the speaker makes no pause. */
+const PATIENCE_FOR_PAUSE_MS = 30_000
 
-export interface Conversation {
+/**
+ * How a conversation ended. `Closed`: everything that was sent was flushed. `Left`: in the middle of speech, for another session that is to hear
+ * again what is not proven. `Relieved`: for a second session that already has.
+ */
+export type Outcome<Relief> =
+  | { readonly _tag: "Closed"; readonly cause: EndCause }
+  | { readonly _tag: "Left" }
+  | { readonly _tag: "Relieved"; readonly by: Relief }
+
+export interface Conversation<Relief> {
   readonly line: VoiceLine
-  readonly session: EngineSession
-  readonly capabilities: EngineCapabilities
+  readonly link: EngineLink
   readonly now: () => number
   /** Every stretch of speech in the backlog is flushed, not only the last. */
   readonly utterances: boolean
@@ -33,87 +42,97 @@ export interface Conversation {
   readonly openTextMs: () => number | undefined
   /** Words that came after the last flush seem to be complete. */
   readonly onPause: () => void
-  /** A flush completed, of what ends at `position`; `paused` when nothing was said since. */
-  readonly onFlushed: (position: number, paused: boolean) => void
+  /** Audio was lost before it could be sent; `isFirst`: before anything was. */
+  readonly onLost: (position: number, samples: number, isFirst: boolean) => void
   /** From now on the session may end without having been lost. */
   readonly onClosing: (cause: EndCause) => void
+  /** Since when another session would be better, ms; absent while none would. */
+  readonly betterSinceMs: () => number | undefined
+  /** Hears again what this session may have missed; nothing comes of it unless somebody else has heard more. */
+  readonly audition: Effect.Effect<Relief | undefined, never, Scope.Scope>
 }
 
 /**
- * Sends what the voice says until there is a reason to close the session, which is returned: `Silence` (nobody spoke for a while),
- * `Rotation` (it gets too old) or `StreamEnd` (the voice ended); everything was flushed then. Frames in the backlog go first, in order.
- * Never fails: that a session broke is learned from its events.
+ * Sends what the voice says until there is a reason to end the session. Frames in the backlog go first, in order. Fails with `Silent` when the
+ * engine gives no sign of life; that a session broke otherwise is learned from its link.
  */
-export const conduct = Effect.fnUntraced(function* (
-  conversation: Conversation
-): Effect.fn.Return<EndCause, never, Scope.Scope> {
-  const { line, session, capabilities, now, onFlushed } = conversation
-  const life = capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY
-  const renewal = { atPauseMs: now() + life * RENEW_AT_PAUSE, anyhowMs: now() + life * RENEW_ANYHOW }
-  const feed = yield* SessionFeed.make({
-    session,
-    now,
-    onFlushed: (position, paused) => {
-      onFlushed(position, paused)
-      line.ring()
-    },
-    onBroken: line.disconnect
-  })
+export const conduct = Effect.fnUntraced(function* <Relief>(
+  conversation: Conversation<Relief>
+): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
+  const { line } = conversation
   yield* Effect.addFinalizer(() => Effect.sync(line.disconnect))
-  const talk = Effect.andThen(catchUp(conversation, feed), untilReasonToClose(conversation, feed, renewal))
-  return yield* Effect.raceFirst(talk, feed.broken)
+  const talk = Effect.andThen(catchUp(conversation), untilReasonToClose(conversation))
+  return yield* Effect.raceFirst(talk, watch(conversation))
 })
 
-/** Sends the backlog in slices, then connects the line. */
-const catchUp = Effect.fnUntraced(function* (
-  { line, capabilities, now, utterances }: Conversation,
-  feed: SessionFeed.SessionFeed
-) {
+/** Sends the backlog, then connects the line. */
+const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, utterances }: Conversation<Relief>) {
   const metrics = yield* Effect.context<never>()
-  const pace = Pace.make(capabilities.fasterThanRealtime ? FASTEST : 1, now)
-  const send = (frame: AudioFrame) => {
-    feed.send(frame)
-    pace.sent(frame)
-  }
+  const backlog = line.backlog()
+  const wasSent = link.feed.isOpen() || !link.feed.isPaused()
+  const tell = Effect.suspend(() => {
+    const lost = backlog.lost()
+    if (lost === undefined) return Effect.void
+    onLost(lost.position, lost.samples, !wasSent && backlog.unproven() === 0)
+    return Metric.update(
+      Metric.withAttributes(Metrics.drops, { reason: "ring_overwritten" }),
+      lost.samples / FRAME_SAMPLES
+    )
+  })
   const deliver = (frame: AudioFrame): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const fresh = line.backlog.pass(frame)
+      const fresh = backlog.pass(frame)
       if (fresh !== undefined) {
-        send(fresh)
+        link.send(fresh)
         Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
       }
-      return frame.endsSpeech ? feed.flushBehind : Effect.void
+      return frame.endsSpeech ? link.feed.flushBehind : Effect.void
     })
+  yield* CatchUp.run({ link, backlog, utterances, onLost: tell })
+  line.connect({ waitMs: link.pace.waitMs, deliver })
+})
+
+/** Suspects the session of having fallen silent when there is reason to. */
+const watch = Effect.fnUntraced(function* <Relief>({
+  audition,
+  link,
+  now
+}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
   for (;;) {
-    const frames = line.backlog.take(SLICE)
-    for (const frame of frames) {
-      send(frame)
-      if (utterances && frame.endsSpeech) yield* feed.flushBehind
+    const watch = link.watch()
+    if (watch.isStalled(now())) {
+      return yield* new EngineError({ reason: "Silent", detail: "it is sent speech and does nothing with it" })
     }
-    const lost = line.backlog.lost()
-    if (lost > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason: "ring_overwritten" }), lost)
-    if (line.backlog.isEmpty()) {
-      line.connect({ waitMs: pace.waitMs, deliver })
-      if (frames.at(-1)?.endsSpeech === true && feed.isOpen()) yield* feed.flushBehind
-      return
+    if (watch.isSuspect(now())) {
+      const relief = yield* audition
+      if (relief !== undefined) return { _tag: "Relieved", by: relief }
+      if (watch.isSuspect(now())) watch.acquit(now())
     }
-    yield* Effect.sleep(pace.idleInMs())
+    yield* Effect.sleep(Math.min(LOOK_MS, Math.max(1, watch.dueInMs(now()))))
   }
 })
 
-const untilReasonToClose = Effect.fnUntraced(function* (
-  { line, now, openTextMs, onPause, onClosing }: Conversation,
-  feed: SessionFeed.SessionFeed,
-  renewal: { readonly atPauseMs: number; readonly anyhowMs: number }
-) {
-  const renewalMs = () => (feed.isPaused() ? renewal.atPauseMs : renewal.anyhowMs)
+const untilReasonToClose = Effect.fnUntraced(function* <Relief>({
+  betterSinceMs,
+  line,
+  link,
+  now,
+  onClosing,
+  onPause,
+  openTextMs
+}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>> {
+  const { capabilities, feed, openedMs } = link
+  const life = capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY
+  const pausedMs = () => openedMs + life * RENEW_AT_PAUSE
+  const leaveMs = () =>
+    Math.min(openedMs + life * RENEW_ANYHOW, (betterSinceMs() ?? Number.POSITIVE_INFINITY) + PATIENCE_FOR_PAUSE_MS)
   const idleMs = () => feed.activeMs() + IDLE_MS
   const staleMs = () => (feed.isOpen() ? feed.activeMs() + STALE_MS : Number.POSITIVE_INFINITY)
   const lateMs = () =>
     feed.isPaused() ? (openTextMs() ?? Number.POSITIVE_INFINITY) + STALE_MS : Number.POSITIVE_INFINITY
   const reason = (): EndCause | undefined => {
     if (line.ended()) return "StreamEnd"
-    if (now() >= renewalMs()) return "Rotation"
+    if (feed.isPaused() && (now() >= pausedMs() || betterSinceMs() !== undefined)) return "Rotation"
     return now() >= idleMs() ? "Silence" : undefined
   }
   for (;;) {
@@ -122,11 +141,14 @@ const untilReasonToClose = Effect.fnUntraced(function* (
       line.disconnect()
       onClosing(closing)
       yield* feed.finish
-      return closing
+      return { _tag: "Closed", cause: closing }
     }
+    // the next session hears again what is not proven: nothing is cut in the middle of a word
+    if (now() >= leaveMs()) return { _tag: "Left" }
     if (now() >= staleMs()) yield* feed.flushBehind
     if (now() >= lateMs()) onPause()
-    const dueMs = Math.min(renewalMs(), idleMs(), staleMs(), lateMs())
-    yield* Effect.timeoutOption(line.rung, Math.max(1, dueMs - now()))
+    const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
+    const dueMs = Math.min(renewalMs, idleMs(), staleMs(), lateMs())
+    yield* Effect.timeoutOption(line.rung, Math.max(1, Math.min(dueMs - now(), LOOK_MS)))
   }
 })

@@ -14,7 +14,12 @@ export interface Receiver {
 }
 
 export interface VoiceLine {
-  readonly backlog: FrameBacklog.FrameBacklog
+  readonly backlog: () => FrameBacklog.FrameBacklog
+  /** A backlog for a second session: what has to be sent again, and from now on every frame besides. One at a time. */
+  readonly tap: () => FrameBacklog.FrameBacklog
+  readonly untap: () => void
+  /** The second session's backlog takes the place of the first one's. */
+  readonly adopt: () => void
   /** Frames go there from now on; connect only when the backlog is empty, else the order is lost. */
   readonly connect: (to: Receiver) => void
   /** Frames go into the backlog from now on. */
@@ -23,6 +28,8 @@ export interface VoiceLine {
   readonly feed: Effect.Effect<void>
   /** The voice has ended: no frame comes any more. */
   readonly ended: () => boolean
+  /** Ends replays that are under way. */
+  readonly close: () => void
   /** Wakes whoever waits in `rung`. */
   readonly ring: () => void
   /** Waits until a frame went into the backlog, the voice ended, or somebody rang. For one at a time. */
@@ -31,11 +38,13 @@ export interface VoiceLine {
 
 /** The line of a voice that nobody is connected to yet. */
 export const make = (voice: Voice): VoiceLine => {
-  const backlog = FrameBacklog.make(voice.replay)
+  let backlog = FrameBacklog.make(voice.replay)
+  let tapped: FrameBacklog.FrameBacklog | undefined
   const bell = Latch.makeUnsafe(false)
   const connected = Latch.makeUnsafe(false)
   let receiver: Receiver | undefined
   let ended = false
+  let routed: AudioFrame | undefined
   const store = (frame: AudioFrame) => {
     backlog.add(frame)
     bell.openUnsafe()
@@ -51,8 +60,26 @@ export const make = (voice: Voice): VoiceLine => {
       // whoever is connected then takes it
       return waitMs > 0 ? Effect.andThen(Effect.sleep(waitMs), route(frame)) : receiver.deliver(frame)
     })
+  const untap = () => {
+    tapped?.close()
+    tapped = undefined
+  }
   return {
-    backlog,
+    backlog: () => backlog,
+    tap: () => {
+      untap()
+      tapped = backlog.fork()
+      // it may be on its way to the first session; a frame that is known twice leaves once
+      if (routed !== undefined) tapped.add(routed)
+      return tapped
+    },
+    untap,
+    adopt: () => {
+      if (tapped === undefined) return
+      backlog.close()
+      backlog = tapped
+      tapped = undefined
+    },
     connect: (to) => {
       receiver = to
       connected.openUnsafe()
@@ -62,7 +89,11 @@ export const make = (voice: Voice): VoiceLine => {
       connected.closeUnsafe()
     },
     feed: voice.frames.pipe(
-      Stream.runForEach(route),
+      Stream.runForEach((frame) => {
+        routed = frame
+        tapped?.add(frame)
+        return route(frame)
+      }),
       Effect.ensuring(
         Effect.sync(() => {
           ended = true
@@ -71,6 +102,10 @@ export const make = (voice: Voice): VoiceLine => {
       )
     ),
     ended: () => ended,
+    close: () => {
+      untap()
+      backlog.close()
+    },
     ring: () => {
       bell.openUnsafe()
     },

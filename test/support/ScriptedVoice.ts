@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       // as a ring does: what comes while it is read is read too
       for (let index = 0; index < ring.length; index++) {
         const frame = ring[index]
-        if (frame !== undefined && frame.position >= from) yield frame
+        if (frame !== undefined && frame.position + FRAME_SAMPLES > from) yield frame
       }
     },
     language: () => defaultLanguage,

@@ -1,0 +1,136 @@
+/**
+ * EngineLink: one open session with an engine, with all that is known of it: what it was sent and flushed, how fast, whether it still answers,
+ * and who listens.
+ */
+import { Deferred, Effect, Exit, Latch, Scope, Stream } from "effect"
+import type { AudioFrame } from "../domain/Audio.ts"
+import type { SpeechEvent } from "../domain/Speech.ts"
+import type { Resampler } from "../services/Resampler.ts"
+import { type EngineCapabilities, EngineError } from "../services/SpeechEngine.ts"
+import type { Chosen, EnginePool } from "./EnginePool.ts"
+import * as EngineRate from "./EngineRate.ts"
+import * as Pace from "./Pace.ts"
+import * as SessionFeed from "./SessionFeed.ts"
+import * as StallWatch from "./StallWatch.ts"
+
+/** Engines that may be sent audio faster than it was spoken take it at this rate (Kyutai's server computes at 3–4×). */
+const FASTEST = 4
+
+/** Who makes something of what a session says. Called in order, from the session's own fibers. */
+export interface Listener {
+  readonly onEvent: (event: SpeechEvent) => Effect.Effect<void>
+  /** A flush completed, of what ends at `position`; `paused` when nothing was sent since. */
+  readonly onFlushed: (position: number, paused: boolean) => void
+  /** The session must not be sent any more. */
+  readonly onBroken: () => void
+}
+
+export interface EngineLink {
+  readonly chosen: Chosen
+  readonly capabilities: EngineCapabilities
+  readonly openedMs: number
+  /** It says its last words only when it is told that no more audio comes, and may hang up behind them. */
+  readonly finishes: boolean
+  readonly feed: SessionFeed.SessionFeed
+  readonly pace: Pace.Pace
+  readonly send: (frame: AudioFrame) => void
+  /** From now on this one listens; nothing is read from the session before there is anybody. */
+  readonly attend: (listener: Listener) => void
+  /** Fails with the reason when the session ends by itself, behind all it said. */
+  readonly ended: Effect.Effect<never, EngineError>
+  /** Brings what the engine tells of its progress up to date, and gives the watch over it. */
+  readonly watch: () => StallWatch.StallWatch
+  /** Ends the session; `lost` when it had not been ours to end. */
+  readonly close: (lost?: EngineError) => Effect.Effect<void>
+}
+
+export interface LinkOptions {
+  readonly pool: EnginePool
+  readonly resampler: Resampler["Service"]
+  readonly now: () => number
+}
+
+/** Opens a session; it ends with `close`, or with the scope. A bug in an adapter costs its own session and nothing else. */
+export const open = Effect.fnUntraced(function* (
+  chosen: Chosen,
+  { now, pool, resampler }: LinkOptions
+): Effect.fn.Return<EngineLink, EngineError, Scope.Scope> {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const attempt = Effect.gen(function* () {
+    const session = yield* pool.open(chosen)
+    const { capabilities } = chosen.configured.engine
+    const watch = StallWatch.make(session.progress !== undefined)
+    const pace = Pace.make(capabilities.fasterThanRealtime ? FASTEST : 1, now)
+    const attended = yield* Latch.make(false)
+    const ended = yield* Deferred.make<never, EngineError>()
+    const atEngineRate = EngineRate.make(resampler, capabilities.sampleRate)
+    let listener: Listener | undefined
+    const feed = yield* SessionFeed.make({
+      session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
+      now,
+      onFlushed: (position, paused) => listener?.onFlushed(position, paused),
+      onBroken: () => listener?.onBroken()
+    })
+    const hear = (event: SpeechEvent) => {
+      if (saysSomething(event)) watch.answered()
+      return listener?.onEvent(event) ?? Effect.void
+    }
+    yield* attended.await.pipe(
+      Effect.andThen(Stream.runForEach(session.events, hear)),
+      Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" }))),
+      Effect.raceFirst(feed.broken),
+      asEngineError,
+      Effect.catch((error) => Deferred.fail(ended, error)),
+      Effect.forkScoped
+    )
+    return {
+      chosen,
+      capabilities,
+      openedMs: now(),
+      finishes: session.finish !== undefined,
+      feed,
+      pace,
+      send: (frame) => {
+        feed.send(frame)
+        pace.sent(frame)
+        watch.sent(frame, now())
+      },
+      attend: (next) => {
+        listener = next
+        attended.openUnsafe()
+      },
+      ended: Deferred.await(ended),
+      watch: () => {
+        if (session.progress !== undefined) watch.progressed(session.progress(), now())
+        return watch
+      },
+      close: (lost) => Scope.close(scope, lost === undefined ? Exit.void : Exit.fail(lost))
+    } satisfies EngineLink
+  })
+  return yield* attempt.pipe(
+    Scope.provide(scope),
+    asEngineError,
+    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
+  )
+})
+
+/** An adapter with a bug has lost its session. */
+const asEngineError = <A, R>(effect: Effect.Effect<A, EngineError, R>): Effect.Effect<A, EngineError, R> =>
+  Effect.catchDefect(effect, (defect) =>
+    Effect.logError("bug in a speech engine", defect).pipe(
+      Effect.andThen(Effect.fail(new EngineError({ reason: "Protocol", detail: "the engine's adapter broke" })))
+    )
+  )
+
+const saysSomething = (event: SpeechEvent): boolean => {
+  switch (event._tag) {
+    case "Appended":
+      return event.words.length > 0
+    case "Replaced":
+      return event.text !== ""
+    case "Completed":
+      return (event.text ?? "") !== ""
+    default:
+      return false
+  }
+}
