@@ -27,6 +27,8 @@ const CAPACITY = 16
 /** Sequence numbers further off than this are a sender that started anew, once a second packet agrees (RFC 3550 appendix A.1). */
 const MAX_MISORDER = 100
 const MAX_DROPOUT = 3000
+/** Packets of which is known what they were, in case they come again from another source: the two ends of a change overlap by a few. */
+const RECENT = 32
 /** Stragglers of the stream before the last SSRC change are not a change back, once a few packets have confirmed the change. */
 const OLD_SOURCE_MS = 1000
 const CONFIRMED = 3
@@ -46,8 +48,18 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
   let oldSource: number | undefined
   let changedAtMs = 0
   let sinceChange = 0
-  /** Where a sender that started anew would go on. */
+  /** Where a sender that started anew would go on, and what it began with. */
   let suspect = -1
+  let suspected: Held | undefined
+  /** Sequence number and timestamp of those handed on last. */
+  const recent = new Float64Array(RECENT).fill(-1)
+  let newest = 0
+
+  const identity = ({ sequenceNumber, timestamp }: RtpPacket) => sequenceNumber * 2 ** 32 + (timestamp >>> 0)
+  const hand = (packet: RtpPacket, atMs: number, lost: number) => {
+    recent[newest++ % RECENT] = identity(packet)
+    deliver(packet, atMs, lost)
+  }
 
   /** Everything held that follows without a gap. */
   const drain = () => {
@@ -56,7 +68,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
       held[next % CAPACITY] = undefined
       holding--
       next++
-      deliver(one.packet, one.atMs, 0)
+      hand(one.packet, one.atMs, 0)
       one = held[next % CAPACITY]
     }
   }
@@ -73,7 +85,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
     holding--
     next++
     counters.lost += lost
-    if (one !== undefined) deliver(one.packet, one.atMs, lost)
+    if (one !== undefined) hand(one.packet, one.atMs, lost)
     drain()
   }
 
@@ -82,7 +94,18 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
     source = packet.ssrc
     next = packet.sequenceNumber + 1
     suspect = -1
-    deliver(packet, atMs, 0)
+    hand(packet, atMs, 0)
+  }
+
+  /** A second packet agrees that the sender has started anew: the first one was its beginning. */
+  const confirm = (packet: RtpPacket, atMs: number) => {
+    if (suspected !== undefined) {
+      counters.late--
+      restart(suspected.packet, suspected.atMs)
+      suspected = undefined
+      next++
+      hand(packet, atMs, 0)
+    } else restart(packet, atMs)
   }
 
   const waitedBehindGap = (atMs: number): boolean => {
@@ -96,6 +119,11 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
 
   const changeSource = (packet: RtpPacket, atMs: number) => {
     if (packet.ssrc === oldSource && sinceChange >= CONFIRMED && atMs - changedAtMs < OLD_SOURCE_MS) {
+      counters.late++
+      return
+    }
+    // Another source that repeats what the last one sent has not begun yet.
+    if (recent.includes(identity(packet))) {
       counters.late++
       return
     }
@@ -113,7 +141,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
       const lost = place - next
       counters.lost += lost
       next = place + 1
-      deliver(packet, atMs, lost)
+      hand(packet, atMs, lost)
       return
     }
     const slot = place % CAPACITY
@@ -121,8 +149,7 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
       counters.late++
       return
     }
-    // The payload is only lent to us; `slice` of a Buffer would not copy.
-    held[slot] = { packet: { ...packet, payload: new Uint8Array(packet.payload) }, atMs }
+    held[slot] = lent(packet, atMs)
     holding++
   }
 
@@ -136,11 +163,12 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
         if (holding > 0) counters.reordered++
         next++
         suspect = -1
-        deliver(packet, atMs, 0)
+        hand(packet, atMs, 0)
         if (holding > 0) drain()
       } else if (ahead < -MAX_MISORDER || ahead > MAX_DROPOUT) {
-        if (packet.sequenceNumber === suspect) return restart(packet, atMs)
+        if (packet.sequenceNumber === suspect) return confirm(packet, atMs)
         suspect = (packet.sequenceNumber + 1) & 0xffff
+        suspected = lent(packet, atMs)
         counters.late++
       } else if (ahead < 0) counters.late++
       else hold(packet, atMs, ahead)
@@ -149,3 +177,9 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
     tick
   }
 }
+
+/** The payload is only lent to us; `slice` of a Buffer would not copy. */
+const lent = (packet: RtpPacket, atMs: number): Held => ({
+  packet: { ...packet, payload: new Uint8Array(packet.payload) },
+  atMs
+})

@@ -17,12 +17,18 @@ export interface RtpTimeline {
 }
 
 const TICKS_PER_MS = RTP_CLOCK_RATE / 1000
-/** A sender's clock this far from ours was set anew. Pauses and stalls stay below, and a pause that exceeds it is dated by its arrival. */
+/** A sender's clock that falls back so far behind ours was set anew. Stalls of the network stay below. */
 const MAX_DEVIATION = 60_000 * TICKS_PER_MS
+/** No packet arrives before it was sent: one that is ahead of the fastest so far by more than this is of a clock that was set anew. */
+const MAX_LEAD = 2_000 * TICKS_PER_MS
+/** Clocks that differ by less are as good as equal. Real ones differ by 200 ppm at most. */
+const DRIFT = 0.001
+/** Where the arrival of a new time base leaves a gap of less, there is none: packets arrive a little too late, not too early. */
+const JITTER = 60 * TICKS_PER_MS
 
 /**
- * Makes the clock of one voice. A timestamp counts as far as it agrees with the time of arrival to within a minute, whatever its
- * wrap-arounds; a new SSRC, a step back or a greater disagreement is a new time base, which goes on where its arrival puts it.
+ * Makes the clock of one voice. A timestamp counts as far as its arrival allows, whatever its wrap-arounds and however far the clocks have
+ * drifted apart; a new SSRC, a step back or a jump ahead of arrival is a new time base, which goes on where its arrival puts it.
  */
 export const make = (): RtpTimeline => {
   let end = 0
@@ -31,6 +37,8 @@ export const make = (): RtpTimeline => {
   let start = 0
   let lastTimestamp = 0
   let lastMs = 0
+  /** How much longer the last packet was under way than the fastest of late. */
+  let delay = 0
 
   const advance = (timestamp: number, ssrc: number, atMs: number): number => {
     if (source === undefined) return 0
@@ -39,8 +47,12 @@ export const make = (): RtpTimeline => {
     // What 32 bit can tell apart is the disagreement with the clock of arrival; pauses may last longer than the 24.8 h of a wrap.
     const deviation = (timestamp - lastTimestamp - elapsed) | 0
     const next = start + elapsed + deviation
-    const isNewBase = ssrc !== source || next < end - MAX_TICKS || Math.abs(deviation) > MAX_DEVIATION
-    return isNewBase ? Math.max(end, start + elapsed) : next
+    const isAhead = deviation > delay + MAX_LEAD + elapsed * DRIFT
+    delay = Math.max(0, delay - deviation - elapsed * DRIFT)
+    if (ssrc === source && next >= end - MAX_TICKS && deviation >= -MAX_DEVIATION && !isAhead) return next
+    delay = 0
+    const arrived = start + elapsed
+    return arrived < end + JITTER ? end : arrived
   }
 
   return {

@@ -102,7 +102,15 @@ describe("ReorderWindow", () => {
     push(20_000, 60)
     push(20_001, 80)
     push(20_002, 100)
-    assert.deepStrictEqual(order(), [1, 2, 20_001, 20_002])
+    assert.deepStrictEqual(order(), [1, 2, 20_000, 20_001, 20_002])
+  })
+
+  it("another source that repeats what was heard begins where it says something new", () => {
+    const { counters, order, push } = open()
+    for (let n = 1; n <= 6; n++) push(n, n * 20)
+    for (let n = 4; n <= 9; n++) push(n, 121 + n, 2)
+    assert.deepStrictEqual(order(), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    assert.strictEqual(counters.late, 3)
   })
 
   it("follows a new source at once and ignores stragglers of the old one", () => {
