@@ -2,7 +2,7 @@
  * EngineSocket: a websocket to a speech engine. `ws` and not Effect's socket: what it alone can tell (HTTP status of a refusal, close code,
  * bytes waiting) is needed.
  */
-import { Cause, Deferred, type Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
+import { Cause, Deferred, Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
 import { WebSocket } from "ws"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { codeOf } from "./ErrorCode.ts"
@@ -39,6 +39,8 @@ export interface Options {
   readonly skipCertVerify?: boolean
   /** Pings the server so often, for whoever cuts silent connections; one that gives no sign of life from one to the next is `stuck`. Absent: no. */
   readonly pingEvery?: Duration.Input
+  /** A server that is sent something and answers a ping no sooner is gone. Absent: 1 s. */
+  readonly pongWithin?: Duration.Input
 }
 
 /** A message as it came: text, or binary. `atMs` is of the monotonic clock. */
@@ -60,8 +62,7 @@ export interface EngineSocket {
   /** For how long the server has said nothing, ms; 0 while messages wait for the reader. */
   readonly quietMs: () => number
   /**
-   * Never completes; fails when a server that answers pings gave no sign of life for 2 s while it was sent something (see `SocketPulse`) or
-   * gave none from one `pingEvery` to the next, and a second after the socket took no more.
+   * Never completes; fails when a server that answers pings gave no sign of life while it was sent something (see `SocketPulse`) or gave none from one `pingEvery` to the next, and a second after the socket took no more.
    */
   readonly stuck: Effect.Effect<never, EngineError>
 }
@@ -174,14 +175,14 @@ const opened = (ws: WebSocket): Effect.Effect<void, EngineSocketError> =>
 /** Everything about a socket but that it opens. */
 const converse = Effect.fnUntraced(function* (
   ws: WebSocket,
-  { maxWaitingBytes, pingEvery }: Options,
+  { maxWaitingBytes, pingEvery, pongWithin = "1 second" }: Options,
   now: () => number
 ) {
   const metrics = yield* Effect.context<never>()
   // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
   const incoming = yield* Queue.unbounded<Incoming, EngineSocketError>()
   const died = yield* Deferred.make<string>()
-  const pulse = SocketPulse.make(ws, now)
+  const pulse = SocketPulse.make(ws, now, Duration.toMillis(pongWithin))
   let messages = 0
   let bytes = 0
   let heardMs = now()

@@ -6,6 +6,7 @@ import type { EndCause } from "../domain/Speech.ts"
 import type { OpenAiItems } from "./OpenAiItems.ts"
 import * as OpenAiProtocol from "./OpenAiProtocol.ts"
 import * as Pcm16 from "./Pcm16.ts"
+import * as WordGaps from "./WordGaps.ts"
 
 export interface OpenAiAudio {
   readonly append: (frame: AudioFrame) => void
@@ -24,14 +25,12 @@ export interface OpenAiAudioOptions {
 /** Speech without a pause is committed at the next quiet frame after the first, and anyhow after the second: the models take turns. */
 const COMMIT_AT_QUIET = 20 * SAMPLE_RATE
 const COMMIT_ANYHOW = 30 * SAMPLE_RATE
-/** A frame with less than this part of the usual power lies between two words. */
-const QUIET = 0.1
 /** 5 s of one append: a third of a megabyte, where 15 are allowed. */
 const MAX_APPEND_SAMPLES = 5 * SAMPLE_RATE
 
 export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAudio => {
   const encode = Pcm16.base64Encoder()
-  const power = relativePower()
+  const isGap = WordGaps.make()
   let isWhole = true
 
   const sendBehind = (message: string): boolean => {
@@ -51,22 +50,10 @@ export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAud
         items.appended(part.length, position + from + part.length)
         onAppended(part.length)
       }
-      const isQuiet = power(pcm) < QUIET
+      const isQuiet = isGap(pcm)
       const samples = items.uncommitted()
       if (samples >= COMMIT_ANYHOW || (samples >= COMMIT_AT_QUIET && isQuiet)) commit("MaxLength")
     },
     commit
-  }
-}
-
-/** Power of a piece of audio in parts of what was usual in the seconds before it. */
-const relativePower = (): ((pcm: Float32Array) => number) => {
-  let usual = 0
-  return (pcm) => {
-    let sum = 0
-    for (const sample of pcm) sum += sample * sample
-    const power = pcm.length === 0 ? 0 : sum / pcm.length
-    usual = usual === 0 ? power : usual * 0.95 + power * 0.05
-    return usual === 0 ? 1 : power / usual
   }
 }

@@ -13,17 +13,16 @@ export interface SocketPulse {
 
 /** After so long without a sign of life the server is asked for one. */
 const QUIET_MS = 500
-/** A server on the other side of the earth answers in 300 ms. */
-const ANSWER_MS = 1_000
 /** Not looked more often than this. */
 const LOOK_MS = 250
 
 /**
  * Asks by pings, and only while something is sent: what is silent loses nothing. A server is gone when it gave no sign of life (message, pong,
- * bytes taken out of a full socket) for a second after it was asked, 1.5 to 1.75 s after its last one; time in which this process stood still
+ * bytes taken out of a full socket) for `answerMs` after it was asked (a second: on the other side of the earth it takes 300 ms), which it is half
+ * a second after its last one; time in which this process stood still
  * does not count. One that has never answered a ping is not judged, and nobody is while we do not read from him.
  */
-export const make = (ws: WebSocket, now: () => number): SocketPulse => {
+export const make = (ws: WebSocket, now: () => number, answerMs: number): SocketPulse => {
   let answersPings = false
   let aliveMs = now()
   let bytesSent = 0
@@ -63,14 +62,14 @@ export const make = (ws: WebSocket, now: () => number): SocketPulse => {
     if (drains() || ws.isPaused) alive()
     const isSending = bytesSent > sentAtLook
     sentAtLook = bytesSent
-    if (askedMs !== undefined) return answersPings && now() - askedMs >= ANSWER_MS
+    if (askedMs !== undefined) return answersPings && now() - askedMs >= answerMs
     if (isSending && now() - aliveMs >= QUIET_MS) ask()
     return false
   }
 
   /** Until it is worth looking again. */
   const restMs = () => {
-    const dueMs = askedMs === undefined ? aliveMs + QUIET_MS : askedMs + ANSWER_MS
+    const dueMs = askedMs === undefined ? aliveMs + QUIET_MS : askedMs + answerMs
     return Math.max(LOOK_MS, dueMs - now())
   }
 

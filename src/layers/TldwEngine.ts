@@ -2,10 +2,11 @@
  * The NeMo streaming module of a tldw server (Parakeet, Canary) as a SpeechEngine: chunks of 2 s, replaced until they are full.
  */
 import { Deferred, Effect, Layer, Metric, Option, Redacted, type Scope, Stream } from "effect"
-import { FRAME_SAMPLES } from "../domain/Audio.ts"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
 import { known, languagesOf } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
+import * as EngineMark from "./EngineMark.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
@@ -15,6 +16,7 @@ import * as StreamTimeline from "./StreamTimeline.ts"
 import * as TldwFaults from "./TldwFaults.ts"
 import * as TldwProtocol from "./TldwProtocol.ts"
 import * as TldwText from "./TldwText.ts"
+import * as WordGaps from "./WordGaps.ts"
 
 export interface Options {
   /** `ws://host:8000/api/v1/audio/stream/transcribe`; without a path, that one. */
@@ -29,7 +31,7 @@ export interface Options {
 }
 
 const RATE = 16_000
-const OPEN_TIMEOUT = "10 seconds"
+const OPEN_TIMEOUT = "5 seconds"
 /** No server says that it is ready; one that refuses us says so at once, and where it takes longer the events say it. */
 const GREETING = "250 millis"
 /** 25 s of PCM16 in base64. */
@@ -37,8 +39,17 @@ const MAX_WAITING_BYTES = 1024 * 1024
 /** Proxies on the way close what is silent for a minute. */
 const PING_EVERY = "20 seconds"
 const FLUSH_CAP = "4500 millis"
-/** A commit is always answered; a server that says nothing for so long while one waits does not work. */
-const HUNG_MS = 20_000
+/**
+ * A commit is always answered, and on a processor a chunk takes a second or two; a server that says nothing for so long while one waits does not
+ * work. A model may be loaded for the first chunk.
+ */
+const HUNG_MS = 4_000
+const FIRST_HUNG_MS = 20_000
+const WATCH_EVERY = "250 millis"
+/** While it transcribes on a processor a server answers nothing else, pings neither. */
+const PONG_WITHIN = "4 seconds"
+/** Speech without a pause is flushed at the next gap between two words, so that not all of it has to be said again should the session be lost. */
+const FLUSH_AT_GAP = 15 * RATE
 /** Behind an error the server closes, or does not. */
 const FAULT_PATIENCE = "1 second"
 const PATH = "/api/v1/audio/stream/transcribe"
@@ -68,8 +79,9 @@ export const capabilitiesOf = ({ model, url }: Pick<Options, "model" | "url">): 
  * Sessions with a tldw server.
  *
  * A flush fills the chunk with silence and asks for a full transcript, which comes behind everything before it; it gives up after 4.5 s and
- * proves nothing then. It ends the utterance, as a commit does: a flush is asked for at pauses. The mark moves with flushes, and with full
- * chunks whose end the server tells. An error of the server ends the session, with what its code, or the close behind it, means.
+ * proves nothing then. It ends the utterance, as a commit does: a flush is asked for at pauses, and in a gap between words where there are
+ * none for 15 s. The mark moves with flushes alone: chunks overlap, and which of their words lie before a place nobody tells. An error of the
+ * server ends the session, with what its code, or the close behind it, means.
  */
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =>
   Effect.map(monotonicMs, (now) => {
@@ -84,7 +96,7 @@ export const layer = (options: Options): Layer.Layer<SpeechEngine> => Layer.effe
 /** A full transcript that was asked for. */
 interface Pending {
   readonly upTo: number
-  readonly cause: "Commit" | "Silence"
+  readonly cause: "Commit" | "Silence" | "MaxLength"
   readonly askedMs: number
   readonly done: Deferred.Deferred<void>
 }
@@ -105,16 +117,17 @@ const open = Effect.fn("TldwEngine.open")(function* (
   const ended = yield* Deferred.make<never, EngineError>()
   const faulted = yield* Deferred.make<void>()
   const timeline = StreamTimeline.make(RATE)
+  const mark = EngineMark.make()
+  const isGap = WordGaps.make()
   const chunks = TldwText.make(timeline)
   const encode = options.audio === "pcm16" ? Pcm16.base64Encoder() : float32Encoder
   const pending: Array<Pending> = []
   let answered: ReadonlyArray<Pending> = []
   let newest: Pending | undefined
   let sentTo = 0
-  /** Position of the first samples that the socket did not take, or the server did not understand: nothing behind is ever proven. */
-  let lostAt = Number.POSITIVE_INFINITY
-  let provenByChunks = 0
-  let provenByFlushes = 0
+  /** Samples since the newest flush. */
+  let unflushed = 0
+  let isHeard = false
 
   const transmit = (pcm: Float32Array): boolean => {
     const isTaken = socket.send(TldwProtocol.audio(encode(pcm)))
@@ -124,7 +137,8 @@ const open = Effect.fn("TldwEngine.open")(function* (
 
   /** Asks for everything, unless that was done and nothing was sent since. */
   const request = (cause: Pending["cause"]): Pending | undefined => {
-    if (newest?.upTo === sentTo || sentTo === 0) return newest
+    if (unflushed === 0) return newest
+    unflushed = 0
     newest = { upTo: sentTo, cause, askedMs: now(), done: Deferred.makeUnsafe<void>() }
     pending.push(newest)
     for (let part = 0; part < SILENCES; part++) if (transmit(SILENCE)) timeline.silence(SILENCE.length)
@@ -143,11 +157,12 @@ const open = Effect.fn("TldwEngine.open")(function* (
     const one = isAutomatic ? undefined : pending.shift()
     if (one === undefined) return []
     answered = [...answered, one]
-    return chunks.complete(one.cause)
+    return [...chunks.complete(one.cause), ...mark.reach(one.upTo)]
   }
 
   const read = (incoming: EngineSocket.Incoming): Effect.Effect<ReadonlyArray<SpeechEvent>, EngineError> => {
     const message = messageOf(incoming)
+    isHeard ||= message?.type === "partial" || message?.type === "full_transcript"
     switch (message?.type) {
       case undefined:
         return Effect.as(unknownMessage, [])
@@ -159,7 +174,8 @@ const open = Effect.fn("TldwEngine.open")(function* (
         return Effect.succeed(answer(message.auto_commit === true))
       case "error": {
         fault = message
-        lostAt = Math.min(lostAt, Math.max(provenByChunks, provenByFlushes))
+        // what it did not understand nobody knows
+        mark.lose(0)
         Deferred.doneUnsafe(faulted, Effect.void)
         const error = TldwFaults.ofFault(message)
         return error === undefined ? Effect.succeed([]) : Effect.fail(error)
@@ -173,18 +189,19 @@ const open = Effect.fn("TldwEngine.open")(function* (
 
   /** After the reader has taken what a message told: only then is it certain. */
   const settle = Effect.sync(() => {
-    provenByChunks = chunks.mark()
+    // who waits for a flush may look at the mark at once
+    mark.settle()
     const completed = answered
     answered = []
-    for (const { upTo } of completed) provenByFlushes = Math.max(provenByFlushes, upTo)
     for (const { done } of completed) Deferred.doneUnsafe(done, Effect.void)
   })
 
   const watch = Effect.gen(function* () {
     for (;;) {
-      yield* Effect.sleep("1 second")
+      yield* Effect.sleep(WATCH_EVERY)
       const [oldest] = pending
-      if (oldest !== undefined && now() - oldest.askedMs >= HUNG_MS && socket.quietMs() >= HUNG_MS / 2)
+      const patienceMs = isHeard ? HUNG_MS : FIRST_HUNG_MS
+      if (oldest !== undefined && now() - oldest.askedMs >= patienceMs && socket.quietMs() >= patienceMs / 2)
         return yield* new EngineError({ reason: "Silent", detail: "it answers no commit" })
     }
   })
@@ -195,9 +212,14 @@ const open = Effect.fn("TldwEngine.open")(function* (
 
   return {
     send: ({ pcm, position }) => {
+      const isCut = isGap(pcm) && unflushed >= FLUSH_AT_GAP
       if (transmit(pcm)) timeline.frame(position, pcm.length)
-      else lostAt = Math.min(lostAt, position)
-      sentTo = position + FRAME_SAMPLES
+      else mark.lose(position)
+      unflushed += pcm.length
+      const samples = Math.round((pcm.length * SAMPLE_RATE) / RATE)
+      // in the middle of the gap: the next word may begin softly at its end
+      sentTo = position + (isCut ? Math.floor(samples / 2) : samples)
+      if (isCut) request("MaxLength")
     },
     commit: flushing("Commit"),
     flush: flushing("Silence"),
@@ -208,7 +230,7 @@ const open = Effect.fn("TldwEngine.open")(function* (
       Stream.interruptWhen(Effect.raceFirst(socket.stuck, Effect.raceFirst(watch, broken))),
       Stream.tapError((error) => Deferred.fail(ended, error))
     ),
-    mark: () => Math.min(lostAt, Math.max(provenByChunks, provenByFlushes))
+    mark: mark.position
   }
 })
 
@@ -224,6 +246,7 @@ const dial = ({ url, key, audio, skipCertVerify }: Options) => {
     maxPayload: TldwProtocol.MAX_MESSAGE_BYTES,
     maxWaitingBytes: MAX_WAITING_BYTES,
     pingEvery: PING_EVERY,
+    pongWithin: PONG_WITHIN,
     skipCertVerify: skipCertVerify === true
   }).pipe(Effect.mapError(EngineSocket.toEngineError))
 }

@@ -16,7 +16,6 @@ export const Result = Schema.Struct({
   is_final: Schema.Boolean,
   segment_start: number,
   segment_end: number,
-  chunk_end: number,
   overlap: number
 })
 export type Result = typeof Result.Type

@@ -11,8 +11,6 @@ export interface TldwText {
   readonly read: (result: TldwProtocol.Result) => ReadonlyArray<SpeechEvent>
   /** The utterance is over, silence followed it: nothing when it has no words. */
   readonly complete: (cause: EndCause) => ReadonlyArray<SpeechEvent>
-  /** Position (24 kHz) up to which the server has said that it is done. */
-  readonly mark: () => number
 }
 
 /** Hz. */
@@ -38,7 +36,6 @@ export const make = (timeline: StreamTimeline): TldwText => {
   let before: ReadonlyArray<string> = []
   let overlapSeconds = TldwProtocol.OVERLAP_SECONDS
   let isShown = false
-  let mark = 0
 
   const sampleOf = (seconds: number): number => Math.min(timeline.sent(), Math.max(0, Math.round(seconds * RATE)))
 
@@ -74,9 +71,6 @@ export const make = (timeline: StreamTimeline): TldwText => {
     if (result.is_final) {
       before = texts
       overlapSeconds = result.overlap ?? TldwProtocol.OVERLAP_SECONDS
-      if (typeof result.chunk_end === "number") {
-        mark = Math.max(mark, timeline.voiceAt(sampleOf(result.chunk_end - overlapSeconds)))
-      }
       sureText = text
       sure = [...sure, ...words]
     }
@@ -97,7 +91,7 @@ export const make = (timeline: StreamTimeline): TldwText => {
     return events
   }
 
-  return { read, complete, mark: () => mark }
+  return { read, complete }
 }
 
 /** How many of the first words are the last words of before. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type AudioFrame, FRAME_SAMPLES, msOfSamples } from "../../src/domain/Audio.ts"
+import { type AudioFrame, FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import { defaultLanguage, LanguageId } from "../../src/domain/Language.ts"
 import type { SpeechEvent } from "../../src/domain/Speech.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
@@ -93,17 +93,24 @@ describe("TldwEngine", () => {
   )
 
   live(
-    "the mark follows full chunks while somebody speaks, never past their words",
+    "full chunks prove nothing; speech without a pause is flushed and marked in a gap between two words",
     Effect.gen(function* () {
       const server = yield* TldwSimulator.make({ key: KEY })
       const talk = yield* converse(server)
-      talk.send(say(WORDS.slice(0, 15)))
+      const words = Array.from({ length: 50 }, (_, index) => 5 + 11 * index)
+      const first = say(words.slice(0, 45))
+      const second = say(words.slice(45), first.length * FRAME_SAMPLES)
+      // the last of them is quiet
+      talk.send(first.slice(0, -1))
+      yield* until(() => talk.events.some((event) => event._tag === "Replaced" && event.stableLength > 0))
+      assert.strictEqual(talk.session.mark(), 0)
+      talk.send([...first.slice(-1), ...second])
       yield* until(() => talk.session.mark() > 0)
-      const sure = talk.events.flatMap((event) => (event._tag === "Replaced" ? [event.stableLength] : [])).at(-1) ?? 0
-      const told = text.slice(0, sure).split(" ").length
-      const { words } = ToneModem.speak(WORDS, { speaker: 3, sampleRate: 16_000 })
-      assert.isAbove(talk.session.mark(), 0)
-      assert.isAtMost(msOfSamples(talk.session.mark()), words[told]?.startMs ?? Number.POSITIVE_INFINITY)
+      assert.strictEqual(talk.session.mark(), (first.length - 0.5) * FRAME_SAMPLES)
+      assert.deepStrictEqual(completed(talk.events), [words.slice(0, 45).map(wordText).join(" ")])
+      yield* talk.session.flush
+      assert.deepStrictEqual(completed(talk.events)[1], words.slice(45).map(wordText).join(" "))
+      assert.strictEqual(server.counters().commits, 2)
     })
   )
 
@@ -230,11 +237,12 @@ describe("TldwEngine", () => {
       yield* realMs(100)
       yield* TestClock.adjust("1 second")
       const talk = yield* Fiber.join(opening)
+      talk.send(say(WORDS))
+      yield* until(() => talk.events.length > 0)
       server.behave("mute")
-      talk.send(say([1]))
       const flushing = yield* Effect.forkChild(talk.session.flush)
-      for (let second = 0; second < 25; second++) yield* TestClock.adjust("1 second")
-      yield* Fiber.join(flushing)
+      for (let second = 0; second < 4; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(flushing))).reason, "Silent")
       assert.strictEqual((yield* Effect.flip(Fiber.join(talk.reading))).reason, "Silent")
       assert.strictEqual(talk.session.mark(), 0)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
