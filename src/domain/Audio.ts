@@ -23,4 +23,6 @@ export interface AudioFrame {
   readonly heardAtMs: number
   /** The speaker fell silent after this frame: the engine may be flushed. */
   readonly endsSpeech: boolean
+  /** Where that is known of a frame that ends speech: for so many samples up to its end nobody has spoken, also before it. */
+  readonly silence?: number
 }

@@ -12,6 +12,10 @@ export interface Gate {
   /** The next samples are missing and count as silence. */
   readonly skip: (samples: number) => void
   readonly isOpen: () => boolean
+  /** Samples since something was last loud; 0 before that. */
+  readonly quiet: () => number
+  /** Samples in which somebody spoke, soft moments within speech included, since the voice began. */
+  readonly spoken: () => number
   /** Packets have stopped: silence at once. What is known about the noise stays. */
   readonly close: () => void
 }
@@ -40,6 +44,7 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
   const floor = makeFloor()
   let open = false
   let quiet = 0
+  let spoken = 0
   /** The last three blocks as bits. */
   let loud = 0
   // The block in progress.
@@ -54,9 +59,10 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     const threshold = Math.min(Math.max(floor.update(energy) * ABOVE_FLOOR, LOWEST_THRESHOLD), HIGHEST_THRESHOLD)
     loud = ((loud << 1) | (energy > (open ? threshold * ENDING : threshold) ? 1 : 0)) & 7
     if (twoOfThree[loud] === true) {
+      spoken += open ? quiet + BLOCK : 2 * BLOCK
       open = true
       quiet = 0
-    } else if (open) {
+    } else {
       quiet += BLOCK
       if (quiet >= hangOver) open = false
     }
@@ -93,6 +99,8 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     },
     skip,
     isOpen: () => open,
+    quiet: () => quiet + filled,
+    spoken: () => spoken,
     close: () => {
       open = false
       loud = 0

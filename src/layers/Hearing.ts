@@ -35,6 +35,8 @@ export interface HearingCounters {
   readonly droppedFrames: number
   /** Samples that came after the frame they belong to was padded and sent: a stall of the network in the middle of speech. */
   readonly cutSamples: number
+  /** Samples in which somebody spoke: frames without what comes before, within and behind speech by our choice. */
+  readonly spokenSamples: number
 }
 
 export interface Hearing {
@@ -66,16 +68,18 @@ export const make = (options: HearingOptions): Hearing => {
   /** Positions of frames grow: no stretch begins before this. */
   let notBefore = 0
 
-  const push = (frame: AudioFrame) => {
+  const push = (cut: AudioFrame) => {
     frameCount++
-    framedUntil = frame.position + frame.pcm.length
+    framedUntil = cut.position + cut.pcm.length
+    const silence = Math.max(0, framedUntil - heardUntil + gate.quiet())
+    const frame = cut.endsSpeech ? { ...cut, silence } : cut
     onFrame?.(frame)
     if (Queue.isFullUnsafe(queue)) droppedFrames++
     Queue.offerUnsafe(queue, frame)
     if (!frame.endsSpeech) return
     const heard = Math.min(heardUntil, framedUntil)
     notBefore = reusesPadding ? Math.max(heard, frame.position + 1) : framedUntil
-    memory?.end(heard, framedUntil)
+    memory?.end(heard, framedUntil, silence)
     onSpeech?.(false, heard)
   }
   const frames = SpeechFrames.make(push, () => !gate.isOpen())
@@ -134,7 +138,7 @@ export const make = (options: HearingOptions): Hearing => {
     isSpeaking: frames.isRunning,
     framedUntil: () => framedUntil,
     queued: () => Queue.sizeUnsafe(queue),
-    counters: () => ({ frames: frameCount, droppedFrames, cutSamples })
+    counters: () => ({ frames: frameCount, droppedFrames, cutSamples, spokenSamples: gate.spoken() })
   }
 }
 

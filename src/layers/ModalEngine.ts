@@ -1,14 +1,15 @@
 /**
  * Kyutai on Modal as a SpeechEngine: spaces between words, keep-alive, and flush by silence, which is all its protocol leaves to us.
  */
-import { Deferred, Effect, Layer, Option, type Scope, Stream } from "effect"
-import { FRAME_SAMPLES, SAMPLE_RATE } from "../domain/Audio.ts"
+import { Cause, Deferred, Effect, Exit, Layer, Queue, type Scope, Stream } from "effect"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
 import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent, Word } from "../domain/Speech.ts"
 import { ModalClient, type ModalError, type ModalMessage } from "../services/ModalClient.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import * as Metrics from "./Metrics.ts"
+import * as ModalFlushes from "./ModalFlushes.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
@@ -38,20 +39,18 @@ export const capabilities: EngineCapabilities = {
 const AT_ONCE_MS = 5_000
 /** The server hangs up 30 s after the last binary message. */
 const KEEP_ALIVE_MS = 10_000
-/** Kyutai's model is 0.5 s behind; 13 frames push the last word out, with the word's own completion. */
-const FLUSH_FRAMES = 13
-const QUIET_MS = 700
-const FLUSH_CAP_MS = 3_000
-const SILENCE = new Float32Array(FRAME_SAMPLES)
+/** So many events wait for the reader before the socket is not read any more. */
+const EVENT_CAPACITY = 64
 /** The protocol has no utterances: a session is one item, and words are only ever added to it. */
 const ITEM = "words"
 
 /**
  * Sessions with Kyutai on Modal through `ModalClient`.
  *
- * Words come one by one as soon as they arrive, without times. A flush is 13 frames of silence and reading on until no word came for
- * 700 ms, at most 3 s; frames sent meanwhile go behind the silence. The mark moves only when a flush ended in quiet, everything before
- * it was taken by the socket, and at least one word came since the mark last moved: a server that says nothing has proved nothing.
+ * Words come one by one as soon as they arrive, without times. A flush is silence (see `ModalFlushes`) and reading on until no word came for
+ * 700 ms, as long as words come; frames sent meanwhile go behind the silence. The mark moves when a flush ended in quiet, everything before
+ * it was taken by the socket, at least one word came since the silence (a server that says nothing has proved nothing), and none of those
+ * words can be about what was sent behind it.
  */
 export const layer: Layer.Layer<SpeechEngine, never, ModalClient> = Layer.effect(
   SpeechEngine,
@@ -72,20 +71,21 @@ const open = Effect.fn("ModalEngine.open")(function* (
   const openedMs = now()
 
   const ended = yield* Deferred.make<never, EngineError>()
+  // words and marks in one line; the socket is not read while it is full, nothing is dropped
+  const events = yield* Queue.bounded<SpeechEvent, EngineError>(EVENT_CAPACITY)
   const words = wordReader()
   let lastSentMs = now()
-  let lastTokenMs = 0
-  let tokens = 0
-  let sentTo = 0
+  let hasSpoken = false
   let lossless = true
   let mark = 0
-  let tokensAtMark = 0
+  let flushing = Effect.void
 
   const send = (pcm: Float32Array): void => {
     lastSentMs = now()
     if (socket.send(pcm)) count(pcm.length)
     else lossless = false
   }
+  const flushes = ModalFlushes.make(send, now)
 
   yield* Effect.gen(function* () {
     const idleMs = now() - lastSentMs
@@ -96,41 +96,68 @@ const open = Effect.fn("ModalEngine.open")(function* (
     yield* Effect.sleep(Math.max(1, lastSentMs + KEEP_ALIVE_MS - now()))
   }).pipe(Effect.forever, Effect.forkScoped)
 
-  const flush = Effect.gen(function* () {
-    const upTo = sentTo
-    for (let frame = 0; frame < FLUSH_FRAMES; frame++) send(SILENCE)
-    const startedMs = now()
-    const quietIn = () => Math.max(startedMs, lastTokenMs) + QUIET_MS - now()
-    const capIn = () => startedMs + FLUSH_CAP_MS - now()
-    while (quietIn() > 0 && capIn() > 0) yield* Effect.sleep(Math.max(1, Math.min(quietIn(), capIn())))
-    if (quietIn() > 0 || !lossless || tokens === tokensAtMark) return
-    mark = Math.max(mark, upTo)
-    tokensAtMark = tokens
-  })
-
-  const read = (message: ModalMessage): Option.Option<SpeechEvent> => {
-    if (message._tag !== "Token") return Option.none()
+  const read = (message: ModalMessage): Effect.Effect<unknown> => {
+    if (message._tag !== "Token") return Effect.void
     const found = words(message.text)
-    if (found.length === 0) return Option.none()
-    tokens += 1
-    lastTokenMs = message.atMs
-    return Option.some({ _tag: "Appended", item: ITEM, words: found })
+    if (found.length === 0) return Effect.void
+    hasSpoken = true
+    flushes.told(message.atMs)
+    return Queue.offer(events, { _tag: "Appended", item: ITEM, words: found })
   }
+  const finish = (exit: Exit.Exit<void, EngineError>) => {
+    const cause = Exit.isFailure(exit)
+      ? exit.cause
+      : Cause.fail(new EngineError({ reason: "Closed", detail: "the connection ended" }))
+    return Effect.andThen(Deferred.failCause(ended, cause), Queue.failCause(events, cause))
+  }
+  yield* socket.messages.pipe(
+    Stream.mapError((error) => endOf(error, hasSpoken, now() - openedMs)),
+    Stream.runForEach(read),
+    Effect.onExit(finish),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+
+  const markUpTo = (position: number): void => {
+    // while words wait in the socket nobody knows what they are about
+    if (!lossless || position <= mark || Queue.isFullUnsafe(events)) return
+    mark = position
+    Queue.offerUnsafe(events, { _tag: "Marked", position })
+  }
+  const untilQuiet = Effect.fnUntraced(function* (flush: ModalFlushes.ModalFlush) {
+    do {
+      while (flush.waitMs() > 0) {
+        yield* Effect.sleep(Math.max(1, flush.waitMs()))
+        // what came in the same moment is about to be read
+        yield* Effect.yieldNow
+      }
+    } while (flush.goOn())
+    const proven = flush.end()
+    if (proven !== undefined) markUpTo(proven)
+  })
+  const flush = Effect.suspend(() => {
+    if (!flushes.isDue()) return flushing
+    const done = Deferred.makeUnsafe<void>()
+    const one = flushes.begin()
+    flushing = Deferred.await(done)
+    return untilQuiet(one).pipe(
+      Effect.ensuring(
+        Effect.suspend(() => {
+          one.end()
+          return Deferred.succeed(done, undefined)
+        })
+      )
+    )
+  })
 
   return {
     send: (frame) => {
       send(frame.pcm)
-      sentTo = frame.position + frame.pcm.length
+      flushes.sent(frame)
     },
     commit: Effect.void,
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
-    events: socket.messages.pipe(
-      Stream.mapError((error) => endOf(error, tokens, now() - openedMs)),
-      Stream.tapError((error) => Deferred.fail(ended, error)),
-      Stream.map(read),
-      Stream.filter(Option.isSome),
-      Stream.map((event) => event.value)
-    ),
+    events: Stream.fromQueue(events),
     mark: () => mark
   }
 })
@@ -157,9 +184,9 @@ const wordReader = (): ((token: string) => Array<Word>) => {
 }
 
 /** Today's server closes with 1000 whatever the cause; when it does so tells more. */
-const endOf = (error: ModalError, tokens: number, aliveMs: number): EngineError => {
+const endOf = (error: ModalError, hasSpoken: boolean, aliveMs: number): EngineError => {
   if (error.reason !== "Closed" || error.code !== 1000) return toEngineError(error)
-  if (tokens === 0 && aliveMs < AT_ONCE_MS)
+  if (!hasSpoken && aliveMs < AT_ONCE_MS)
     return new EngineError({ reason: "Busy", detail: "the server closed at once: it is full or broken" })
   return aliveMs < MAX_SESSION_MS - AT_ONCE_MS
     ? toEngineError(error)

@@ -23,6 +23,8 @@ export interface PcmMemoryCounters {
 }
 
 const FRAME_BYTES = 2 * FRAME_SAMPLES
+/** Where a frame does not say for how long it was silent. */
+const UNKNOWN = -1
 const FULL_SCALE = 32_768
 /** The largest sample, counted from the smallest. */
 const MOST = 2 * FULL_SCALE - 1
@@ -34,6 +36,7 @@ export const make = (size: number): PcmMemory => {
   let positions = new Float64Array(0)
   let arrivals = new Float64Array(0)
   let ends = new Uint8Array(0)
+  let silences = new Float64Array(0)
   /** Frames ever kept; frame n lies at n modulo the capacity. */
   let count = 0
 
@@ -53,16 +56,24 @@ export const make = (size: number): PcmMemory => {
     const pcm = new Float32Array(FRAME_SAMPLES)
     const from = place * FRAME_SAMPLES
     for (let n = 0; n < FRAME_SAMPLES; n++) pcm[n] = (samples[from + n] ?? 0) / FULL_SCALE
-    return { position: positions[place] ?? 0, pcm, heardAtMs: arrivals[place] ?? 0, endsSpeech: ends[place] === 1 }
+    const silence = silences[place] ?? UNKNOWN
+    return {
+      position: positions[place] ?? 0,
+      pcm,
+      heardAtMs: arrivals[place] ?? 0,
+      endsSpeech: ends[place] === 1,
+      ...(silence === UNKNOWN ? {} : { silence })
+    }
   }
 
   return {
-    keep: ({ endsSpeech, heardAtMs, pcm, position }) => {
+    keep: ({ endsSpeech, heardAtMs, pcm, position, silence = UNKNOWN }) => {
       if (count === 0) {
         samples = new Int16Array(capacity * FRAME_SAMPLES)
         positions = new Float64Array(capacity)
         arrivals = new Float64Array(capacity)
         ends = new Uint8Array(capacity)
+        silences = new Float64Array(capacity)
       }
       const place = count % capacity
       const from = place * FRAME_SAMPLES
@@ -74,6 +85,7 @@ export const make = (size: number): PcmMemory => {
       positions[place] = position
       arrivals[place] = heardAtMs
       ends[place] = endsSpeech ? 1 : 0
+      silences[place] = silence
       count++
     },
     replay: function* (position) {

@@ -11,8 +11,8 @@ export interface SpeechMemory {
   readonly hear: (position: number, packet: Uint8Array) => void
   /** Speech begins at `start`, which lies in a packet heard before or in the next one, and was heard at `atMs`. */
   readonly begin: (start: number, atMs: number) => void
-  /** Speech ended: sound up to `heard`, zeros up to `end`, the end of its last frame. */
-  readonly end: (heard: number, end: number) => void
+  /** Speech ended: sound up to `heard`, zeros up to `end`, the end of its last frame, silence in the last `silence` samples before that. */
+  readonly end: (heard: number, end: number, silence: number) => void
   /**
    * The frames from the one with `position` in it on, decoded anew while they are asked for, up to the last full one there is. Where the
    * ring was overwritten it begins later.
@@ -27,6 +27,7 @@ interface Stretch {
   /** Not yet known while it lasts. */
   heard: number
   end: number
+  silence: number
 }
 
 /**
@@ -62,7 +63,7 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
   function* replayStretch(stretch: Stretch, position: number, codec: Codec): Generator<AudioFrame> {
     const full: Array<AudioFrame> = []
     const frames = SpeechFrames.make(
-      (frame) => full.push(frame),
+      (frame) => full.push(frame.endsSpeech ? { ...frame, silence: stretch.silence } : frame),
       (reached) => reached >= stretch.end
     )
     const first = firstFrame(stretch, position)
@@ -94,7 +95,7 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
     hear: (position, packet) => (current === undefined ? lobby : ring).append(position, packet),
     begin: (start, atMs) => {
       forgetOverwritten()
-      current = { start, atMs, heard: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY }
+      current = { start, atMs, heard: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY, silence: 0 }
       stretches.push(current)
       const reader = lobby.from(start - LEAD_IN, LEAD_IN_PACKETS)
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
@@ -102,8 +103,9 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
       }
       lobby.clear()
     },
-    end: (heard, end) => {
+    end: (heard, end, silence) => {
       if (current === undefined) return
+      current.silence = silence
       current.heard = heard
       current.end = end
       current = undefined

@@ -11,6 +11,7 @@ import { type EngineError, type EngineSession, SpeechEngine } from "../../src/se
 /** The other end of a socket, in the test's hands. */
 interface Line {
   readonly sent: Array<"speech" | "silence" | "empty">
+  samples: number
   readonly token: (text: string) => Effect.Effect<void>
   readonly end: (error: ModalError) => Effect.Effect<void>
   takes: boolean
@@ -28,6 +29,9 @@ interface Conversation {
   readonly session: EngineSession
   readonly line: Line
   readonly text: () => string
+  /** Words and marks, in order. */
+  readonly said: () => ReadonlyArray<string | number>
+  readonly marks: () => ReadonlyArray<number>
   readonly reading: Fiber.Fiber<void, EngineError>
 }
 
@@ -35,6 +39,7 @@ const conversation = Effect.gen(function* () {
   const incoming = yield* Queue.unbounded<ModalMessage, ModalError>()
   const line: Line = {
     sent: [],
+    samples: 0,
     token: (text) =>
       Effect.clockWith((clock) =>
         Effect.sync(() => {
@@ -47,6 +52,7 @@ const conversation = Effect.gen(function* () {
   const client = Layer.succeed(ModalClient, {
     open: Effect.succeed({
       send: (pcm: Float32Array) => {
+        line.samples += pcm.length
         if (line.takes) line.sent.push(pcm.some((sample) => sample !== 0) ? "speech" : "silence")
         return line.takes
       },
@@ -59,19 +65,33 @@ const conversation = Effect.gen(function* () {
   const engine = yield* SpeechEngine.pipe(Effect.provide(ModalEngine.layer.pipe(Layer.provide(client))))
   const session = yield* engine.open({ language: defaultLanguage })
   let text = ""
+  const said: Array<string | number> = []
   const reading = yield* session.events.pipe(
     Stream.runForEach((event) =>
       Effect.sync(() => {
+        if (event._tag === "Marked") said.push(event.position)
         if (event._tag !== "Appended") return
-        for (const word of event.words) text += (word.joiner === "space" ? " " : "") + word.text
+        for (const word of event.words) {
+          said.push(word.text)
+          text += (word.joiner === "space" ? " " : "") + word.text
+        }
       })
     ),
     Effect.forkScoped
   )
   yield* TestClock.adjust(0)
-  const made: Conversation = { session, line, text: () => text.trim(), reading }
+  const made: Conversation = {
+    session,
+    line,
+    text: () => text.trim(),
+    said: () => said,
+    marks: () => said.filter((one) => typeof one === "number"),
+    reading
+  }
   return made
 })
+
+const silences = (line: Line) => line.sent.filter((one) => one === "silence").length
 
 const talk = (name: string, body: (it: Conversation) => Effect.Effect<void, unknown, Scope.Scope>) =>
   it.effect(name, () =>
@@ -107,58 +127,155 @@ describe("ModalEngine", () => {
     })
   )
 
-  talk("flushes with 13 frames of silence and reads on until 700 ms after the last word", ({ session, line }) =>
+  talk("flushes with what silence the model still needs, and reads on until 700 ms after the last word", (one) =>
     Effect.gen(function* () {
-      session.send(frame(0))
+      const { session, line, marks } = one
+      // 440 ms of 800 were silent already
+      session.send({ ...frame(0), endsSpeech: true, silence: 5.5 * FRAME_SAMPLES })
       const flushing = yield* Effect.forkChild(session.flush)
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual(line.sent, ["speech", ...Array.from({ length: 13 }, () => "silence")])
-      yield* TestClock.adjust("600 millis")
-      yield* line.token("late")
+      assert.deepStrictEqual(line.sent, ["speech", ...Array.from({ length: 5 }, () => "silence")])
+      yield* TestClock.adjust("200 millis")
+      yield* line.token("last")
       yield* TestClock.adjust("699 millis")
       assert.isUndefined(flushing.pollUnsafe())
       assert.strictEqual(session.mark(), 0)
       yield* TestClock.adjust("2 millis")
       yield* Fiber.join(flushing)
+      assert.strictEqual(silences(line), 5)
       assert.strictEqual(session.mark(), FRAME_SAMPLES)
+      assert.deepStrictEqual(marks(), [FRAME_SAMPLES])
     })
   )
 
-  talk("gives a flush up after 3 s of words, and does not call that proof", ({ session, line }) =>
+  talk("sends all 13 frames of silence where no word comes of the first, or one that comes late", ({ session, line }) =>
+    Effect.gen(function* () {
+      session.send(frame(0))
+      const first = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust("399 millis")
+      assert.strictEqual(silences(line), 10)
+      yield* TestClock.adjust("2 millis")
+      assert.strictEqual(silences(line), 13)
+      yield* line.token("slow")
+      yield* TestClock.adjust("700 millis")
+      yield* Fiber.join(first)
+      assert.strictEqual(session.mark(), FRAME_SAMPLES)
+
+      session.send(frame(1))
+      const second = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust("200 millis")
+      yield* line.token("in time")
+      yield* TestClock.adjust("250 millis")
+      yield* line.token("late")
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(silences(line), 26)
+      yield* TestClock.adjust("699 millis")
+      yield* Fiber.join(second)
+    })
+  )
+
+  talk("fills up the step that the server waits for", ({ session, line }) =>
+    Effect.gen(function* () {
+      session.send({ ...frame(0), pcm: new Float32Array(500).fill(0.1) })
+      yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust(0)
+      assert.strictEqual(line.samples % FRAME_SAMPLES, 0)
+    })
+  )
+
+  talk("a flush goes on as long as words come, and then proves them all", ({ session, line, text }) =>
     Effect.gen(function* () {
       session.send(frame(0))
       const flushing = yield* Effect.forkChild(session.flush)
-      for (let step = 0; step < 7; step++) {
+      for (let step = 0; step < 15; step++) {
         yield* TestClock.adjust("400 millis")
         yield* line.token("word")
       }
-      yield* TestClock.adjust("199 millis")
       assert.isUndefined(flushing.pollUnsafe())
-      yield* TestClock.adjust("2 millis")
+      yield* TestClock.adjust("700 millis")
       yield* Fiber.join(flushing)
-      assert.strictEqual(session.mark(), 0)
+      assert.strictEqual(text().split(" ").length, 15)
+      assert.strictEqual(session.mark(), FRAME_SAMPLES)
     })
   )
 
   talk("frames sent during a flush go behind the silence and are not covered by its mark", ({ session, line }) =>
     Effect.gen(function* () {
       session.send(frame(0))
-      yield* line.token("one")
       const flushing = yield* Effect.forkChild(session.flush)
       yield* TestClock.adjust("100 millis")
       session.send(frame(1))
+      yield* line.token("one")
       yield* TestClock.adjust("700 millis")
       yield* Fiber.join(flushing)
       assert.strictEqual(line.sent.at(-1), "speech")
+      assert.strictEqual(silences(line), 10)
       assert.strictEqual(session.mark(), FRAME_SAMPLES)
     })
   )
 
-  talk("a flush that nobody answers proves nothing", ({ session }) =>
+  talk("words that may be about what was sent behind the silence prove nothing", ({ session, line, marks }) =>
     Effect.gen(function* () {
       session.send(frame(0))
       const flushing = yield* Effect.forkChild(session.flush)
-      yield* TestClock.adjust("1 second")
+      for (let index = 1; index <= 6; index++) {
+        yield* TestClock.adjust("80 millis")
+        session.send(frame(index))
+      }
+      // half a second of audio came behind the silence: the model may be there already
+      yield* line.token("whose")
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(flushing)
+      assert.strictEqual(session.mark(), 0)
+      // the next flush covers both
+      yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust(0)
+      yield* line.token("mine")
+      yield* TestClock.adjust("700 millis")
+      assert.deepStrictEqual(marks(), [7 * FRAME_SAMPLES])
+    })
+  )
+
+  talk("a flush of what another one is about waits for that, and sends nothing", ({ session, line }) =>
+    Effect.gen(function* () {
+      session.send(frame(0))
+      const first = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust(0)
+      const second = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(silences(line), 10)
+      assert.isUndefined(second.pollUnsafe())
+      yield* line.token("one")
+      yield* TestClock.adjust("700 millis")
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      yield* session.flush
+      assert.strictEqual(silences(line), 10)
+    })
+  )
+
+  talk("a mark stands among the words where it belongs, also for a reader who comes late", ({ said, session, line }) =>
+    Effect.gen(function* () {
+      for (let utterance = 0; utterance < 2; utterance++) {
+        session.send(frame(utterance))
+        const flushing = yield* Effect.forkChild(session.flush)
+        yield* TestClock.adjust("100 millis")
+        yield* line.token(`word${utterance}`)
+        yield* TestClock.adjust("700 millis")
+        yield* Fiber.join(flushing)
+      }
+      assert.deepStrictEqual(said(), ["word0", FRAME_SAMPLES, "word1", 2 * FRAME_SAMPLES])
+    })
+  )
+
+  talk("a flush that nobody answers proves nothing, whatever was said before it", ({ session, line }) =>
+    Effect.gen(function* () {
+      session.send(frame(0))
+      yield* line.token("before")
+      const flushing = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust("1399 millis")
+      assert.isUndefined(flushing.pollUnsafe())
+      yield* TestClock.adjust("2 millis")
       yield* Fiber.join(flushing)
       assert.strictEqual(session.mark(), 0)
     })
@@ -171,8 +288,9 @@ describe("ModalEngine", () => {
       session.send(frame(1))
       line.takes = true
       session.send(frame(2))
-      yield* line.token("one")
       const flushing = yield* Effect.forkChild(session.flush)
+      yield* TestClock.adjust(0)
+      yield* line.token("one")
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(flushing)
       assert.strictEqual(session.mark(), 0)
@@ -210,6 +328,7 @@ describe("ModalEngine", () => {
     talk(`${error.message} ends the session as ${reason}, after the words that came before`, (conversation) =>
       Effect.gen(function* () {
         const { line, reading, session, text } = conversation
+        session.send(frame(0))
         const flushing = yield* Effect.forkChild(Effect.flip(session.flush))
         yield* line.token("last")
         yield* line.end(error)
