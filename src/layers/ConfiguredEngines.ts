@@ -4,7 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { defaultLanguage, known, kyutaiLanguages, type LanguageId, type Languages } from "../domain/Language.ts"
-import { type EngineRole, Engines, languagesKnown } from "../services/Engines.ts"
+import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { SpeechEngine } from "../services/SpeechEngine.ts"
 import { type AppConfig, missingFor, storageOf } from "./AppConfig.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
@@ -65,15 +65,23 @@ const imported = <Module>(load: () => Promise<Module>, layer: (module: Module) =
   return Layer.unwrap(Effect.map(loaded, layer))
 }
 
-/** Those that `LT_ENGINE` names, best role first, else the first that is configured, else none; of them those that `LT_PRIVACY` allows. */
+/**
+ * Those that `LT_ENGINE` names, best role first, else the first that is configured, else none; of them those that `LT_PRIVACY` allows: nothing
+ * of the process ever knows the others.
+ */
 export const layer = (config: AppConfig): Layer.Layer<Engines, ConfigurationError> =>
   Layer.effect(
     Engines,
-    Effect.flatMap(chainOf(config), (chain) =>
-      Effect.forEach(chain, ({ make, role }) =>
-        Effect.map(Layer.build(make(config)), (built) => configured(built, role))
-      )
-    ).pipe(Effect.flatMap((engines) => allowed(config, engines)))
+    Effect.gen(function* () {
+      const engines: Array<ConfiguredEngine> = []
+      for (const { make, role } of yield* chainOf(config)) {
+        const engine = EngineHealth.make(Context.get(yield* Layer.build(make(config)), SpeechEngine), role)
+        if (EnginePrivacy.allowedBy(config.privacy, [engine]).length > 0) engines.push(engine)
+        else yield* notUsed(engine)
+        if (config.engines === undefined && engines.length > 0) break
+      }
+      return engines
+    })
   )
 
 /** One engine and no choice, for programs that embed the Transcriber. */
@@ -103,17 +111,10 @@ export const defaultLanguageOf = (
 
 const first = (languages: Languages): LanguageId => known(languages, Object.keys(languages)[0]) ?? defaultLanguage
 
-const configured = (built: Context.Context<SpeechEngine>, role: EngineRole) =>
-  EngineHealth.make(Context.get(built, SpeechEngine), role)
-
 const chainOf = (config: AppConfig) => {
   const isConfigured = (name: EngineName) => table[name] !== undefined && missingFor(config, name).length === 0
   const chain: ReadonlyArray<NamedEngine> =
-    config.engines ??
-    engineNames
-      .filter(isConfigured)
-      .slice(0, 1)
-      .map((name) => ({ name, role: "Primary" }))
+    config.engines ?? engineNames.filter(isConfigured).map((name) => ({ name, role: "Primary" }))
   const inTurn = chain.toSorted((one, other) => roleRanks[one.role] - roleRanks[other.role])
   return Effect.forEach(inTurn, ({ name, role }) => {
     const make = table[name]
@@ -123,16 +124,10 @@ const chainOf = (config: AppConfig) => {
   })
 }
 
-/** With `LT_PRIVACY=local-only` nothing of the process ever knows the engines that send audio away. */
-const allowed = Effect.fnUntraced(function* ({ privacy }: AppConfig, engines: Engines["Service"]) {
-  const hearers = EnginePrivacy.allowedBy(privacy, engines)
-  for (const { engine } of engines.filter((one) => !hearers.includes(one))) {
-    yield* Effect.logWarning(
-      `LT_PRIVACY is local-only: ${engine.capabilities.name} sends audio off this machine and is not used`
-    )
-  }
-  return hearers
-})
+const notUsed = ({ engine }: ConfiguredEngine) =>
+  Effect.logWarning(
+    `LT_PRIVACY is local-only: ${engine.capabilities.name} sends audio off this machine and is not used`
+  )
 
 /** A server of one's own comes before Modal. */
 const modalSocket = (config: AppConfig) => {

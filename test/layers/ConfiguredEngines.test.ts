@@ -59,6 +59,9 @@ describe("the engines of a configuration", () => {
       const environment = { ...every, LT_PRIVACY: "local-only" }
       assert.deepStrictEqual(names(yield* enginesOf({ ...environment, LT_ENGINE: "openai,vosk" })), ["vosk"])
       assert.deepStrictEqual(names(yield* enginesOf({ ...environment, LT_ENGINE: "openai" })), [])
+      assert.deepStrictEqual(names(yield* enginesOf({ ...environment, STT_STREAM_URL: "ws://stt.example.com" })), [
+        "vosk"
+      ])
       const away = { ...environment, LT_VOSK_SERVER_URL: "ws://vosk.example.com:2700" }
       assert.deepStrictEqual(names(yield* enginesOf({ ...away, LT_ENGINE: "vosk" })), [])
     })
