@@ -21,7 +21,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handleAll({
       languages: () => languages,
       status,
-      start: Effect.fnUntraced(function* ({ payload: { languageId, roomToken, turnServers } }) {
+      start: Effect.fnUntraced(function* ({ payload: { languageId, privacy, roomToken, turnServers } }) {
         const language = languageId ? known(deployment.languages, languageId) : deployment.defaultLanguage
         if (language === undefined) {
           return yield* new BadRequest({ error: "languageId: not one of those that /api/v1/languages lists" })
@@ -30,7 +30,7 @@ export const layer = HttpApiBuilder.group(
         yield* running
         const wasRunning = (yield* calls.list).some(({ room }) => room === roomToken)
         yield* calls.start(
-          { room: roomToken, viewer: Everyone, language },
+          { room: roomToken, viewer: Everyone, language, ...(privacy ? { privacy } : {}) },
           turnServers ? { iceServers: turnServers } : undefined
         )
         const message = wasRunning ? "transcription was already running" : "transcription started"

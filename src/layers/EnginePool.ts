@@ -7,7 +7,7 @@
  */
 import { Clock, Context, Effect, Layer, Random, type Scope } from "effect"
 import { CircuitBreaker } from "effect/persistence"
-import type { ConfiguredEngine } from "../services/Engines.ts"
+import type { ConfiguredEngine, EngineTrouble } from "../services/Engines.ts"
 import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as EngineCircuit from "./EngineCircuit.ts"
@@ -37,6 +37,8 @@ export interface EnginePool {
   readonly open: (chosen: Chosen) => Effect.Effect<EngineSession, EngineError, Scope.Scope>
   /** An open session was lost `aliveMs` after it had opened (accept-then-close is a failure of the engine, one loss after minutes is not). */
   readonly lost: (chosen: Chosen, error: EngineError, aliveMs: number) => Effect.Effect<void>
+  /** Why `choose` gives nobody, if it does not. */
+  readonly trouble: (voice: Asking) => EngineTrouble | undefined
   /** Engines that sleep and could be asked for such a voice are woken; returns at once. */
   readonly prepare: (voice: Pick<Voice, "language" | "privacy">) => Effect.Effect<void>
 }
@@ -93,6 +95,12 @@ export const make = Effect.fnUntraced(function* (
         : undefined,
     open: (chosen) => circuitOf(chosen)?.open(chosen) ?? stranger,
     lost: (chosen, error, aliveMs) => circuitOf(chosen)?.lost(error, aliveMs) ?? stranger,
+    trouble: (voice) => {
+      const healths = roster(voice).map(({ configured }) => configured.health())
+      if (healths.some(({ circuit }) => circuit === "Closed")) return undefined
+      if (healths.length === 0) return "NotAllowed"
+      return healths.every(({ reason }) => reason === "Refused") ? "Refused" : "Away"
+    },
     prepare: (voice) =>
       Effect.suspend(() => {
         const [best, ...others] = roster(voice)

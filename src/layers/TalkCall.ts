@@ -2,17 +2,19 @@
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
 import { Clock, Effect, Queue, type Scope, Stream } from "effect"
-import type { IceServer, SessionId } from "../domain/Call.ts"
+import type { IceServer, RoomToken, SessionId } from "../domain/Call.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
 import type { CallStatus } from "../services/Calls.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
 import type { PeerConnection } from "../services/PeerConnection.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
-import type { Transcriber } from "../services/Transcriber.ts"
+import { Transcriber } from "../services/Transcriber.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
 import type { CallIntents } from "./CallIntents.ts"
 import * as CallPresence from "./CallPresence.ts"
+import * as CallPrivacy from "./CallPrivacy.ts"
 import * as CallVoices from "./CallVoices.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { expiryOf } from "./NextcloudIceServers.ts"
@@ -24,12 +26,15 @@ export interface TalkCallOptions {
   /** Most voices heard at a time, over all calls. */
   readonly maxVoices: number
   readonly presence: CallPresence.PresenceLimits
+  /** Rooms whose voices are never heard by an engine off this machine. */
+  readonly localOnlyRooms: ReadonlyArray<RoomToken>
 }
 
 export const defaultOptions: TalkCallOptions = {
   screenShares: false,
   maxVoices: 200,
-  presence: CallPresence.defaultLimits
+  presence: CallPresence.defaultLimits,
+  localOnlyRooms: []
 }
 
 /** How others see a call that runs. */
@@ -64,13 +69,17 @@ const run = Effect.fnUntraced(function* (
   intents: CallIntents,
   { heardElsewhere, report }: Surroundings
 ): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
+  const privacy = CallPrivacy.make(options.localOnlyRooms, intents)
+  // People need seconds until they speak, an engine that sleeps a minute until it hears them.
+  yield* (yield* Transcriber).prepare({ language: intents.language, privacy: privacy() })
   const session = yield* (yield* Signaling).join(intents.room)
   const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list })
   const voices = yield* CallVoices.make({
     room: intents.room,
     sink,
     roster: session.roster,
-    language: intents.language
+    language: intents.language,
+    privacy
   })
   const subscriptions = yield* Subscriptions.make({
     session,
@@ -87,7 +96,7 @@ const run = Effect.fnUntraced(function* (
   )
   report(statusOf({ session, intents, voices, subscriptions }))
 
-  const attendance = yield* makeAttendance({ options, session, intents, sink, voices, subscriptions })
+  const attendance = yield* makeAttendance({ options, session, intents, privacy, sink, voices, subscriptions })
   yield* Stream.mergeAll(
     [
       Stream.map(session.events, (event): Input => ({ _tag: "Event", event })),
@@ -104,6 +113,7 @@ interface Parts {
   readonly options: TalkCallOptions
   readonly session: SignalingSession
   readonly intents: CallIntents
+  readonly privacy: () => Privacy
   readonly sink: CallSink
   readonly voices: CallVoices.CallVoices
   readonly subscriptions: Subscriptions.Subscriptions
@@ -113,6 +123,7 @@ interface Parts {
 const makeAttendance = Effect.fnUntraced(function* ({
   intents,
   options,
+  privacy,
   session,
   sink,
   subscriptions,
@@ -122,6 +133,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
   const presence = CallPresence.make(options.presence)
   let known: Roster = emptyRoster
   let isHearing = false
+  let heardUnder = privacy()
 
   const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
     if (hearing === isHearing) return
@@ -132,6 +144,9 @@ const makeAttendance = Effect.fnUntraced(function* ({
 
   const review = Effect.fnUntraced(function* () {
     if (intents.isOver()) return false
+    // Who is being heard began under another rule: all begin anew.
+    if (privacy() !== heardUnder) yield* setHearing(false)
+    heardUnder = privacy()
     // A dropped socket says nothing about people: peers go on until we know more.
     if (session.state()._tag !== "Joined") return true
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })

@@ -5,6 +5,7 @@
 import { type Cause, Effect, Queue, type Scope, Stream } from "effect"
 import { type AudioFrame, msOfSamples } from "../domain/Audio.ts"
 import type { LanguageId } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import type { Decoder, DecoderCounters } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
 import type { Voice } from "../services/Transcriber.ts"
@@ -15,6 +16,7 @@ import * as SpeechMemory from "./SpeechMemory.ts"
 export interface VoiceOptions {
   readonly id: string
   readonly language: () => LanguageId
+  readonly privacy?: Privacy
   readonly decoder: Decoder["Service"]
   /** The monotonic clock in ms; only read when the voice ends. */
   readonly now: () => number
@@ -89,7 +91,8 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       id: options.id,
       frames: Stream.fromQueue(queue),
       replay: memory.replay,
-      language: options.language
+      language: options.language,
+      ...(options.privacy === undefined ? {} : { privacy: options.privacy })
     },
     onPacket: (packet, atMs) => {
       if (!ended) decoder.decode(packet, atMs)

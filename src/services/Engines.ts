@@ -29,6 +29,12 @@ export interface EngineHealth {
  */
 export type EngineRole = "Primary" | "Cover" | "LastResort"
 
+/**
+ * Why nobody captions a voice. `NotAllowed`: it may not leave this machine, and no engine is on it (or there is none at all). `Refused`: all
+ * who may hear it refuse this service. `Away`: none of them works at the moment.
+ */
+export type EngineTrouble = "NotAllowed" | "Refused" | "Away"
+
 /** An engine and how it does. */
 export interface ConfiguredEngine {
   readonly role: EngineRole

@@ -6,6 +6,7 @@ import type { AudioFrame } from "../domain/Audio.ts"
 import type { LanguageId, Languages } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import type { Segment, Transcribed } from "../domain/Segment.ts"
+import type { EngineTrouble } from "./Engines.ts"
 
 /** One voice as the Transcriber sees it. */
 export interface Voice {
@@ -45,6 +46,8 @@ export class Transcriber extends Context.Service<
     readonly languages: Languages
     /** Voices like this one will come soon: engines that sleep are woken. Returns at once. */
     readonly prepare: (voice: Pick<Voice, "language" | "privacy">) => Effect.Effect<void>
+    /** Why a voice like this one would get no text now, if that is so. An engine that starts is no trouble. */
+    readonly trouble?: (voice: Pick<Voice, "language" | "privacy">) => EngineTrouble | undefined
   }
 >()("parlance/services/Transcriber") {}
 

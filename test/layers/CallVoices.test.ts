@@ -44,7 +44,8 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
     room: RoomToken.make("room1"),
     sink,
     roster: () => roster,
-    language: () => defaultLanguage
+    language: () => defaultLanguage,
+    privacy: () => "any"
   }).pipe(Effect.provide(Layer.merge(OpusDecoder.layer, transcriber)))
   return {
     voices,
