@@ -1,6 +1,7 @@
 /**
  * Where a running text may be cut into captions. Talk's overlay scrolls slowly, so a caption is about a line long and ends with a clause.
  */
+import { gapMark } from "./Segment.ts"
 
 /** Characters. From `wanted` on a caption ends with its clause, at `most` it ends with a word; a clause shorter than `least` stays joined. */
 export const captionLength = { least: 40, wanted: 80, most: 100 } as const
@@ -71,5 +72,5 @@ export const lateCut = (committed: string): number | undefined => {
 /** Characters at the start which belong behind what was said before: spaces and the punctuation that closes it. */
 export const leadingMarks = (text: string): number => text.match(leadingPunctuation)?.[0].length ?? 0
 
-/** Whether there is anything to read: punctuation alone is not a caption. */
-export const isSayable = (text: string): boolean => /[^\p{P}\s]/u.test(text)
+/** Whether there is anything to read: punctuation alone is not a caption, unless it says that words are missing. */
+export const isSayable = (text: string): boolean => /[^\p{P}\s]/u.test(text) || text.includes(gapMark)

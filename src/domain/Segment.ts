@@ -31,6 +31,28 @@ export type Transcribed =
   | { readonly _tag: "Settled"; readonly position: number }
   | { readonly _tag: "Interrupted"; readonly position: number; readonly samples: number }
 
+/** Stands for words that nobody could recognise, in every language. */
+export const gapMark = "[…]"
+
+/**
+ * A segment that says nothing but that words are missing, in its voice between `newest` (absent: nothing was said) and what will be said next;
+ * `ordinal` counts such marks behind the same segment, from 1.
+ */
+export const gapBehind = (
+  newest: string | undefined,
+  { atMs, ordinal, voice }: { readonly atMs: number; readonly ordinal: number; readonly voice: string }
+): Segment => {
+  const before = newest === undefined ? -1 : Number(newest.slice(newest.lastIndexOf(":") + 1))
+  return {
+    id: `${voice}:${before + 1 - 2 ** -ordinal}`,
+    revision: 1,
+    committed: gapMark,
+    open: "",
+    tokenAtMs: atMs,
+    final: "EngineLost"
+  }
+}
+
 /** The whole current text. */
 export const textOf = (segment: Segment): string => joinText(segment.committed, segment.open)
 

@@ -16,6 +16,7 @@ import {
 } from "effect/http-api"
 import { IceServer, NextcloudSessionId, RoomToken } from "../domain/Call.ts"
 import { Language } from "../domain/Language.ts"
+import { Privacy } from "../domain/Privacy.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
 import type { Grant } from "./Grant.ts"
 
@@ -185,7 +186,9 @@ export class CallsGroup extends HttpApiGroup.make("calls")
         roomToken: RoomToken,
         languageId: Schema.optionalKey(Schema.NullOr(Schema.String)),
         /** `stun:`, `turn:` and `turns:` only; kept in memory for this call, in place of Nextcloud's. */
-        turnServers: Schema.optionalKey(Schema.NullOr(Schema.Array(IceServer).check(Schema.isMaxLength(16))))
+        turnServers: Schema.optionalKey(Schema.NullOr(Schema.Array(IceServer).check(Schema.isMaxLength(16)))),
+        /** Only makes the call stricter than the deployment's rules do. */
+        privacy: Schema.optionalKey(Schema.NullOr(Privacy))
       }),
       success: Schema.Struct({ status: Schema.Literal("started"), roomToken: RoomToken, message: Schema.String }),
       error: [BadRequest, Unavailable]
@@ -214,12 +217,23 @@ export const LiveCaption = Schema.Struct({
   startMs: Schema.optionalKey(Schema.Finite)
 })
 
+/** Here words of a speaker are missing: so much speech had to be given up before an engine could hear it. Times are of the speaker's audio. */
+export const LiveGap = Schema.Struct({
+  speaker: Schema.String,
+  speakerName: Schema.optionalKey(Schema.String),
+  /** Tells it from others, as a caption's `segment` does. */
+  segment: Schema.String,
+  atMs: Schema.Finite,
+  lengthMs: Schema.Finite
+})
+
 /** The last event: nothing follows. A reader that was too slow may come again. */
 export const FeedEnd = Schema.Struct({ reason: Schema.Literals(["CallEnded", "ReaderBehind"]), detail: Schema.String })
 
 /** Server-sent events of a feed. Comments in between keep the connection alive. */
 export const FeedEvent = Schema.Union([
   Schema.Struct({ event: Schema.Literal("caption"), data: Schema.fromJsonString(LiveCaption) }),
+  Schema.Struct({ event: Schema.Literal("interrupted"), data: Schema.fromJsonString(LiveGap) }),
   Schema.Struct({ event: Schema.Literal("end"), data: Schema.fromJsonString(FeedEnd) })
 ])
 

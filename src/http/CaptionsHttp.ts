@@ -6,7 +6,7 @@ import { Effect, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { RoomToken } from "../domain/Call.ts"
-import type { Caption } from "../domain/Caption.ts"
+import type { Caption, Gap } from "../domain/Caption.ts"
 import { isFinal, textOf } from "../domain/Segment.ts"
 import { CaptionFeed } from "../services/CaptionFeed.ts"
 import { type FeedEvent, NotFound, ServiceApi } from "./Api.ts"
@@ -44,7 +44,13 @@ export const layer = HttpApiBuilder.group(
 
 const eventsOf = (feed: CaptionFeed["Service"], room: RoomToken): Stream.Stream<string> =>
   Stream.unwrap(feed.subscribe(room)).pipe(
-    Stream.map((caption) => write({ event: "caption", data: liveCaption(caption) })),
+    Stream.map((caption) =>
+      write(
+        caption.interrupted === undefined
+          ? { event: "caption", data: liveCaption(caption) }
+          : { event: "interrupted", data: liveGap(caption, caption.interrupted) }
+      )
+    ),
     Stream.concat(Stream.succeed(ended("CallEnded", "the call has ended, or is captioned no more"))),
     Stream.catchTags({
       NoSuchCall: ({ message }) => Stream.succeed(ended("CallEnded", message)),
@@ -67,6 +73,14 @@ const liveCaption = ({ language, segment, speaker, speakerName }: Caption) => ({
   text: textOf(segment),
   final: isFinal(segment),
   ...(segment.startMs === undefined ? {} : { startMs: segment.startMs })
+})
+
+const liveGap = ({ segment, speaker, speakerName }: Caption, { atMs, lengthMs }: Gap) => ({
+  speaker,
+  ...(speakerName === undefined ? {} : { speakerName }),
+  segment: segment.id,
+  atMs,
+  lengthMs
 })
 
 const ended = (reason: "CallEnded" | "ReaderBehind", detail: string) =>

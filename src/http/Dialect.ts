@@ -73,6 +73,8 @@ export type Event =
       readonly endMs: number
       readonly language: string
     }
+  /** Words are missing here: so much of the audio had to be given up before an engine could hear it. */
+  | { readonly _tag: "Interrupted"; readonly atMs: number; readonly lengthMs: number }
   /** Everything said up to there is in finals that came before. */
   | { readonly _tag: "Settled"; readonly throughMs: number }
   | { readonly _tag: "Committed"; readonly said: ReadonlyArray<SaidLine> }

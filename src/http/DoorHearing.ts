@@ -53,6 +53,7 @@ export interface DoorHearing {
   /** Since when somebody speaks, or was not answered, and no engine says anything; absent when nothing is owed. */
   readonly owedSinceMs: () => number | undefined
   readonly said: () => ReadonlyArray<SaidLine>
+  readonly record: () => ReadonlyArray<string>
 }
 
 export interface DoorHearingOptions {
@@ -136,7 +137,11 @@ export const make = Effect.fnUntraced(function* (
       answerCommits((commit) => transcript.isSettled(commit.throughMs))
       return
     }
-    if (transcribed._tag === "Interrupted") return
+    if (transcribed._tag === "Interrupted") {
+      const gap = { atMs: msOfSamples(transcribed.position), lengthMs: msOfSamples(transcribed.samples) }
+      if (transcript.interrupted(gap)) put({ _tag: "Interrupted", ...gap })
+      return
+    }
     const placed = transcript.take(transcribed.segment, heardMs())
     if (placed !== undefined && hearing !== undefined) put({ _tag: "Segment", ...placed, language: hearing.language })
   }
@@ -282,6 +287,7 @@ export const make = Effect.fnUntraced(function* (
     heardMs,
     movedAtMs: () => movedAtMs,
     owedSinceMs: () => owedSinceMs,
-    said: transcript.said
+    said: transcript.said,
+    record: transcript.record
   }
 })

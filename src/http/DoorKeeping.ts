@@ -18,7 +18,7 @@ export interface DoorKeeping {
 
 export interface DoorKeepingOptions {
   readonly store: TranscriptStore["Service"]
-  readonly hearing: Pick<DoorHearing, "lastWords" | "over" | "said">
+  readonly hearing: Pick<DoorHearing, "lastWords" | "over" | "record" | "said">
   readonly opening: Pick<Opening, "now" | "sessionId">
   readonly put: (event: Event) => void
   readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
@@ -28,9 +28,9 @@ export interface DoorKeepingOptions {
 export const make = ({ fork, hearing, opening, put, store }: DoorKeepingOptions): DoorKeeping => {
   let keeping: Fiber.Fiber<void> | undefined
   const keep = Effect.suspend(() => {
-    const lines = hearing.said().map(({ text }) => text)
-    if (!store.isConfigured || lines.length === 0) return Effect.void
-    return Effect.match(store.save({ sessionId: opening.sessionId, endedAtMs: opening.now(), lines }), {
+    if (!store.isConfigured || hearing.said().length === 0) return Effect.void
+    const transcript = { sessionId: opening.sessionId, endedAtMs: opening.now(), lines: hearing.record() }
+    return Effect.match(store.save(transcript), {
       onSuccess: (key) => put({ _tag: "Saved", key }),
       onFailure: ({ detail }) => put({ _tag: "NotSaved", detail })
     })

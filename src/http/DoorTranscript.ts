@@ -2,6 +2,7 @@
  * What was said in one streaming session: finals since it began or was reset, where each segment is in the client's audio, and which segments
  * belong to audio that was to be forgotten.
  */
+import type { Gap } from "../domain/Caption.ts"
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
 import type { SaidLine } from "./Dialect.ts"
 
@@ -15,6 +16,8 @@ export interface PlacedSegment {
 export interface DoorTranscript {
   /** Places a state of a segment that came when `heardMs` had been heard; `undefined` when it is not to be told. */
   readonly take: (segment: Segment, heardMs: number) => PlacedSegment | undefined
+  /** Words are missing there; `false` when it is not to be told. */
+  readonly interrupted: (gap: Gap) => boolean
   /** Speech began there: where the next segment without times is taken to begin. */
   readonly speechStarted: (atMs: number) => void
   /** Everything said up to there came, or is not waited for any longer. */
@@ -23,10 +26,12 @@ export interface DoorTranscript {
   /** Forgets everything, also what is still to come of speech that ended there. */
   readonly reset: (spokenMs: number) => void
   readonly said: () => ReadonlyArray<SaidLine>
+  /** The same as text, with a mark where words are missing. */
+  readonly record: () => ReadonlyArray<string>
 }
 
 export const make = (): DoorTranscript => {
-  let lines: Array<SaidLine> = []
+  let lines: Array<SaidLine | Gap> = []
   /** The segments that are open, oldest first: where they begin, or that nobody is to hear of them. */
   const open = new Map<string, number | "Forgotten">()
   let speechMs = 0
@@ -58,6 +63,11 @@ export const make = (): DoorTranscript => {
       }
       return { segment, startMs, endMs }
     },
+    interrupted: (gap) => {
+      if (settledMs < forgottenMs && gap.atMs < forgottenMs) return false
+      lines.push(gap)
+      return true
+    },
     speechStarted: (atMs) => {
       speechMs = atMs
     },
@@ -70,6 +80,12 @@ export const make = (): DoorTranscript => {
       for (const id of open.keys()) open.set(id, "Forgotten")
       forgottenMs = spokenMs
     },
-    said: () => [...lines]
+    said: () => lines.filter(isSaid),
+    record: () => lines.map((line) => (isSaid(line) ? line.text : recordOf(line)))
   }
 }
+
+const isSaid = (line: SaidLine | Gap): line is SaidLine => "text" in line
+
+/** Reads the same in every language: "[… 12 s …]". */
+const recordOf = ({ lengthMs }: Gap): string => `[… ${Math.max(1, Math.round(lengthMs / 1000))} s …]`

@@ -24,6 +24,7 @@
  * {"final": "Good morning.", "segment": "s:3", "start": 1.2, "end": 3.1}
  * {"speech": "started", "at": 1.04}      or "stopped"
  * {"committed": true}                    everything before a commit was told
+ * {"interrupted": 12.4, "at": 31.2}      here words are missing: so much had to be given up before an engine could hear it
  * {"error": "…", "code": "Idle"}         a `Failure` or `Denial` of `Dialect.ts`, or "BadMessage"
  * ```
  * `replace` is the whole current text of the open segment, the part that may still change included: a page shows it instead of what it showed of
@@ -94,6 +95,8 @@ const converse = (sessionId: string): Conversation => {
         return details ? [say({ speech: "started", at: seconds(event.atMs) })] : []
       case "SpeechStopped":
         return details ? [say({ speech: "stopped", at: seconds(event.atMs) })] : []
+      case "Interrupted":
+        return details ? [say({ interrupted: seconds(event.lengthMs), at: seconds(event.atMs) })] : []
       case "Committed":
         return details ? [say({ committed: true })] : []
       case "Finished":

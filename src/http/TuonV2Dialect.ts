@@ -7,6 +7,7 @@
  * {"ready": true}                                              after {"action": "start", "lang": "en"}
  * {"type": "partial", "text": " morning", "item_id": "s:3"}    to be appended
  * {"type": "final", "text": "Good morning.", "item_id": "s:3"}
+ * {"type": "interrupted", "seconds": 12.4, "at": 31.2}         here words are missing; as other types, for who knows it
  * {"error": "openai_error", "detail": "…"}                     or upstream_already_started, upstream_setup_failed
  * ```
  * The client may also `commit` and `stop`. Close codes are those of `TuonDialect.ts`.
@@ -47,6 +48,8 @@ const converse = (): Conversation => {
         const text = isFinal(segment) ? textOf(segment).trim() : delta(segment)
         return text === "" ? [] : [say({ type: isFinal(segment) ? "final" : "partial", text, item_id: segment.id })]
       }
+      case "Interrupted":
+        return [say({ type: "interrupted", seconds: seconds(event.lengthMs), at: seconds(event.atMs) })]
       case "Finished":
         return [{ _tag: "Close", code: 1000 }]
       case "Denied":
@@ -66,6 +69,8 @@ const converse = (): Conversation => {
     tell
   }
 }
+
+const seconds = (ms: number): number => Math.round(ms) / 1000
 
 const error = (name: string, detail?: string) => say({ error: name, ...(detail === undefined ? {} : { detail }) })
 

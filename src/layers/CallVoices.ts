@@ -2,16 +2,20 @@
  * The voices of one call: each is heard, transcribed and published until its speaker leaves or nobody reads any more.
  */
 import { Effect, FiberMap, Latch, Metric, Schedule, type Scope, Stream } from "effect"
+import { msOfSamples } from "../domain/Audio.ts"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
+import type { Gap } from "../domain/Caption.ts"
 import type { LanguageId } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import { type Roster, speakerOf } from "../domain/Roster.ts"
-import type { Segment } from "../domain/Segment.ts"
+import { gapBehind, type Segment, type Transcribed } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
 import { Stopping } from "../services/Stopping.ts"
-import { segments, Transcriber } from "../services/Transcriber.ts"
+import { Transcriber } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
+import * as EngineAdvice from "./EngineAdvice.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Voice from "./Voice.ts"
@@ -21,6 +25,8 @@ export interface CallVoicesOptions {
   readonly sink: CallSink
   readonly roster: () => Roster
   readonly language: () => LanguageId
+  /** Read when a voice begins, for all of its life; see `CallPrivacy`. */
+  readonly privacy: () => Privacy
 }
 
 export interface CallVoices {
@@ -59,18 +65,27 @@ export const make = Effect.fnUntraced(function* (
   let generation = 0
 
   const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
-    const voice = yield* Voice.make({ id, language: options.language, decoder, now })
+    const voice = yield* Voice.make({ id, language: options.language, privacy: options.privacy(), decoder, now })
     const one: HeardVoice = { key, voice, reported: reportOf(voice), wasSpeaking: false, unansweredSinceMs: undefined }
     heard.set(id, one)
     ticking.openUnsafe()
     const speakerOfSegment = attribution(key, options.roster)
-    yield* segments(transcriber.transcribe(voice.voice)).pipe(
-      Stream.runForEach((segment) => {
-        publish(options, speakerOfSegment(segment), segment)
-        return answered(one, now())
-      }),
-      Effect.ensuring(Effect.suspend(() => forget(id)))
-    )
+    const marks = gapMarks(id, now)
+    const take = (said: Transcribed): Effect.Effect<void> => {
+      if (said._tag === "Settled") return Effect.void
+      if (said._tag === "Interrupted") {
+        const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
+        const mark = marks.next()
+        publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
+        return Effect.void
+      }
+      marks.behind(said.segment)
+      publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
+      return answered(one, now())
+    }
+    yield* transcriber
+      .transcribe(voice.voice)
+      .pipe(Stream.runForEach(take), Effect.ensuring(Effect.suspend(() => forget(id))))
   }, Effect.scoped)
 
   const forget = (id: string) => {
@@ -115,7 +130,7 @@ export const make = Effect.fnUntraced(function* (
     advice: () =>
       [...heard.values()].some(({ voice: { counters } }) => isUndecodable(counters))
         ? "Audio arrives but cannot be decoded; the call may be end-to-end encrypted."
-        : undefined
+        : EngineAdvice.make(transcriber.trouble?.({ language: options.language, privacy: options.privacy() }))
   }
 })
 
@@ -159,14 +174,32 @@ const attribution = (key: VoiceKey, roster: () => Roster) => {
   }
 }
 
-const publish = (options: CallVoicesOptions, speaker: SessionId, segment: Segment) => {
-  const name = options.roster().participants.get(speaker)?.name
+/** Segments that say where words are missing in a voice, between those that say words. */
+const gapMarks = (voice: string, now: () => number) => {
+  let newest: string | undefined
+  let ordinal = 0
+  return {
+    behind: ({ id }: Segment) => {
+      if (id !== newest) ordinal = 0
+      newest = id
+    },
+    next: () => gapBehind(newest, { atMs: now(), ordinal: ++ordinal, voice })
+  }
+}
+
+interface Said {
+  readonly speaker: SessionId
+  readonly segment: Segment
+  readonly interrupted?: Gap
+}
+
+const publish = (options: CallVoicesOptions, said: Said) => {
+  const name = options.roster().participants.get(said.speaker)?.name
   options.sink.publish({
     room: options.room,
-    speaker,
     ...(name === undefined ? {} : { speakerName: name }),
     language: options.language(),
-    segment
+    ...said
   })
 }
 
