@@ -8,14 +8,14 @@ import * as Doors from "./http/Doors.ts"
 import * as Quotas from "./http/Quotas.ts"
 import * as Server from "./http/Server.ts"
 import * as AppApiNextcloud from "./layers/AppApiNextcloud.ts"
-import { type AppConfig, hasCredentials, isExApp, missing, missingEngine } from "./layers/AppConfig.ts"
+import { type AppConfig, hasCredentials, isExApp, missing, missingEngine, storageOf } from "./layers/AppConfig.ts"
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
+import * as ClusterCalls from "./layers/ClusterCalls.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
 import * as HubCaptionFeed from "./layers/HubCaptionFeed.ts"
-import * as InProcessCalls from "./layers/InProcessCalls.ts"
 import * as MemoryViewerLanguages from "./layers/MemoryViewerLanguages.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
@@ -112,7 +112,8 @@ const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Transcriber | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config
   if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
-  return InProcessCalls.layer({
+  return ClusterCalls.layer({
+    storage: storageOf(config),
     screenShares: config.screenAudio,
     maxVoices: config.maxSpeakers,
     presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }

@@ -12,6 +12,8 @@ export interface CallIntents {
   /** Given with the request in service mode; never stored anywhere else. */
   readonly iceServers: () => ReadonlyArray<IceServer> | undefined
   readonly add: (intent: Intent, iceServers: ReadonlyArray<IceServer> | undefined) => void
+  /** One that an earlier process knew: nothing that was asked of this one is overruled, and it is not recorded again. */
+  readonly restore: (intent: Intent) => void
   readonly remove: (viewer: Viewer) => void
   /** Forgets everybody: the call is over, without a grace period. */
   readonly clear: () => void
@@ -22,7 +24,10 @@ export interface CallIntents {
   readonly onChange: (listener: (() => void) | undefined) => void
 }
 
-export const make = (room: RoomToken, language: LanguageId): CallIntents => {
+/** Told of every intent that is new or changed, and of every one that is not wanted any more. */
+export type RecordIntent = (intent: Intent, isWanted: boolean) => void
+
+export const make = (room: RoomToken, language: LanguageId, record: RecordIntent = () => {}): CallIntents => {
   const intents = new Map<string, Intent>()
   let current = language
   let servers: ReadonlyArray<IceServer> | undefined
@@ -41,15 +46,27 @@ export const make = (room: RoomToken, language: LanguageId): CallIntents => {
     iceServers: () => servers,
     add: (intent, iceServers) => {
       intents.set(viewerKey(intent.viewer), intent)
+      record(intent, true)
       current = intent.language
       servers = iceServers ?? servers
       over = false
       changed()
     },
+    restore: (intent) => {
+      const key = viewerKey(intent.viewer)
+      if (intents.has(key)) return
+      intents.set(key, intent)
+      changed()
+    },
     remove: (viewer) => {
-      if (intents.delete(viewerKey(viewer))) changed()
+      const removed = intents.get(viewerKey(viewer))
+      if (removed === undefined) return
+      intents.delete(viewerKey(viewer))
+      record(removed, false)
+      changed()
     },
     clear: () => {
+      for (const intent of intents.values()) record(intent, false)
       intents.clear()
       over = true
       changed()
@@ -57,7 +74,11 @@ export const make = (room: RoomToken, language: LanguageId): CallIntents => {
     isOver: () => over,
     setLanguage: (next) => {
       current = next
-      for (const [key, intent] of intents) intents.set(key, { ...intent, language: next })
+      for (const [key, intent] of intents) {
+        const heard = { ...intent, language: next }
+        intents.set(key, heard)
+        record(heard, true)
+      }
       changed()
     },
     onChange: (next) => {

@@ -21,5 +21,8 @@ const words: Readonly<Record<string, string>> = {
 export const wordsOf = ({ reason }: PlatformError.PlatformError): string => {
   const { cause } = reason
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : reason._tag
-  return words[code] ?? code
+  return wordsOfCode(code)
 }
+
+/** The same for the system's code alone. */
+export const wordsOfCode = (code: string): string => words[code] ?? code

@@ -18,6 +18,10 @@ const latency = (name: string, description: string) =>
 export const roomsActive = gauge("rooms_active", "Rooms joined or being joined")
 export const speakersActive = gauge("speakers_active", "Voices with a connected peer")
 export const viewersActive = gauge("viewers_active", "Viewers who asked for captions")
+export const intentsUnstored = gauge(
+  "intents_unstored",
+  "Wishes for captions that a restart now would not know as they are"
+)
 export const engineSessionsActive = gauge("engine_sessions_active", "Open engine sessions")
 export const frameQueueDepth = gauge("frame_queue_depth", "80 ms frames waiting for the Transcriber, over all voices")
 export const ringBytes = gauge("ring_bytes", "Bytes held in the rings of heard speech")
