@@ -64,6 +64,7 @@ const hear = Effect.fnUntraced(function* (
     onEvent: (event) =>
       Effect.sync(() => {
         said.push(event)
+        if (isOver()) return
         if (rehearsal.take(event, now()).length > 0 || said.length > MOST_EVENTS) {
           Deferred.doneUnsafe(found, Effect.succeed("Words"))
         }
@@ -86,6 +87,6 @@ const hear = Effect.fnUntraced(function* (
     hearAll,
     Effect.orElseSucceed(second.ended, () => "Lost" as const)
   ])
-  if (verdict === "Words") return { link: second, said }
-  return verdict === "Lost" || isOver() ? undefined : verdict
+  if (verdict === "Words" && !isOver()) return { link: second, said }
+  return typeof verdict === "string" || isOver() ? undefined : verdict
 })

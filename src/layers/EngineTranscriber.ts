@@ -59,6 +59,7 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (engines: Read
   return Transcriber.of({
     languages: languagesKnown(engines),
     prepare: pool.prepare,
+    trouble: pool.trouble,
     transcribe: (voice) =>
       engines.length === 0 ? Stream.drain(voice.frames) : Stream.unwrap(transcribe(voice, shared))
   })
@@ -96,6 +97,8 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
     )
     yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox, standby, scope }), tooLate)
     outbox.put(cutter.endSession("StreamEnd"))
+    const unheard = line.backlog().waiting()
+    if (unheard !== undefined) outbox.interrupt(unheard.position, unheard.samples)
   }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
   return outbox.transcribed
 })
@@ -130,6 +133,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
       const { cause } = result.success
       yield* link.close()
       outbox.put(cutter.endSession(cause))
+      outbox.settle(line.backlog().sentTo())
       past.heardOnceTo = Math.max(past.heardOnceTo, link.feed.flushedTo())
       past.isUnproven = line.backlog().unproven() > 0
       if (cause === "Silence") yield* standby.drop
@@ -230,7 +234,7 @@ const converse = Effect.fnUntraced(function* (
   for (const event of said) take(event)
   link.attend({
     onEvent: (event) => {
-      hasSpoken ||= event._tag !== "Marked"
+      hasSpoken = true
       take(event)
       return outbox.room
     },

@@ -39,6 +39,8 @@ export interface FrameBacklog {
   readonly rewind: (most?: number) => boolean
   /** Another backlog, of what this one would hold after `rewind`. */
   readonly fork: () => FrameBacklog
+  /** What was not sent: nobody will hear it when the voice is over. */
+  readonly waiting: () => LostAudio | undefined
   /** What the ring had lost before it could be sent, since this was last asked. */
   readonly lost: () => LostAudio | undefined
   /** Ends a replay that is under way: it holds a decoder. */
@@ -171,6 +173,11 @@ const from = (
       lastEnd = mark
       lastEnded = true
       return isAll
+    },
+    waiting: () => {
+      const position = older[0] ?? kept[0]?.position
+      if (position === undefined) return undefined
+      return { position: Math.max(position, mark), samples: (older.length + kept.length) * FRAME_SAMPLES }
     },
     fork: () => from(replay, [...sent, ...older], [...kept], mark),
     lost: () => {

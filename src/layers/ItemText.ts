@@ -3,6 +3,7 @@
  */
 import { joinText } from "../domain/Segment.ts"
 import type { EndCause, Word } from "../domain/Speech.ts"
+import * as Seam from "./Seam.ts"
 
 export interface ItemText {
   readonly id: string
@@ -127,10 +128,10 @@ export const make = (id: string): ItemText => {
     isSilent: () => tail.slice(hidden).trim() === "",
     repeat: (words) => {
       hidden = 0
-      pass(tail.slice(lengthOf(tail, words)).trimStart())
+      pass(tail.slice(Seam.lengthOf(tail, words)).trimStart())
     },
     hide: (words) => {
-      hidden = lengthOf(tail, words)
+      hidden = Seam.lengthOf(tail, words)
     }
   }
 }
@@ -154,12 +155,6 @@ const behind = (text: string, said: string): string => {
 const wordBoundary = (text: string, length: number): number => {
   if (length === text.length || /^[\s,.;:!?…%)\]}»”’]/.test(text.slice(length))) return length
   return text.slice(0, length).search(/\s\S*$/) + 1
-}
-
-/** Of so many words, with the space behind them. */
-const lengthOf = (text: string, words: number): number => {
-  const found = [...text.matchAll(/\S+\s*/g)].slice(0, words)
-  return found.reduce((sum, [word]) => sum + word.length, 0)
 }
 
 /** What stands before the item's own text. */

@@ -52,6 +52,21 @@ export const passed = ({ fresh, known, mayLead }: Omit<SeamOptions, "isComplete"
   return skipped + best(fits[fresh.length] ?? [])
 }
 
+/** Text that is written without spaces is counted by its characters. */
+const WORD =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]\p{M}*|[^\s\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]+/gu
+
+/** As they are counted. */
+export const wordsOf = (text: string): ReadonlyArray<string> => text.match(WORD) ?? []
+
+/** Length of the first so many words, with what stands before and the space behind them. */
+export const lengthOf = (text: string, words: number): number => {
+  const last = words === 0 ? undefined : [...text.matchAll(WORD)].at(words - 1)
+  if (last === undefined) return words === 0 ? 0 : text.length
+  const end = last.index + last[0].length
+  return end + (/^\s+/.exec(text.slice(end))?.[0].length ?? 0)
+}
+
 /** As words are compared. */
 const plain = (word: string): string => {
   const bare = word
@@ -83,11 +98,12 @@ const likeness = (one: string, other: string): number => {
   return isSimilar(one, other) ? SIMILAR : Number.NEGATIVE_INFINITY
 }
 
-/** One letter in four may differ, none in short words: "to" and "two" are different words, "colour" and "color" are not. */
+/** One letter in four may differ, but not the first, none in short words and no digit: "to" and "two" are different words, "colour" and "color" are not. */
 const isSimilar = (one: string, other: string): boolean => {
   const longer = Math.max(one.length, other.length)
   const allowed = Math.floor(longer / 4)
-  if (longer < 5 || Math.abs(one.length - other.length) > allowed) return false
+  if (longer < 5 || one[0] !== other[0] || /\p{N}/u.test(one + other) || Math.abs(one.length - other.length) > allowed)
+    return false
   let before = Array.from({ length: other.length + 1 }, (_, at) => at)
   for (let at = 1; at <= one.length; at++) {
     const row = [at]

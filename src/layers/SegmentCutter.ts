@@ -82,11 +82,11 @@ export const make = (voice: string, known = ""): SegmentCutter => {
     if (seam === undefined) return
     const { known, mayLead } = seam
     const { certain, text } = item.own()
-    const fresh = wordsOf(certain)
+    const fresh = Seam.wordsOf(certain)
     const repeated = Seam.overlap({ known, fresh, mayLead, isComplete })
     if (repeated === undefined) {
       // what is new may be read before it is certain
-      const seen = wordsOf(text)
+      const seen = Seam.wordsOf(text)
       item.hide(Seam.overlap({ known, fresh: seen, mayLead, isComplete: false }) ?? seen.length)
       return
     }
@@ -196,7 +196,7 @@ export const make = (voice: string, known = ""): SegmentCutter => {
   const bury = (segment: Segment, cause: EndCause): Segment => {
     const isAll = cause === "EngineLost" || cause === "StreamEnd"
     const text = isAll ? joinText(segment.committed, segment.open) : segment.committed
-    const more = wordsOf(text.slice(segment.committed.length))
+    const more = Seam.wordsOf(text.slice(segment.committed.length))
     if (more.length > 0) seam = { known: [...(seam?.known ?? []), ...more], mayLead: seam?.mayLead === true }
     return close(segment, text, cause)
   }
@@ -277,11 +277,9 @@ interface OpenSeam {
 }
 
 const seamOf = (doubt: string, mayLead: boolean): OpenSeam | undefined => {
-  const known = wordsOf(doubt)
+  const known = Seam.wordsOf(doubt)
   return known.length === 0 ? undefined : { known, mayLead }
 }
-
-const wordsOf = (text: string): ReadonlyArray<string> => text.match(/\S+/g) ?? []
 
 /** Where committed text ends a segment. */
 const cutOf = (committed: string, open: string): { readonly at: number; readonly cause: EndCause } | undefined => {

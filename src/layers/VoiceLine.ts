@@ -44,6 +44,7 @@ export const make = (voice: Voice): VoiceLine => {
   const connected = Latch.makeUnsafe(false)
   let receiver: Receiver | undefined
   let ended = false
+  /** Taken and held up. */
   let routed: AudioFrame | undefined
   const store = (frame: AudioFrame) => {
     backlog.add(frame)
@@ -69,7 +70,6 @@ export const make = (voice: Voice): VoiceLine => {
     tap: () => {
       untap()
       tapped = backlog.fork()
-      // it may be on its way to the first session; a frame that is known twice leaves once
       if (routed !== undefined) tapped.add(routed)
       return tapped
     },
@@ -92,7 +92,9 @@ export const make = (voice: Voice): VoiceLine => {
       Stream.runForEach((frame) => {
         routed = frame
         tapped?.add(frame)
-        return route(frame)
+        return Effect.map(route(frame), () => {
+          routed = undefined
+        })
       }),
       Effect.ensuring(
         Effect.sync(() => {
