@@ -207,6 +207,9 @@ export const make = Effect.fn("KyutaiSimulator.make")(function* (
     if (request.url === "/log") return LocalServer.respond(response, 200, told)
     if (request.url === "/counters") return LocalServer.respond(response, 200, counters)
     if (request.url === "/health") {
+      if (behaviour === "neverOpen") return
+      const refusal = refusals[behaviour]
+      if (refusal !== undefined) return LocalServer.respond(response, Number.parseInt(refusal, 10), {})
       fork(
         Effect.andThen(
           container(),

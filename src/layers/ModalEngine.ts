@@ -16,7 +16,7 @@ import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 /** Modal's function timeout; a websocket is one call of the function. */
 const MAX_SESSION_MS = 30 * 60_000
 
-/** What it can. */
+/** What it can, on a server elsewhere. */
 export const capabilities: EngineCapabilities = {
   name: "modal",
   sampleRate: SAMPLE_RATE,
@@ -57,7 +57,11 @@ export const layer: Layer.Layer<SpeechEngine, never, ModalClient> = Layer.effect
   Effect.gen(function* () {
     const client = yield* ModalClient
     const now = yield* monotonicMs
-    return { capabilities, open: () => open(client, now) }
+    return {
+      capabilities: { ...capabilities, local: client.isLocal },
+      probe: Effect.mapError(client.probe, toEngineError),
+      open: () => open(client, now)
+    }
   })
 )
 

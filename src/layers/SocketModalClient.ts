@@ -1,9 +1,12 @@
 /**
  * ModalClient over an `EngineSocket`.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { type Duration, Effect, Layer, Metric, Option, Redacted, Stream } from "effect"
+import { HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { ModalClient, ModalError, type ModalMessage, type ModalSocket } from "../services/ModalClient.ts"
 import * as EngineSocket from "./EngineSocket.ts"
+import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ModalProtocol from "./ModalProtocol.ts"
 
@@ -40,21 +43,56 @@ export const NO_FREE_CHANNELS = "no free channels"
 export const layer = (options: Options): Layer.Layer<ModalClient> =>
   Layer.effect(
     ModalClient,
-    Effect.sync(() => {
+    Effect.gen(function* () {
+      const http = yield* HttpClient.HttpClient
+      const openTimeout = options.openTimeout ?? "180 seconds"
       const open = Effect.gen(function* () {
         const target = yield* targetOf(options.url)
         const socket = yield* EngineSocket.open({
           ...target,
-          openTimeout: options.openTimeout ?? "180 seconds",
+          openTimeout,
           maxPayload: 1024 * 1024,
           maxWaitingBytes: MAX_WAITING_BYTES,
           skipCertVerify: options.skipCertVerify ?? false
         }).pipe(Effect.mapError(toModalError))
         return converse(socket)
       })
-      return { open }
+      const probe = Effect.gen(function* () {
+        const { headers, url } = yield* targetOf(options.url)
+        const health = new URL("/health", url.replace(/^ws/, "http"))
+        const response = yield* http
+          .execute(HttpClientRequest.get(health).pipe(HttpClientRequest.setHeaders(headers)))
+          .pipe(
+            Effect.mapError(noAnswer),
+            Effect.timeoutOrElse({
+              duration: openTimeout,
+              orElse: () =>
+                Effect.fail(new ModalError({ reason: "OpenTimeout", detail: "the server did not answer in time" }))
+            }),
+            // a span would carry our headers to whoever collects it
+            Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+          )
+        const { status } = response
+        if (status === 401 || status === 403 || status === 407)
+          return yield* new ModalError({
+            reason: "Unauthorized",
+            detail: "the server does not accept our credentials",
+            code: status
+          })
+        // a server without that page is up too
+        if (status >= 500 || status === 429)
+          return yield* new ModalError({ reason: "Rejected", detail: "the server is not well", code: status })
+      }).pipe(Effect.scoped)
+      return { open, probe, isLocal: options.url?._tag === "Direct" && isLocal(options.url.url) }
     })
+  ).pipe(
+    Layer.provide(
+      NodeHttpClient.layerUndiciOptions({ connect: { rejectUnauthorized: options.skipCertVerify !== true } })
+    )
   )
+
+const noAnswer = (error: HttpClientError.HttpClientError): ModalError =>
+  new ModalError({ reason: "Unreachable", detail: error.reason._tag })
 
 interface Target {
   readonly url: string

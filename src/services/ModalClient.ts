@@ -51,5 +51,11 @@ export interface ModalSocket {
 /** Opens sockets. No policy: no retry, no keep-alive by itself, no flush. The socket closes with its scope. */
 export class ModalClient extends Context.Service<
   ModalClient,
-  { readonly open: Effect.Effect<ModalSocket, ModalError, Scope.Scope> }
+  {
+    readonly open: Effect.Effect<ModalSocket, ModalError, Scope.Scope>
+    /** Asks the server whether it is up (`GET /health`), which wakes a container that sleeps: may take as long as `open`. */
+    readonly probe: Effect.Effect<void, ModalError>
+    /** The server is on this machine. */
+    readonly isLocal: boolean
+  }
 >()("parlance/services/ModalClient") {}

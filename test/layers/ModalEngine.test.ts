@@ -60,9 +60,13 @@ const conversation = Effect.gen(function* () {
         line.sent.push("empty")
       },
       messages: Stream.fromQueue(incoming)
-    })
+    }),
+    probe: Effect.fail(new ModalError({ reason: "Rejected", detail: "no", code: 503 })),
+    isLocal: true
   })
   const engine = yield* SpeechEngine.pipe(Effect.provide(ModalEngine.layer.pipe(Layer.provide(client))))
+  assert.isTrue(engine.capabilities.local)
+  assert.strictEqual((yield* Effect.flip(engine.probe ?? Effect.void)).reason, "Busy")
   const session = yield* engine.open({ language: defaultLanguage })
   let text = ""
   const said: Array<string | number> = []

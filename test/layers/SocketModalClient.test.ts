@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
 import { assert, describe } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Metric, Redacted, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as SocketModalClient from "../../src/layers/SocketModalClient.ts"
@@ -319,6 +319,63 @@ describe("SocketModalClient", () => {
       })
       for (const suffix of ["", "/", "/custom/stream", "/?a=1"]) yield* hearOut((yield* open(url + suffix)).messages)
       assert.deepStrictEqual(seen, ["/v1/stream -", "/v1/stream -", "/custom/stream -", "/v1/stream?a=1 -"])
+    })
+  )
+
+  live(
+    "asks for the health of the server it opens sockets to, with the headers that belong there",
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      let status = 200
+      const http = yield* listening
+      http.on("request", (request, response) => {
+        seen.push(`${request.method} ${request.url} ${request.headers["modal-key"] ?? "-"}`)
+        response.writeHead(status).end("{}")
+      })
+      const url = `ws://127.0.0.1:${portOf(http)}/v1/stream?a=1`
+      const client = yield* ModalClient.pipe(
+        Effect.provide(yield* Layer.build(SocketModalClient.layer({ url: { _tag: "Direct", url } })))
+      )
+      assert.isTrue(client.isLocal)
+      // a server of one's own may have no such page
+      for (status of [200, 404]) yield* client.probe
+      const refused: Array<string> = []
+      for (status of [401, 429, 503]) refused.push((yield* Effect.flip(client.probe)).message)
+      assert.deepStrictEqual(refused, [
+        "Unauthorized (401): the server does not accept our credentials",
+        "Rejected (429): the server is not well",
+        "Rejected (503): the server is not well"
+      ])
+      assert.deepStrictEqual(new Set(seen), new Set(["GET /health -"]))
+    })
+  )
+
+  live(
+    "a server that is not there, or does not answer, is told of without its address",
+    Effect.gen(function* () {
+      const probe = (url: string) =>
+        ModalClient.use((client) => client.probe).pipe(
+          Effect.provide(SocketModalClient.layer({ url: { _tag: "Direct", url }, openTimeout: "200 millis" })),
+          Effect.flip
+        )
+      assert.strictEqual((yield* probe("ws://user:hunter2@127.0.0.1:1")).reason, "Unreachable")
+      const http = yield* listening
+      http.on("request", () => {})
+      assert.strictEqual((yield* probe(`ws://127.0.0.1:${portOf(http)}`)).reason, "OpenTimeout")
+    })
+  )
+
+  live(
+    "only a loopback address is this machine",
+    Effect.gen(function* () {
+      const isLocal = (url: SocketModalClient.ModalAddress | undefined) =>
+        ModalClient.useSync(({ isLocal }) => isLocal).pipe(Effect.provide(SocketModalClient.layer({ url })))
+      assert.isTrue(yield* isLocal({ _tag: "Direct", url: "ws://localhost:8000" }))
+      assert.isFalse(yield* isLocal({ _tag: "Direct", url: "wss://stt.example.org" }))
+      assert.isFalse(yield* isLocal({ _tag: "Direct", url: "ws://localhost.example.org" }))
+      assert.isFalse(yield* isLocal(undefined))
+      const credentials = { _tag: "Modal", key: Redacted.make("wk-1"), secret: Redacted.make("ws-1") } as const
+      assert.isFalse(yield* isLocal({ ...credentials, workspace: "acme" }))
     })
   )
 
