@@ -6,6 +6,7 @@ import { HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import type { Caption } from "../../src/domain/Caption.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
+import { gapBehind } from "../../src/domain/Segment.ts"
 import { maxFinals } from "../../src/layers/CaptionHub.ts"
 import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import { CaptionFeed } from "../../src/services/CaptionFeed.ts"
@@ -106,6 +107,26 @@ describe("captions over HTTP", () => {
           { event: "caption", data: { ...common, segment: "v:2", revision: 2, text: "How are you?", final: true } },
           { event: "end", data: { reason: "CallEnded", detail: "the call has ended, or is captioned no more" } }
         ])
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.effect("say where words are missing, to newcomers too", () =>
+    Effect.gen(function* () {
+      const { client, end, sink } = yield* scene
+      const mark = gapBehind("v:1", { atMs: 0, ordinal: 1, voice: "v" })
+      publish(sink, caption(1, "Good morning."))
+      publish(sink, { ...caption(1, ""), segment: mark, interrupted: { atMs: 2500, lengthMs: 12_000 } })
+      yield* Effect.gen(function* () {
+        const reader = yield* read()
+        yield* end
+        yield* reader.end
+        assert.deepStrictEqual(
+          reader.events().map(({ event }) => event),
+          ["caption", "interrupted", "end"]
+        )
+        const gap = { speaker: "ada", speakerName: "Ada", segment: "v:1.5", atMs: 2500, lengthMs: 12_000 }
+        assert.deepStrictEqual(reader.events()[1]?.data, gap)
       }).pipe(Effect.provide(client))
     })
   )

@@ -182,3 +182,29 @@ describe("a credential", () => {
     assert.isFalse(chooseSubprotocol(new Set(["key.mno"]), { credentials }))
   })
 })
+
+describe("what is kept of a session", () => {
+  const gap = { atMs: 1000, lengthMs: 12_400 }
+
+  it("says where words are missing; what a client is told as said does not", () => {
+    const transcript = DoorTranscript.make()
+    transcript.take(final("a", "one"), 1000)
+    assert.isTrue(transcript.interrupted(gap))
+    assert.isTrue(transcript.interrupted({ atMs: 14_000, lengthMs: 80 }))
+    transcript.take(final("b", "two"), 15_000)
+    assert.deepStrictEqual(transcript.record(), ["one", "[… 12 s …]", "[… 1 s …]", "two"])
+    assert.deepStrictEqual(
+      transcript.said().map(({ text }) => text),
+      ["one", "two"]
+    )
+  })
+
+  it("forgets with a reset what was missing before it, and what comes late of that", () => {
+    const transcript = DoorTranscript.make()
+    transcript.interrupted(gap)
+    transcript.reset(20_000)
+    assert.isFalse(transcript.interrupted(gap))
+    assert.isTrue(transcript.interrupted({ atMs: 21_000, lengthMs: 1000 }))
+    assert.deepStrictEqual(transcript.record(), ["[… 1 s …]"])
+  })
+})

@@ -238,3 +238,13 @@ describe("the second version of tuon", () => {
     ])
   })
 })
+
+describe("speech that had to be given up", () => {
+  const interrupted = { _tag: "Interrupted", atMs: 31_200, lengthMs: 12_400 } as const
+
+  it("is told to those who asked for details, and to clients of the second version, who skip what they do not know", () => {
+    assert.deepStrictEqual(started({ details: true }).tells(interrupted), [{ interrupted: 12.4, at: 31.2 }])
+    assert.deepStrictEqual(started().tells(interrupted), [])
+    assert.deepStrictEqual(begin(tuonV2).tells(interrupted), [{ type: "interrupted", seconds: 12.4, at: 31.2 }])
+  })
+})

@@ -4,7 +4,7 @@ import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import type { Caption } from "../../src/domain/Caption.ts"
 import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
 import type { Participant, Roster } from "../../src/domain/Roster.ts"
-import type { Segment } from "../../src/domain/Segment.ts"
+import { isFinal, type Segment, type Transcribed, textOf } from "../../src/domain/Segment.ts"
 import * as CallVoices from "../../src/layers/CallVoices.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import { Transcriber } from "../../src/services/Transcriber.ts"
@@ -27,7 +27,7 @@ const segment = (id: string, revision = 1): Segment => ({ id, revision, committe
 const scene = Effect.fnUntraced(function* (first: Roster) {
   let roster = first
   const captions: Array<Caption> = []
-  const said = yield* Queue.make<Segment>({ capacity: 100 })
+  const said = yield* Queue.make<Transcribed>({ capacity: 100 })
   const sink = {
     publish: (caption: Caption) => captions.push(caption),
     speakerLeft: () => {},
@@ -36,7 +36,7 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
     drain: Effect.void
   }
   const transcriber = Layer.succeed(Transcriber, {
-    transcribe: () => Stream.map(Stream.fromQueue(said), (segment) => ({ _tag: "Segment" as const, segment })),
+    transcribe: () => Stream.fromQueue(said),
     languages: kyutaiLanguages,
     prepare: () => Effect.void
   })
@@ -47,9 +47,14 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
     language: () => defaultLanguage,
     privacy: () => "any"
   }).pipe(Effect.provide(Layer.merge(OpusDecoder.layer, transcriber)))
+  const gives = (one: Transcribed) =>
+    Effect.andThen(Queue.offer(said, one), Effect.repeat(Effect.yieldNow, { times: 5 }))
   return {
     voices,
-    says: (one: Segment) => Effect.andThen(Queue.offer(said, one), Effect.repeat(Effect.yieldNow, { times: 5 })),
+    says: (segment: Segment) => gives({ _tag: "Segment", segment }),
+    /** So many seconds of speech were given up. */
+    loses: (seconds: number) => gives({ _tag: "Interrupted", position: 48_000, samples: seconds * 24_000 }),
+    captions,
     becomes: (...people: ReadonlyArray<Participant>) => {
       roster = rosterOf(...people)
     },
@@ -103,6 +108,34 @@ describe("who is said to have spoken", () => {
       becomes()
       yield* says(segment("a:1"))
       assert.deepStrictEqual(speakers(), ["ann", "ann"])
+    })
+  )
+})
+
+describe("speech that had to be given up", () => {
+  it.effect("is a mark of its speaker, final at once, between what was said before and after", () =>
+    Effect.gen(function* () {
+      const { captions, loses, says, voices } = yield* scene(rosterOf(person("ada")))
+      voices.start({ publisher: session("ada"), roomType: "video" })
+      yield* loses(1)
+      yield* says(segment("a:0"))
+      yield* loses(2)
+      yield* loses(3)
+      yield* says(segment("a:1"))
+      assert.deepStrictEqual(
+        captions.map(({ interrupted, segment }) => [interrupted?.lengthMs ?? textOf(segment), isFinal(segment)]),
+        [
+          [1000, true],
+          ["hello", false],
+          [2000, true],
+          [3000, true],
+          ["hello", false]
+        ]
+      )
+      assert.deepStrictEqual(captions[2]?.interrupted, { atMs: 2000, lengthMs: 2000 })
+      assert.deepStrictEqual([...new Set(captions.map(({ speaker }) => speaker))], ["ada"])
+      const ordinals = captions.map(({ segment: { id } }) => Number(id.slice(id.lastIndexOf(":") + 1)))
+      assert.deepStrictEqual(ordinals, [-0.5, 0, 0.5, 0.75, 1])
     })
   )
 })

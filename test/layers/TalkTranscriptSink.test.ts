@@ -587,3 +587,28 @@ describe("metrics", () => {
     }).pipe(CaptionScene.isolated)
   )
 })
+
+describe("speech that had to be given up", () => {
+  it.effect("is seen by whoever reads, where it was", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.misses(3000)
+      ada.says("Good morning")
+      ada.ends()
+      ada.misses(12_000)
+      yield* scene.wait(1000)
+      ada.says("so we agree")
+      ada.ends()
+      yield* scene.wait(1000)
+      const finals = scene.messages().filter((message) => message.endsWith("*"))
+      assert.deepStrictEqual(finals, [
+        "eve ada: […]*",
+        "eve ada: Good morning*",
+        "eve ada: […]*",
+        "eve ada: so we agree*"
+      ])
+    })
+  )
+})

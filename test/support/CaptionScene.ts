@@ -5,7 +5,7 @@ import { Effect, Exit, Fiber, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Intent, participant } from "../../src/domain/Call.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
-import { joinText } from "../../src/domain/Segment.ts"
+import { gapBehind, joinText } from "../../src/domain/Segment.ts"
 import type { CaptionDelay } from "../../src/layers/CallCaptions.ts"
 import { monotonicMs } from "../../src/layers/Monotonic.ts"
 import * as TalkTranscriptSink from "../../src/layers/TalkTranscriptSink.ts"
@@ -62,6 +62,13 @@ export const make = Effect.fnUntraced(function* (options: Omit<ScriptedSession.S
         open = next
         tokenAtMs = now()
         publish(false)
+      },
+      /** Speech is given up behind what was said. */
+      misses: (lengthMs: number) => {
+        const newest = ordinal === 0 ? undefined : `video:${name}:${ordinal - 1}`
+        const segment = gapBehind(newest, { atMs: now(), ordinal: 1, voice: `video:${name}` })
+        const speakerId = ScriptedSession.id(speaker)
+        sink.publish({ room, speaker: speakerId, language: english, segment, interrupted: { atMs: 0, lengthMs } })
       },
       /** What the engine thinks comes next, for now. */
       guesses: (text: string) => {
