@@ -20,6 +20,8 @@ export interface AwsAudio {
   readonly pad: () => Waypoint
   /** Nothing follows what was sent. */
   readonly end: () => void
+  /** For how long the reader of `chunks` has not come back for a frame that was due, ms. */
+  readonly blockedMs: () => number
   /** Everything to send, at real time, as little endian 16-bit samples; ends behind `end`. For one reader, who may wait. */
   readonly chunks: Stream.Stream<Uint8Array>
 }
@@ -51,6 +53,10 @@ export const make = (timeline: StreamTimeline, now: () => number): AwsAudio => {
   let playedMs = now()
   let lastMs = Number.NEGATIVE_INFINITY
   let isEnded = false
+  /** The reader waits for the next piece. */
+  let isAsked = false
+  /** Since when a frame was due that nobody came for. */
+  let dueMs = 0
 
   const handOut = (samples: number): void => {
     lastMs = now()
@@ -76,6 +82,7 @@ export const make = (timeline: StreamTimeline, now: () => number): AwsAudio => {
   const wantsSilence = (): boolean => [...waypoints].some(({ after }) => after === accepted)
 
   const next: Effect.Effect<Uint8Array | undefined> = Effect.gen(function* () {
+    isAsked = true
     for (;;) {
       const aheadMs = playedMs - now()
       const [frame] = waiting
@@ -101,6 +108,7 @@ export const make = (timeline: StreamTimeline, now: () => number): AwsAudio => {
   return {
     send: ({ pcm, ...frame }) => {
       if (waitingSamples > MOST_WAITING) return false
+      if (waiting.length === 0) dueMs = now()
       for (let from = 0; from < pcm.length; from += LONGEST) {
         const part = pcm.subarray(from, from + LONGEST)
         waiting.push({ ...frame, position: frame.position + Math.round((from * SAMPLE_RATE) / RATE), pcm: part })
@@ -126,8 +134,12 @@ export const make = (timeline: StreamTimeline, now: () => number): AwsAudio => {
       isEnded = true
       bell.openUnsafe()
     },
+    blockedMs: () => (isAsked || waiting.length === 0 ? 0 : now() - Math.max(dueMs, lastMs)),
     chunks: Stream.unfold(undefined, () =>
-      Effect.map(next, (chunk) => (chunk === undefined ? undefined : [chunk, undefined]))
+      Effect.map(next, (chunk) => {
+        isAsked = false
+        return chunk === undefined ? undefined : [chunk, undefined]
+      })
     )
   }
 }

@@ -39,7 +39,8 @@ export interface OutgoingAudio {
   readonly AudioEvent: { readonly AudioChunk: Uint8Array }
 }
 
-const OPEN_TIMEOUT = "20 seconds"
+/** The service answers within a second; before that credentials may have to be fetched, from the machine's role or by a single sign-on. */
+const OPEN_TIMEOUT = "8 seconds"
 
 /** Makes the client; nothing is connected or asked for yet. */
 export const make = Effect.fnUntraced(function* (

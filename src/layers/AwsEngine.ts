@@ -2,7 +2,7 @@
  * Amazon Transcribe as a SpeechEngine: partial results with a stable beginning, word times, confidence, and one language or several told apart.
  */
 import { Deferred, Effect, Layer, Metric, type Scope, Stream } from "effect"
-import { FRAME_SAMPLES } from "../domain/Audio.ts"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as AwsAudio from "./AwsAudio.ts"
@@ -10,6 +10,7 @@ import * as AwsConnection from "./AwsConnection.ts"
 import * as AwsLanguages from "./AwsLanguages.ts"
 import * as AwsResults from "./AwsResults.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
+import * as EngineMark from "./EngineMark.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as StreamTimeline from "./StreamTimeline.ts"
@@ -46,6 +47,9 @@ const LAG_SAMPLES = AwsAudio.RATE
 const QUIET_MS = 500
 const FLUSH_CAP = "5 seconds"
 const FLUSH_POLL = "50 millis"
+/** The connection takes nothing more: some seconds fit into what is on the way, and the service takes what it is sent at once. */
+const STUCK_MS = 2_000
+const WATCH_EVERY = "250 millis"
 /** Somebody spoke for so long and the service said nothing at all: the connection is dead. */
 const DEAF_SAMPLES = 30 * AwsAudio.RATE
 
@@ -54,7 +58,7 @@ const DEAF_SAMPLES = 30 * AwsAudio.RATE
  *
  * Partial results replace each other behind a part that stays; an utterance ends where the service hears a pause. A flush is silence, at real
  * time, until the utterance is over or one second was silent and nothing is open, at most 5 s; it stops when somebody speaks again. `finish`
- * ends the stream and reads what is left, which proves everything. The mark lies behind finals and stable words. While nobody speaks 80 ms of
+ * ends the stream and reads what is left, which proves everything. The mark lies where the newest stable or final word ends (see `AwsResults`). While nobody speaks 80 ms of
  * silence every 10 s keep the stream open; silence is billed, and in no time that is told.
  */
 export const make = (options: Options): Effect.Effect<SpeechEngine["Service"], ConfigurationError, Scope.Scope> =>
@@ -83,7 +87,8 @@ const open = Effect.fn("AwsEngine.open")(function* (
   const count = yield* Metrics.engineAudio(capabilities)
   const timeline = StreamTimeline.make(AwsAudio.RATE)
   const audio = AwsAudio.make(timeline, now)
-  const results = AwsResults.make(timeline, AwsAudio.RATE)
+  const mark = EngineMark.make()
+  const results = AwsResults.make(timeline, AwsAudio.RATE, mark)
   const outgoing = yield* Stream.toAsyncIterableEffect(
     Stream.map(audio.chunks, (AudioChunk) => {
       count(AudioChunk.length / 2)
@@ -106,7 +111,6 @@ const open = Effect.fn("AwsEngine.open")(function* (
   let sentTo = 0
   /** Nothing sent before it is open. */
   let flushedTo = 0
-  let mark = 0
   let toldMs = now()
   /** Samples of speech since the service said anything. */
   let unheard = 0
@@ -127,17 +131,27 @@ const open = Effect.fn("AwsEngine.open")(function* (
   }
   const settle = Effect.sync(() => {
     settled = { proven: results.proven(), isOpen: results.isOpen(), count: results.count() }
-    if (settled.proven > 0) mark = Math.max(mark, timeline.voiceAt(settled.proven))
+    mark.settle()
   })
   /** The service has nothing more to say. */
-  const closing = Stream.fromEffectDrain(
-    Effect.suspend(() => {
-      if (!isFinishing)
-        return Effect.fail(new EngineError({ reason: "Closed", detail: "Amazon Transcribe ended the stream" }))
-      mark = Math.max(mark, sentTo)
-      return Effect.andThen(Deferred.succeed(over, undefined), Effect.never)
+  const closing = Stream.suspend(() => {
+    if (!isFinishing)
+      return Stream.fail(new EngineError({ reason: "Closed", detail: "Amazon Transcribe ended the stream" }))
+    const told = Effect.sync(() => {
+      mark.settle()
+      Deferred.doneUnsafe(over, Effect.void)
     })
-  )
+    return Stream.fromIterable(mark.reach(sentTo)).pipe(
+      Stream.concat(Stream.fromEffectDrain(told)),
+      Stream.concat(Stream.never)
+    )
+  })
+  const watch = Effect.gen(function* () {
+    for (;;) {
+      yield* Effect.sleep(WATCH_EVERY)
+      if (audio.blockedMs() >= STUCK_MS) breakDown("it takes no more audio")
+    }
+  })
 
   const isHeard = (at: number): boolean => {
     if (settled.count !== results.count()) return false
@@ -167,7 +181,7 @@ const open = Effect.fn("AwsEngine.open")(function* (
 
   return {
     send: (frame) => {
-      sentTo = frame.position + FRAME_SAMPLES
+      sentTo = frame.position + Math.round((frame.pcm.length * SAMPLE_RATE) / AwsAudio.RATE)
       unheard += frame.pcm.length
       if (!audio.send(frame)) breakDown("it takes no more audio")
       else if (unheard > DEAF_SAMPLES) breakDown("it says nothing any more")
@@ -179,9 +193,9 @@ const open = Effect.fn("AwsEngine.open")(function* (
       Stream.mapEffect(read),
       Stream.flatMap((events) => Stream.concat(Stream.fromIterable(events), Stream.fromEffectDrain(settle))),
       Stream.concat(closing),
-      Stream.interruptWhen(Deferred.await(broken)),
+      Stream.interruptWhen(Effect.raceFirst(Deferred.await(broken), watch)),
       Stream.tapError((error) => Deferred.fail(ended, error))
     ),
-    mark: () => mark
+    mark: mark.position
   }
 })

@@ -4,6 +4,7 @@
 import { Option, Schema } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import type { SpeechEvent, Word } from "../domain/Speech.ts"
+import type { EngineMark } from "./EngineMark.ts"
 import type { StreamTimeline } from "./StreamTimeline.ts"
 
 export interface AwsResults {
@@ -51,8 +52,12 @@ const decode = Schema.decodeUnknownOption(
   })
 )
 
-/** Nothing said yet. Times become those of the voice; `rate` is Hz of the stream. */
-export const make = (timeline: StreamTimeline, rate: number): AwsResults => {
+/**
+ * Nothing said yet. Times become those of the voice; `rate` is Hz of the stream. The mark lies where the newest word ends that will not change,
+ * be it stable or final, behind the event that says so; not while an earlier utterance is open, and not within a word as readers cut them
+ * (languages without spaces have stable characters in the middle of one).
+ */
+export const make = (timeline: StreamTimeline, rate: number, mark: EngineMark): AwsResults => {
   const open = new Set<string>()
   let proven = 0
   let count = 0
@@ -61,6 +66,8 @@ export const make = (timeline: StreamTimeline, rate: number): AwsResults => {
   const prove = (seconds: number | undefined): void => {
     if (seconds !== undefined) proven = Math.max(proven, sampleAt(seconds))
   }
+  const markAt = (seconds: number | undefined): ReadonlyArray<SpeechEvent> =>
+    seconds === undefined ? [] : mark.reach(timeline.voiceAt(sampleAt(seconds)))
 
   const wordOf = ({ Confidence, Content, EndTime, Speaker, StartTime, Type }: Item, joiner: Word["joiner"]): Word => {
     // a full stop has the times of a point, and none of its own
@@ -77,12 +84,13 @@ export const make = (timeline: StreamTimeline, rate: number): AwsResults => {
     }
   }
 
-  /** Text, the words in it, and how much of it is stable: up to the last of the leading items that are. */
+  /** The words of a text, how much of it is stable (up to the last of the leading items that are), where that ends, and where all of it does. */
   const read = (text: string, items: ReadonlyArray<Item>) => {
     const words: Array<Word> = []
     let end = 0
     let stableLength = 0
     let isStable = true
+    let stableEnd: number | undefined
     for (const item of items) {
       const at = text.indexOf(item.Content, end)
       // items that are not in the text: it is right, and what they say about it is not
@@ -93,10 +101,12 @@ export const make = (timeline: StreamTimeline, rate: number): AwsResults => {
       isStable = isStable && item.Stable === true
       if (isStable) {
         stableLength = end
+        stableEnd = item.EndTime ?? stableEnd
         prove(item.EndTime)
       }
     }
-    return { words, stableLength }
+    const isBetweenWords = stableLength === text.length || /\s/.test(text.charAt(stableLength))
+    return { words, stableLength, stableEnd: isBetweenWords ? stableEnd : undefined }
   }
 
   const eventOf = (result: Result): ReadonlyArray<SpeechEvent> => {
@@ -106,14 +116,18 @@ export const make = (timeline: StreamTimeline, rate: number): AwsResults => {
     if (result.IsPartial === true) {
       if (text === "") return []
       open.add(item)
-      return [{ _tag: "Replaced", item, text, ...read(text, best?.Items ?? []) }]
+      const { stableEnd, stableLength, words } = read(text, best?.Items ?? [])
+      const marked = open.size === 1 ? markAt(stableEnd) : []
+      return [{ _tag: "Replaced", item, text, stableLength, words }, ...marked]
     }
     const wasOpen = open.delete(item)
     const { words } = read(text, best?.Items ?? [])
     prove(result.EndTime)
     if (text === "" && !wasOpen) return []
+    const end = best?.Items?.findLast(({ EndTime }) => EndTime !== undefined)?.EndTime ?? result.EndTime
+    const marked = open.size === 0 ? markAt(end) : []
     const language = result.LanguageCode === undefined ? {} : { language: result.LanguageCode }
-    return [{ _tag: "Completed", item, text, words, ...language, cause: "EngineFinal" }]
+    return [{ _tag: "Completed", item, text, words, ...language, cause: "EngineFinal" }, ...marked]
   }
 
   return {

@@ -165,4 +165,23 @@ describe("AwsAudio", () => {
       assert.deepStrictEqual(sent.slice(1), Array<"speech">(20).fill("speech"))
     })
   )
+
+  it.effect("tells for how long a frame was due that nobody came for, and counts no time without one", () =>
+    Effect.gen(function* () {
+      const audio = AwsAudio.make(StreamTimeline.make(AwsAudio.RATE), yield* monotonicMs)
+      const taken = Effect.scoped(Stream.runCollect(Stream.take(audio.chunks, 1)))
+      yield* taken
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(audio.blockedMs(), 0)
+      audio.send(frame(0))
+      yield* TestClock.adjust("2 seconds")
+      audio.send(frame(1))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(audio.blockedMs(), 3000)
+      yield* taken
+      assert.strictEqual(audio.blockedMs(), 0)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(audio.blockedMs(), 1000)
+    })
+  )
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import * as AwsResults from "../../src/layers/AwsResults.ts"
+import * as EngineMark from "../../src/layers/EngineMark.ts"
 import * as StreamTimeline from "../../src/layers/StreamTimeline.ts"
 
 const RATE = 16_000
@@ -12,7 +13,7 @@ const results = () => {
   for (let index = 0; index < 25; index++) timeline.frame(240_000 + index * FRAME_SAMPLES, FRAME)
   timeline.silence(RATE / 2)
   for (let index = 0; index < 25; index++) timeline.frame(480_000 + index * FRAME_SAMPLES, FRAME)
-  return AwsResults.make(timeline, RATE)
+  return AwsResults.make(timeline, RATE, EngineMark.make())
 }
 
 interface Given {
@@ -148,6 +149,35 @@ describe("AwsResults", () => {
     )
     assert.strictEqual(read.proven(), 19_200)
     assert.isFalse(read.isOpen())
+  })
+
+  it("a mark lies where stable words end and behind the event that says so; none while an earlier utterance is open", () => {
+    const read = results()
+    const told = (given: Given) =>
+      (read.take(message(given)) ?? []).map((event) =>
+        event._tag === "Marked" ? (event.position - 240_000) / 24_000 : event._tag
+      )
+    const items = [
+      ["one", 0, 0.5, true],
+      ["two", 0.5, 1, false]
+    ] as const
+    assert.deepStrictEqual(told({ text: "one two", items }), ["Replaced", 0.5])
+    assert.deepStrictEqual(told({ text: "one two", items }), ["Replaced"])
+    assert.deepStrictEqual(told({ id: "b", text: "six", items: [["six", 1.2, 1.5, true]] }), ["Replaced"])
+    assert.deepStrictEqual(told({ id: "b", text: "six", partial: false, items: [["six", 1.2, 1.5]] }), ["Completed"])
+    assert.deepStrictEqual(told({ text: "one two", partial: false, items, end: 1.9 }), ["Completed", 1])
+    // behind the silence that was put in
+    assert.deepStrictEqual(told({ id: "c", text: "x", partial: false, items: [["x", 2.6, 3]] }), ["Completed", 10.5])
+  })
+
+  it("no mark lies within a word of a language that puts no spaces between its words", () => {
+    const items = [
+      ["今日", 0, 0.3, true],
+      ["は", 0.3, 0.4, false]
+    ] as const
+    const read = results()
+    assert.strictEqual(read.take(message({ text: "今日は", items }))?.length, 1)
+    assert.deepInclude(read.take(message({ text: "今日は", partial: false, items }))?.at(-1), { _tag: "Marked" })
   })
 
   it("nothing is proven beyond what was sent, whatever is told", () => {
