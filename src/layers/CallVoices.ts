@@ -213,6 +213,10 @@ const account = Effect.fnUntraced(function* (one: HeardVoice, isOver = false) {
   one.reported = report
   yield* Metric.update(Metrics.packets, report.packets - reported.packets)
   yield* Metric.update(Metrics.packetsLost, report.lost - reported.lost)
+  yield* Metric.update(
+    Metric.withAttributes(Metrics.speechSeconds, { source: "talk" }),
+    msOfSamples(report.spokenSamples - reported.spokenSamples) / 1000
+  )
   yield* Metric.modify(Metrics.frameQueueDepth, report.queued - reported.queued)
   yield* Metric.modify(Metrics.ringBytes, report.ringBytes - reported.ringBytes)
   for (const [reason, name] of droppedByReason) {

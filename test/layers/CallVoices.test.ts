@@ -1,13 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Layer, Metric, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import type { Caption } from "../../src/domain/Caption.ts"
 import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
 import type { Participant, Roster } from "../../src/domain/Roster.ts"
 import { isFinal, type Segment, type Transcribed, textOf } from "../../src/domain/Segment.ts"
 import * as CallVoices from "../../src/layers/CallVoices.ts"
+import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import { Transcriber } from "../../src/services/Transcriber.ts"
+import { payloads, send } from "../support/OpusRecordings.ts"
 
 const session = (name: string) => SessionId.make(name)
 const person = (name: string, more: Partial<Participant> = {}): Participant => ({
@@ -137,5 +140,22 @@ describe("speech that had to be given up", () => {
       const ordinals = captions.map(({ segment: { id } }) => Number(id.slice(id.lastIndexOf(":") + 1)))
       assert.deepStrictEqual(ordinals, [-0.5, 0, 0.5, 0.75, 1])
     })
+  )
+})
+
+describe("what was spoken", () => {
+  it.effect("is counted in seconds, without the silence around it that is heard with it", () =>
+    Effect.gen(function* () {
+      const { voices } = yield* scene(rosterOf(person("ada")))
+      const { onPacket } = voices.start({ publisher: session("ada"), roomType: "video" })
+      // sound at 0.5–1.3 s and at 2.3–4 s
+      for (const { packet } of send(payloads("phrases20"))) {
+        onPacket(packet)
+        yield* TestClock.adjust("20 millis")
+      }
+      yield* TestClock.adjust("1 second")
+      const { count } = yield* Metric.value(Metric.withAttributes(Metrics.speechSeconds, { source: "talk" }))
+      assert.approximately(count, 2.5, 0.1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

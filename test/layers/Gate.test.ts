@@ -52,6 +52,23 @@ describe("Gate", () => {
     }
   })
 
+  it("tells for how long somebody has spoken, and for how long nobody since", () => {
+    const gate = Gate.make()
+    listen(gate, noise(-70), 1)
+    assert.strictEqual(gate.spoken(), 0)
+    for (const [speech, pause] of [
+      [1, 0.2],
+      [2, 1]
+    ] as const) {
+      listen(gate, both(noise(-70), voice(-25)), speech)
+      assert.isAtMost(gate.quiet(), 3 * BLOCK)
+      listen(gate, noise(-70), pause)
+      assert.approximately(gate.quiet(), pause * 24_000, 3 * BLOCK)
+    }
+    // the short pause is part of it
+    assert.approximately(gate.spoken(), 3.2 * 24_000, 4 * BLOCK)
+  })
+
   it("stays open through the stops and breaths of a phrase", () => {
     const gate = Gate.make()
     listen(gate, noise(-70), 1)
