@@ -11,8 +11,8 @@ import type { SpokenWord } from "./Utterances.ts"
 
 /** A session is never held longer without speech, ms; and what it takes to end one that was parked in the last moment. */
 const HELD_MS = 60_000 + 5_500
-/** A stream ends so long after its voice did, ms, which is what a voice that waits is given. */
-const LAST_WORDS_MS = 31_000
+/** A stream ends so long after its voice did, ms; one that waits may still have audio that no engine has taken. */
+const LAST_WORDS_MS = 4_600
 
 /** For last words engines are given this at least, ms. */
 const PATIENCE_MS = 3_900
@@ -29,7 +29,7 @@ const inspectVoice = (outcome: Outcome, voice: VoiceOutcome): ReadonlyArray<stri
   const ending =
     voice.endedMs === undefined
       ? ["its stream never ended"]
-      : voice.endedMs > endMs + LAST_WORDS_MS
+      : voice.plan.source === "live" && voice.endedMs > endMs + LAST_WORDS_MS
         ? [`its stream ended ${Math.round(voice.endedMs - endMs)} ms after it`]
         : []
   return [...ending, ...inspectSegments(voice.read), ...inspectWords(outcome, voice)]
@@ -69,7 +69,7 @@ interface Gap {
   readonly to: number
 }
 
-const inspectWords = ({ scenario }: Outcome, voice: VoiceOutcome): ReadonlyArray<string> => {
+const inspectWords = ({ scenario, sessions, voices }: Outcome, voice: VoiceOutcome): ReadonlyArray<string> => {
   const { plan, read, simulated } = voice
   const words = plan.stretches.flatMap((stretch) => stretch.words)
   const isHeard = scenario.engines.some(({ local }) => local || plan.privacy === "any")
@@ -82,6 +82,8 @@ const inspectWords = ({ scenario }: Outcome, voice: VoiceOutcome): ReadonlyArray
   const isMissing = ({ from, to }: SpokenWord) =>
     !isHeard || gaps.some((gap) => from < gap.to + FRAME_SAMPLES && to > gap.from - FRAME_SAMPLES)
   const said = words.map((word): Judge.Said => ({ word: word.word, ...(isMissing(word) ? { optional: true } : {}) }))
+  const own = sessions.filter(({ speaker }) => speaker !== undefined && voices[speaker] === voice)
+  const claimedTo = Math.max(0, ...own.map((session) => session.claimedTo))
   const verdict = Judge.judge(said, textOf(read, plan.unspaced))
   const blamed = verdict.lost.map(({ at }) => `${((words[at]?.from ?? 0) / 24_000).toFixed(2)} s`)
   return [
@@ -89,7 +91,7 @@ const inspectWords = ({ scenario }: Outcome, voice: VoiceOutcome): ReadonlyArray
       ? []
       : [`${Judge.complaint(verdict)}${blamed.length > 0 ? ` said at ${blamed[0]}` : ""}`]),
     ...read.flatMap((one) => inspectGap({ simulated, endMs: Math.max(plan.leavesMs, endOf(plan)) }, one)),
-    ...inspectSettled(words, said, voice)
+    ...inspectSettled(words, said, voice, claimedTo)
   ]
 }
 
@@ -114,17 +116,19 @@ const inspectGap = ({ endMs, simulated }: Ended, { atMs, oldest, what }: Read): 
       ]
 }
 
-/** Whoever is told that all is said up to a position has read it. */
+/** Whoever is told that all is said up to a position has read it; unless an engine claimed it falsely. */
 const inspectSettled = (
   words: ReadonlyArray<SpokenWord>,
   said: ReadonlyArray<Judge.Said>,
-  { plan, read }: VoiceOutcome
+  { plan, read }: VoiceOutcome,
+  claimedTo: number
 ): ReadonlyArray<string> => {
   let last = 0
   return read.flatMap(({ what }, index) => {
     if (what._tag !== "Settled") return []
     if (what.position <= last) return [`is settled up to ${what.position} after ${last}`]
     last = what.position
+    if (last <= claimedTo) return []
     const until = words.filter(({ to }) => to <= what.position).length
     const before = read.slice(0, index)
     // what was said of later words does no harm

@@ -34,6 +34,7 @@ export interface Throat {
   readonly pieces: boolean
   /** End of what the engine has computed, samples. */
   readonly position: () => number
+  readonly now: () => number
   readonly later: (ms: number, run: () => void) => void
   /** Old news come again now. */
   readonly repeats: () => boolean
@@ -179,6 +180,7 @@ const keyed = (throat: Throat): Mouth => {
   const hasDeltas = dice.chance(0.6)
   const longest = dice.between(3, 20)
   let made = 0
+  let beginsAtMs = 0
   let previous: string | null = null
   let spoken: Array<SpokenWord> = []
   const open: Array<Keyed> = []
@@ -207,7 +209,9 @@ const keyed = (throat: Throat): Mouth => {
     previous = item.id
     spoken = []
     open.push(item)
-    const beginsMs = dice.between(50, 600)
+    // in speaking order, as everything that does not name what it follows
+    beginsAtMs = Math.max(beginsAtMs + 1, throat.now() + dice.between(50, 600))
+    const beginsMs = beginsAtMs - throat.now()
     const eachMs = dice.between(0, 40)
     if (hasDeltas)
       for (const [index, text] of texts.entries())

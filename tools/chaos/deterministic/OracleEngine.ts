@@ -70,6 +70,8 @@ export interface SessionRecord {
   readonly local: boolean
   readonly language: LanguageId
   readonly index: number
+  /** Up to here (samples) it claimed to have told everything and had not: an adapter that cannot tell silence from death. */
+  claimedTo: number
   readonly openedMs: number
   closedMs: number | undefined
   /** Index of the speaker, once it was heard. */
@@ -91,6 +93,8 @@ const AHEAD_MS = 2_000
 /** A client catches up at most at this pace. */
 const FASTEST = 4
 const EVENT_CAPACITY = 10_000
+/** After a flush an engine without signs of life is waited for so long; what has not come then is taken for silence (as on Modal). */
+const QUIET_MS = 1_200
 /** Of what a slow engine takes for each second of sound. */
 const SLOWNESS = 1.6
 
@@ -133,6 +137,7 @@ export const make = (plan: EnginePlan, world: World): OracleEngine => {
       local: plan.local,
       language,
       index: records.length,
+      claimedTo: 0,
       openedMs: now(),
       closedMs: undefined,
       speaker: undefined,
@@ -224,6 +229,9 @@ const makeSession = Effect.fnUntraced(function* (
   let isBroken = false
   let ear: Sound.Ear | undefined
   let mouth: Mouths.Mouth | undefined
+  let words: ReadonlyArray<SpokenWord> = []
+  /** End of the last word that was told. */
+  let told = 0
   let computed = 0
   let computedSamples = 0
   let busyUntilMs = now()
@@ -260,6 +268,7 @@ const makeSession = Effect.fnUntraced(function* (
     const speaker = world.speakers[voice]
     if (record.speaker !== undefined || speaker === undefined) return
     record.speaker = voice
+    words = speaker.words
     world.note(`${name} hears ${speaker.id} from ${seconds(frame.position)}`)
     ear = Sound.makeEar(speaker.words, (what) => world.complain(`${name} ${what}`))
     mouth = Mouths.make(plan.family, {
@@ -269,6 +278,7 @@ const makeSession = Effect.fnUntraced(function* (
       unspaced: speaker.unspaced,
       pieces: plan.pieces,
       position: () => computed,
+      now,
       later: (ms, run) => at(now() + ms, run),
       repeats: () => during("repeats") !== undefined
     })
@@ -281,6 +291,7 @@ const makeSession = Effect.fnUntraced(function* (
     ) {
       const { word } = understood[0]
       understood = understood.slice(1)
+      told = word.to
       mouth?.say(word)
     }
   }
@@ -330,7 +341,17 @@ const makeSession = Effect.fnUntraced(function* (
       if (mouth === undefined) complete()
       else mouth.flush(position, complete)
     })
-    return Effect.raceFirst(Deferred.await(done), Deferred.await(ended))
+    const claimed = Effect.sync(() => {
+      if (words.some(({ to }) => to > told && to <= position)) record.claimedTo = Math.max(record.claimedTo, position)
+    })
+    const completed =
+      plan.family === "plain"
+        ? Effect.timeoutOrElse(Deferred.await(done), {
+            duration: plan.latencyMs + plan.delayMs + QUIET_MS,
+            orElse: () => claimed
+          })
+        : Deferred.await(done)
+    return Effect.raceFirst(completed, Deferred.await(ended))
   })
   const work = Effect.gen(function* () {
     for (;;) {

@@ -40,8 +40,8 @@ export interface Outcome {
   readonly complaints: ReadonlyArray<string>
 }
 
-/** More than the last words of any voice may take. */
-const AFTERWARDS_MS = 40_000
+/** More than the last words of any voice may take, and a recording that is heard at the pace of speech. */
+const AFTERWARDS_MS = 150_000
 
 /** Plays it on the test clock, which must be the clock. Nothing it does outlives it. */
 export const play = (scenario: Scenario): Effect.Effect<Outcome> =>

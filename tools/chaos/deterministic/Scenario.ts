@@ -81,8 +81,8 @@ export const make = (seed: number): Scenario => {
 }
 
 /** When its last sound has come. */
-export const endOf = ({ startsMs, stretches }: Pick<VoicePlan, "startsMs" | "stretches">): number =>
-  startsMs + (stretches.at(-1)?.to ?? 0) / 24 + 80
+export const endOf = ({ hitches, startsMs, stretches }: VoicePlan): number =>
+  Math.max(startsMs + (stretches.at(-1)?.to ?? 0) / 24 + 80, ...hitches.map(({ atMs, forMs }) => atMs + forMs))
 
 const draft = (dice: Dice.Dice, index: number): VoicePlan => {
   const source = dice.pick<Source>(["live", "live", "live", "live", "socket", "recording"])

@@ -9,8 +9,8 @@ import type { Mouth } from "./Stage.ts"
 const WORDS = [2, 9] as const
 const PAUSE_MS = [300, 2500] as const
 
-/** Everybody says sentences until `untilMs` (`performance.now`); done when the last of them was said. */
-export const hold = (mouths: ReadonlyArray<Mouth>, dice: Dice.Dice, untilMs: number): Effect.Effect<void> =>
+/** Everybody says sentences until it `isOver`; done when the last of them was said. */
+export const hold = (mouths: ReadonlyArray<Mouth>, dice: Dice.Dice, isOver: () => boolean): Effect.Effect<void> =>
   Effect.forEach(
     mouths,
     (mouth) => {
@@ -18,7 +18,7 @@ export const hold = (mouths: ReadonlyArray<Mouth>, dice: Dice.Dice, untilMs: num
       return Effect.suspend(() => mouth.say(own.between(...WORDS))).pipe(
         Effect.ignore,
         Effect.andThen(Effect.suspend(() => Effect.sleep(own.between(...PAUSE_MS)))),
-        Effect.repeat({ until: () => performance.now() >= untilMs })
+        Effect.repeat({ until: isOver })
       )
     },
     { concurrency: "unbounded", discard: true }

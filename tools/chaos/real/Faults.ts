@@ -124,7 +124,8 @@ const table = [
     weight: 0.5,
     lastsMs: [36_000, 45_000],
     from: "end",
-    deaf: true
+    deaf: true,
+    rig: true
   },
   {
     name: "janus-restart",

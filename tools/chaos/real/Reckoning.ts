@@ -76,23 +76,44 @@ const wordsOf = ({ firstWord, record }: Pick<Seen, "record" | "firstWord">): Rea
     )
     .sort((a, b) => a.endMs - b.endMs)
 
+/** What began later was not broken by this. */
+const AT_ONCE_MS = 3000
+
+/**
+ * Since when, because of this fault, nothing of the voice reached the service, and until it did again by a new subscription. `undefined`: its
+ * subscription lived on.
+ */
+const brokenBy = ({ deafness }: Pick<Seen, "deafness">, one: Happened, voice: string): Deafness | undefined => {
+  if (kindOf(one.fault.kind).deaf !== true) return undefined
+  const broken = deafness(voice, one.startMs)
+  // Janus goes on sending to a process that is gone.
+  if (one.fault.kind.startsWith("service-")) return { fromMs: one.startMs, untilMs: broken?.untilMs }
+  return broken === undefined || broken.fromMs > one.endMs + AT_ONCE_MS
+    ? undefined
+    : { ...broken, fromMs: Math.max(one.startMs, broken.fromMs) }
+}
+
 /** Why a word may be missing. */
-const excuseOf =
-  ({ deafness, happened }: Pick<Seen, "deafness" | "happened">) =>
-  ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | undefined => {
-    for (const one of happened) {
-      const kind = kindOf(one.fault.kind)
-      if (kind.deaf !== true || endMs < one.startMs - IN_MEMORY_MS) continue
-      const broken = deafness(voice, one.startMs)
-      if (broken === undefined) continue
-      // Janus goes on sending to a process that is gone.
-      const fromMs = one.fault.kind.startsWith("service-") ? one.startMs : Math.max(one.startMs, broken.fromMs)
-      const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + PATIENCE_MS)
+const excuseOf = (seen: Pick<Seen, "deafness" | "happened" | "record">) => {
+  const windows = new Map(
+    seen.record.voices.map((voice) => [
+      voice,
+      seen.happened.flatMap((one) => {
+        const broken = brokenBy(seen, one, voice)
+        if (broken === undefined) return []
+        const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + PATIENCE_MS)
+        return [{ fromMs: broken.fromMs, untilMs, forgets: kindOf(one.fault.kind).forgets === true }]
+      })
+    ])
+  )
+  return ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | undefined => {
+    for (const { forgets, fromMs, untilMs } of windows.get(voice) ?? []) {
       if (endMs > fromMs - EDGE_MS && startMs < untilMs + EDGE_MS) return "unheard"
-      if (kind.forgets === true && endMs <= fromMs && endMs > fromMs - IN_MEMORY_MS) return "forgotten"
+      if (forgets && endMs <= fromMs && endMs > fromMs - IN_MEMORY_MS) return "forgotten"
     }
     return undefined
   }
+}
 
 /** Longest wait for any word while one was to be waited for. */
 const longestGap = (words: ReadonlyArray<Word>, seenMs: (word: Word) => number | undefined): number => {
@@ -150,10 +171,9 @@ const rejoined = (one: Happened, joins: ReadonlyArray<number>): Readonly<globalT
 }
 
 /** What each voice had to wait for until it was heard again, after its microphone sent again. */
-const heardAgain = ({ deafness, record }: Seen, one: Happened): Readonly<globalThis.Record<string, number>> => {
-  if (kindOf(one.fault.kind).deaf !== true) return {}
-  const waits = record.voices.flatMap((voice) => {
-    const untilMs = deafness(voice, one.startMs)?.untilMs
+const heardAgain = (seen: Seen, one: Happened): Readonly<globalThis.Record<string, number>> => {
+  const waits = seen.record.voices.flatMap((voice) => {
+    const untilMs = brokenBy(seen, one, voice)?.untilMs
     return untilMs === undefined ? [] : [Math.max(0, untilMs - one.endMs)]
   })
   return waits.length === 0 ? {} : { "heard after": Math.max(...waits) }

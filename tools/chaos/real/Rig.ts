@@ -109,7 +109,11 @@ export const make = (
       mouths: speakers.map((speaker) => ({
         voice: speaker.name,
         say: (count) => speaker.say(count),
-        republish: Effect.andThen(speaker.unpublish, Effect.retry(speaker.publish, publishAgain))
+        republish: speaker.unpublish.pipe(
+          // Until Janus has hung up, a new offer would be taken for a renegotiation of the dead connection.
+          Effect.andThen(Effect.sleep("1500 millis")),
+          Effect.andThen(Effect.retry(speaker.publish, publishAgain))
+        )
       })),
       pages: () =>
         viewers.map(({ name, overlay, received }) => ({

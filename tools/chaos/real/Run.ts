@@ -22,6 +22,9 @@ const SET_UP_MS = 30_000
 /** What was said last must be read within this; an engine may still be on its way back. */
 const LAST_WORDS_MS = 15_000
 
+/** People go on talking for so long after the last fault. */
+const TAIL_MS = 8000
+
 const captionsOf = (stage: Stage) => stage.pages().reduce((sum, { captions }) => sum + captions.length, 0)
 
 /** Everybody is heard before anything is counted: one word each, until all readers have seen something of all voices. */
@@ -90,8 +93,21 @@ export const perform = (
     const samples: Array<Sample> = []
     const watching = yield* Effect.forkScoped(Watch.follow(stage.service, samples))
     const startedMs = performance.now()
-    const talk = Conversation.hold(stage.mouths, Dice.make(seed).fork("talk"), startedMs + minutes * 60_000 - 8000)
-    const [, happened] = yield* Effect.all([talk, breakThings(stage, schedule, startedMs, say)], { concurrency: 2 })
+    // What the last fault broke must have a chance to show, also where faults took longer than they were to.
+    let talkUntilMs = startedMs + minutes * 60_000 - TAIL_MS
+    let areDone = false
+    const talk = Conversation.hold(
+      stage.mouths,
+      Dice.make(seed).fork("talk"),
+      () => areDone && performance.now() >= talkUntilMs
+    )
+    const breaking = Effect.tap(breakThings(stage, schedule, startedMs, say), () =>
+      Effect.sync(() => {
+        areDone = true
+        talkUntilMs = Math.max(talkUntilMs, performance.now() + TAIL_MS)
+      })
+    )
+    const [, happened] = yield* Effect.all([talk, breaking], { concurrency: 2 })
     yield* lastWords(stage)
     yield* Fiber.interrupt(watching)
     const pages = stage.pages()
@@ -109,6 +125,16 @@ export const perform = (
       schedule,
       happened,
       faults: reckoning.faults,
+      deafness: happened.map(({ startMs }) =>
+        Object.fromEntries(stage.record.voices.map((voice) => [voice, stage.deafness(voice, startMs)]))
+      ),
+      readings: readings.map(({ disordered, duplicated, invented, reader, wrongSpeaker }) => ({
+        reader,
+        duplicated,
+        disordered,
+        invented,
+        wrongSpeaker
+      })),
       samples,
       metrics: Object.fromEntries(metrics),
       said: Object.fromEntries(stage.record.voices.map((voice) => [voice, stage.record.said(voice)])),
