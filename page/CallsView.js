@@ -1,7 +1,7 @@
 /**
  * Second view: which calls run, and what is said in one of them, a lane per speaker.
  */
-import { element, make } from "./Elements.js"
+import { element, gapMark, make } from "./Elements.js"
 import * as Problems from "./Problems.js"
 import * as Service from "./Service.js"
 
@@ -12,6 +12,14 @@ import * as Service from "./Service.js"
  * @property {string} segment
  * @property {string} text
  * @property {boolean} final
+ */
+
+/**
+ * @typedef {object} Gap Words of a speaker are missing there.
+ * @property {string} speaker
+ * @property {string} [speakerName]
+ * @property {string} segment
+ * @property {number} lengthMs
  */
 
 /** @type {Readonly<Record<string, string>>} */
@@ -144,6 +152,7 @@ const readOnce = async (room, signal, lanes) => {
     await Service.readEvents(answer, ({ data, event }) => {
       const said = JSON.parse(data)
       if (event === "caption") lanes.show(said)
+      if (event === "interrupted") lanes.miss(said)
       if (event !== "end") return
       isOver = said.reason === "CallEnded"
       if (isOver) tell("watching-status", "The call has ended.")
@@ -164,7 +173,7 @@ const makeLanes = () => {
   /** Finals that stand on the page: after a break the newest are told again. @type {Set<string>} */
   const seen = new Set()
 
-  /** @param {Caption} caption */
+  /** @param {Pick<Caption, "speaker" | "speakerName">} caption */
   const laneOf = ({ speaker, speakerName }) => {
     const known = lanes.get(speaker)
     if (known !== undefined) return known
@@ -194,14 +203,26 @@ const makeLanes = () => {
     }
     if (lane.openSegment === caption.segment) lane.open.hidden = true
     seen.add(key)
-    if (text === "") return
-    const isAtEnd = lane.list.scrollHeight - lane.list.scrollTop - lane.list.clientHeight < 40
-    lane.list.append(make("li", [text]))
-    while (lane.list.childElementCount > maxLines) lane.list.firstElementChild?.remove()
-    if (isAtEnd) lane.list.scrollTop = lane.list.scrollHeight
+    if (text !== "") add(lane.list, () => [text])
+  }
+
+  /** To the lane, and to what is read out. @param {HTMLOListElement} list @param {() => ReadonlyArray<Node | string>} content */
+  const add = (list, content) => {
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40
+    list.append(make("li", content()))
+    while (list.childElementCount > maxLines) list.firstElementChild?.remove()
+    if (isAtEnd) list.scrollTop = list.scrollHeight
     const said = element("said", HTMLElement)
-    said.append(make("p", [`${lane.list.closest("section")?.dataset["name"]}: ${text}`]))
+    said.append(make("p", [`${list.closest("section")?.dataset["name"]}: `, ...content()]))
     while (said.childElementCount > maxLines) said.firstElementChild?.remove()
   }
-  return { show }
+
+  /** @param {Gap} gap */
+  const miss = (gap) => {
+    const key = `${gap.speaker} ${gap.segment}`
+    if (seen.has(key)) return
+    seen.add(key)
+    add(laneOf(gap).list, () => gapMark(gap.lengthMs))
+  }
+  return { show, miss }
 }

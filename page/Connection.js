@@ -19,6 +19,7 @@
  * @property {(ready: { readonly engine: string, readonly model: string, readonly language: string }) => void} onReady
  * @property {(words: Words) => void} onPartial
  * @property {(words: Words) => void} onFinal
+ * @property {(gap: { readonly atMs: number, readonly missingMs: number }) => void} onGap words are missing there: no engine could hear it
  * @property {(end: Ended) => void} onEnd once, also when it never came to be
  */
 /** @typedef {{ readonly code: string, readonly detail: string, readonly isClean: boolean }} Ended `code` as the service names it, or "Lost". */
@@ -79,6 +80,8 @@ export const connect = (start, told) => {
         language: textOf(ready["language"])
       })
     }
+    const missing = message["interrupted"]
+    if (typeof missing === "number") told.onGap({ atMs: numberOf(message["at"]) * 1000, missingMs: missing * 1000 })
     const times = {
       segment: textOf(message["segment"]),
       startMs: numberOf(message["start"]) * 1000,

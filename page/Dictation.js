@@ -103,6 +103,10 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
         transcript.final(words.segment, placed(words))
         backlog.said(fromMs + words.endMs)
       },
+      onGap: ({ atMs, missingMs }) => {
+        heardAtMs = performance.now()
+        transcript.gap(fromMs + atMs, missingMs)
+      },
       onEnd: broke
     })
   }

@@ -34,6 +34,24 @@ export const make = (tag, children = [], attributes = {}) => {
 }
 
 /**
+ * A mark where words are missing, for the eye and for the ear.
+ *
+ * @param {number} missingMs
+ */
+export const gapMark = (missingMs) => {
+  const seconds = wholeSeconds(missingMs)
+  const heard = `${seconds === 1 ? "1 second was" : `${seconds} seconds were`} not heard`
+  const [shown, spoken] = [`… ${seconds} s not heard …`, heard]
+  return [
+    make("span", [shown], { class: "note", "aria-hidden": "true" }),
+    make("span", [spoken], { class: "note unseen" })
+  ]
+}
+
+/** @param {number} ms at least one: nothing is lost in no time */
+export const wholeSeconds = (ms) => Math.max(1, Math.round(ms / 1000))
+
+/**
  * Minutes and seconds, with hours where there are some.
  *
  * @param {number} ms

@@ -1,7 +1,8 @@
 /**
  * Transcripts as files: plain text, SubRip, WebVTT, JSON.
  */
-import { isLine } from "./Transcript.js"
+import { wholeSeconds } from "./Elements.js"
+import { isGap, isLine } from "./Transcript.js"
 
 /** @typedef {import("./Transcript.js").Line} Line */
 /** @typedef {import("./Transcript.js").Entry} Entry */
@@ -33,15 +34,29 @@ export const mediaTypes = {
 /** @param {Recorded} recorded @returns {ReadonlyArray<Line>} */
 export const linesOf = ({ entries }) => entries.filter(isLine)
 
+/**
+ * The lines, and marks where words are missing: they read the same in every language.
+ *
+ * @param {Recorded} recorded
+ * @returns {ReadonlyArray<Line>}
+ */
+const toRead = ({ entries }) =>
+  entries.flatMap((entry) => {
+    if (isLine(entry)) return [entry]
+    if (!isGap(entry)) return []
+    const { atMs, missingMs } = entry
+    return [{ text: `[… ${wholeSeconds(missingMs)} s …]`, startMs: atMs, endMs: atMs + missingMs }]
+  })
+
 /** @param {Recorded} recorded @param {Format} format @returns {string} */
 export const write = (recorded, format) => {
   switch (format) {
     case "txt":
-      return text(linesOf(recorded))
+      return text(toRead(recorded))
     case "srt":
-      return srt(cues(linesOf(recorded)))
+      return srt(cues(toRead(recorded)))
     case "vtt":
-      return vtt(cues(linesOf(recorded)), recorded.language)
+      return vtt(cues(toRead(recorded)), recorded.language)
     case "json":
       return `${JSON.stringify(recorded, undefined, 2)}\n`
   }

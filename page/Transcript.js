@@ -10,7 +10,8 @@
  * @property {true} [isCut] the connection was lost in it: the end of it may be missing
  */
 /** @typedef {{ readonly atMs: number, readonly note: string }} Note Something that happened to the recording. */
-/** @typedef {Line | Note} Entry In the order in which they came. */
+/** @typedef {{ readonly atMs: number, readonly missingMs: number }} Gap So much was said there, and no engine could hear it. */
+/** @typedef {Line | Note | Gap} Entry In the order in which they came. */
 /**
  * @typedef {object} Transcript
  * @property {() => ReadonlyArray<Entry>} entries
@@ -19,12 +20,16 @@
  * @property {(segment: string, line: Line) => void} partial
  * @property {(segment: string, line: Line) => void} final
  * @property {(atMs: number, note: string) => void} note
+ * @property {(atMs: number, missingMs: number) => void} gap
  * @property {() => void} forgetOpen it will be heard again
  * @property {() => void} cutOpen nothing more comes of it: what is known of it is kept
  */
 
 /** @param {Entry} entry @returns {entry is Note} */
 export const isNote = (entry) => "note" in entry
+
+/** @param {Entry} entry @returns {entry is Gap} */
+export const isGap = (entry) => "missingMs" in entry
 
 /** @param {Entry} entry @returns {entry is Line} */
 export const isLine = (entry) => "text" in entry
@@ -62,6 +67,7 @@ export const makeTranscript = (onChange) => {
       changed(text === "" ? undefined : { ...line, text })
     },
     note: (atMs, note) => changed({ atMs, note }),
+    gap: (atMs, missingMs) => changed({ atMs, missingMs }),
     forgetOpen: () => {
       open.clear()
       changed()

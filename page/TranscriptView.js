@@ -2,8 +2,8 @@
  * The words on the page. Finished lines are added and never touched again, inside a live region: a screen reader says each once. The open
  * text stands outside of it and is not announced while it changes.
  */
-import { clock, element, make } from "./Elements.js"
-import { isNote } from "./Transcript.js"
+import { clock, element, gapMark, make } from "./Elements.js"
+import { isGap, isNote } from "./Transcript.js"
 
 /** @typedef {import("./Transcript.js").Entry} Entry */
 
@@ -52,6 +52,8 @@ const follow = () => {
 /** @param {Entry} entry */
 const item = (entry) => {
   if (isNote(entry)) return make("p", [make("span", [entry.note], { class: "note" })])
+  if (isGap(entry))
+    return make("p", [make("time", [clock(entry.atMs)], { "aria-hidden": "true" }), ...gapMark(entry.missingMs)])
   const words = make("span", [entry.text])
   if (entry.isCut) words.append(make("span", [" (the connection was lost here)"], { class: "note" }))
   return make("p", [make("time", [clock(entry.startMs)], { "aria-hidden": "true" }), words])
