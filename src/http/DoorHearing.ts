@@ -48,6 +48,8 @@ export interface DoorHearing {
   /** About every 20 ms. */
   readonly tick: (nowMs: number) => void
   readonly heardMs: () => number
+  /** Of that, in which somebody spoke. */
+  readonly spokenMs: () => number
   /** When an engine last took or said something, ms of the monotonic clock. */
   readonly movedAtMs: () => number
   /** Since when somebody speaks, or was not answered, and no engine says anything; absent when nothing is owed. */
@@ -285,6 +287,7 @@ export const make = Effect.fnUntraced(function* (
       if (isEnding && nowMs - movedAtMs > LAST_WORDS_MS) fiber?.interruptUnsafe()
     },
     heardMs,
+    spokenMs: () => msOfSamples(voice?.counters.spokenSamples ?? 0),
     movedAtMs: () => movedAtMs,
     owedSinceMs: () => owedSinceMs,
     said: transcript.said,

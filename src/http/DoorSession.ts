@@ -32,6 +32,8 @@ export interface DoorSession {
   readonly isAdmitted: () => boolean
   /** Seconds of audio since it was asked last. */
   readonly takeHeardSeconds: () => number
+  /** Seconds in which somebody spoke, since the session began. */
+  readonly spokenSeconds: () => number
   /** The process ends: `ShuttingDown` is told behind the last words. */
   readonly shutDown: () => void
 }
@@ -291,6 +293,7 @@ export const make = Effect.fnUntraced(function* (
       if (!admission.spend(seconds)) fail("DailyMinutes", "the quota of minutes for this day is used up")
       return seconds
     },
+    spokenSeconds: () => hearing.spokenMs() / 1000,
     shutDown: () => fail("ShuttingDown", "the service is stopping")
   }
 })

@@ -27,6 +27,8 @@ interface Entry {
   readonly session: DoorSession.DoorSession
   readonly dialect: string
   isCounted: boolean
+  /** Of what was spoken, what was counted. */
+  countedSpeech: number
 }
 
 export const make = Effect.fnUntraced(function* (
@@ -36,6 +38,7 @@ export const make = Effect.fnUntraced(function* (
   const fork = yield* FiberSet.runtime(fibers)()
   const metrics = yield* Effect.context<never>()
   const entries = new Set<Entry>()
+  const spokenSeconds = Metric.withAttributes(Metrics.speechSeconds, { source: "stream" })
   let isClosing = false
   let count = 0
 
@@ -49,6 +52,9 @@ export const make = Effect.fnUntraced(function* (
     }
     const seconds = entry.session.takeHeardSeconds()
     if (seconds > 0) Metric.withAttributes(Metrics.streamAudioSeconds, labels).updateUnsafe(seconds, metrics)
+    const spoken = entry.session.spokenSeconds()
+    spokenSeconds.updateUnsafe(spoken - entry.countedSpeech, metrics)
+    entry.countedSpeech = spoken
   }
   const forget = (entry: Entry) => {
     account(entry)
@@ -60,7 +66,7 @@ export const make = Effect.fnUntraced(function* (
   const serve = Effect.fnUntraced(function* (client: DoorClient) {
     const dialect = client.dialect.name
     const session = yield* DoorSession.make(client, services)
-    const entry: Entry = { session, dialect, isCounted: false }
+    const entry: Entry = { session, dialect, isCounted: false, countedSpeech: 0 }
     entries.add(entry)
     if (isClosing) session.shutDown()
     const reason = yield* Effect.ensuring(

@@ -421,6 +421,22 @@ describe("a limit", () => {
     })
   )
 
+  it.live("what is spoken is counted apart from what is heard", () =>
+    Effect.gen(function* () {
+      const doors = yield* DoorSetup.start({ engine: ScriptedEngine.layer(), dialects: [plain] })
+      const client = yield* doors.connect(path)
+      client.send(start)
+      client.send(DoorSetup.pcm16(ToneModem.speak([1, 2, 3], { speaker: 0, sampleRate: 24_000 }).pcm))
+      client.send(DoorSetup.silence(3000))
+      client.send([{ _tag: "Commit" }])
+      yield* client.said(is("Committed"))
+      client.socket.close()
+      yield* until(doors.metric("stream_closes_total"), 1)
+      // three words of 360 ms with 80 ms around them
+      assert.approximately(yield* doors.metric("speech_seconds_total", { source: "stream" }), 1.16, 0.06)
+    })
+  )
+
   it.live("nobody is let in with a wrong credential, or does anything without one", () =>
     Effect.gen(function* () {
       const settings = { apiToken: Redacted.make("s3cret") }
