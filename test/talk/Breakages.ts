@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import * as ChromiumPages from "./ChromiumPages.ts"
-import { captionsAgain, drill } from "./Drill.ts"
+import { captionsAgain, drill, rejoined } from "./Drill.ts"
 import { machineMs } from "./HpbClient.ts"
 import { judge } from "./Judge.ts"
 import { failure, until } from "./ProofError.ts"
@@ -50,8 +50,10 @@ const hpbRestart = drill(
       scene.stack.nextcloud.forget()
       yield* scene.stack.hpb.start
       yield* vera.comeBack
+      const joined = yield* rejoined(drilled)
       yield* ann.comeBack
-      return yield* captionsAgain(drilled)
+      const { figures, ...again } = yield* captionsAgain(drilled)
+      return { ...again, figures: { "rejoined after s": joined, ...figures } }
     })
 )
 

@@ -43,18 +43,27 @@ export const drill = (
     })
 })
 
+/** When the service has been in the room again, s from now. */
+export const rejoined = ({ vera }: Drilled) =>
+  Effect.suspend(() => {
+    const started = performance.now()
+    return until("the service to be back", () => vera.bots().length > 0 && (performance.now() - started) / 1000)
+  })
+
 /** Says a few words until one is read (those on the way are lost rightly), then words that must all be read. */
 export const captionsAgain = ({ ann, scene, vera }: Drilled, millis = 40_000) =>
   Effect.gen(function* () {
     const { ledger } = scene.stack
+    const spokenFrom = ledger.said.length
     const chatter = Effect.andThen(ann.say(2), Effect.sleep("500 millis"))
     const again = yield* readsAgain(vera, "ann", millis).pipe(
       Effect.raceFirst(Effect.andThen(Effect.repeat(chatter, { times: 60 }), Effect.never))
     )
     yield* until("ann to finish", () => ann.quiet(), 5000)
     yield* Effect.sleep("1 second")
+    const missed = ledger.said.slice(spokenFrom).filter(({ word }) => !vera.firstSeen.has(word)).length
     const from = machineMs()
     yield* ann.say(6)
     const verdict = yield* settle(ledger, vera, () => saidSince(ledger, from))
-    return { verdicts: [verdict], figures: { "again after s": again / 1000 } }
+    return { verdicts: [verdict], figures: { "again after s": again / 1000, "words missed": missed } }
   })

@@ -71,6 +71,8 @@ export interface HpbClient {
 
 export interface HpbClientOptions {
   readonly userId: string
+  /** What others see, the user's id if absent. */
+  readonly displayName?: string
   readonly room: string
   /** Absent for services. */
   readonly ncSession?: string
@@ -96,11 +98,11 @@ const merge = (people: Map<string, Person>, { event }: ServerMessage) => {
   }
 }
 
-const userHello = ({ backend, userId }: HpbClientOptions) => ({
+const userHello = ({ backend, displayName = "", userId }: HpbClientOptions) => ({
   version: "1.0",
   auth: {
     url: new URL("ocs/v2.php/apps/spreed/api/v3/signaling/backend", backend).href,
-    params: { userid: userId, ticket: "good" }
+    params: { userid: userId, ...(displayName === "" ? {} : { displayname: displayName }), ticket: "good" }
   }
 })
 

@@ -34,7 +34,7 @@ export interface Scene {
   readonly caller: (name: string, number: number) => Effect.Effect<WeriftSpeaker.Speaker, ProofError, Scope.Scope>
   /** Switches captions on (or off) for a viewer. */
   readonly captions: (
-    viewer: { readonly ncSession: string },
+    viewer: { readonly ncSession: string; readonly name?: string },
     on: boolean,
     langId?: string
   ) => Effect.Effect<Service.Answer, ProofError>
@@ -85,11 +85,14 @@ export const make = (corner: Corner, options: SceneOptions = {}): Effect.Effect<
         }),
       caller: (who, number) => WeriftSpeaker.make({ ...people, name: who, number, phone: true }),
       captions: (viewer, enable, langId) =>
-        service.transcribe({
-          roomToken: ROOM,
-          ncSessionId: viewer.ncSession,
-          enable,
-          ...(langId === undefined ? {} : { langId })
-        })
+        service.transcribe(
+          {
+            roomToken: ROOM,
+            ncSessionId: viewer.ncSession,
+            enable,
+            ...(langId === undefined ? {} : { langId })
+          },
+          viewer.name
+        )
     }
   })

@@ -24,14 +24,17 @@ export interface Answer {
 export interface Service {
   readonly process: Processes.Daemon
   /** With AppAPI's proof of identity. */
-  readonly ask: (method: string, path: string, body?: object) => Effect.Effect<Answer, ProofError>
-  /** What Talk sends when a participant switches captions on or off; fails unless the answer is 200. */
-  readonly transcribe: (request: {
-    readonly roomToken: string
-    readonly ncSessionId: string
-    readonly enable: boolean
-    readonly langId?: string
-  }) => Effect.Effect<Answer, ProofError>
+  readonly ask: (method: string, path: string, body?: object, user?: string) => Effect.Effect<Answer, ProofError>
+  /** What Talk sends when a participant, a user or a guest, switches captions on or off; fails unless the answer is 200. */
+  readonly transcribe: (
+    request: {
+      readonly roomToken: string
+      readonly ncSessionId: string
+      readonly enable: boolean
+      readonly langId?: string
+    },
+    user?: string
+  ) => Effect.Effect<Answer, ProofError>
   readonly setLanguage: (roomToken: string, langId: string) => Effect.Effect<Answer, ProofError>
   /** CPU time used so far, ms. */
   readonly cpuMs: () => number
@@ -44,7 +47,7 @@ export interface Service {
   readonly status: Effect.Effect<typeof Status.Type, ProofError>
 }
 
-const Status = Schema.Struct({ rooms: Schema.Int, speakers: Schema.Int })
+const Status = Schema.Struct({ rooms: Schema.Int, speakers: Schema.Int, viewers: Schema.Int })
 
 /** A process, through /proc. */
 export const observe = (pid: number) => ({
@@ -79,8 +82,8 @@ export const observe = (pid: number) => ({
   }
 })
 
-/** With AppAPI's proof of identity. */
-export const request = (url: string, method: string, body?: object) =>
+/** With AppAPI's proof of identity, for a user or, without one, a guest. */
+export const request = (url: string, method: string, body?: object, user = "") =>
   attempt(`${method} ${url}`, async (): Promise<Answer> => {
     const started = performance.now()
     const response = await fetch(url, {
@@ -89,7 +92,7 @@ export const request = (url: string, method: string, body?: object) =>
         "AA-VERSION": "4.0.0",
         "EX-APP-ID": APP.id,
         "EX-APP-VERSION": APP.version,
-        "AUTHORIZATION-APP-API": Buffer.from(`:${APP.secret}`).toString("base64"),
+        "AUTHORIZATION-APP-API": Buffer.from(`${user}:${APP.secret}`).toString("base64"),
         ...(body === undefined ? {} : { "Content-Type": "application/json" })
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) })
@@ -130,13 +133,15 @@ export const make = (
         APP_VERSION: APP.version,
         APP_HOST: host,
         APP_PORT: String(APP_PORT),
+        APP_PERSISTENT_STORAGE: stack.folder,
         LOG_LEVEL: "debug",
         PROOF_HEAP_FILE: heapFile,
         ...env
       }
     })
     const base = `http://${host}:${APP_PORT}`
-    const ask = (method: string, path: string, body?: object) => request(`${base}${path}`, method, body)
+    const ask = (method: string, path: string, body?: object, user?: string) =>
+      request(`${base}${path}`, method, body, user)
     yield* ask("GET", "/heartbeat").pipe(
       Effect.flatMap(expectOk),
       Effect.retry({ times: 200, while: () => Effect.as(Effect.sleep("50 millis"), running.alive()) }),
@@ -147,7 +152,7 @@ export const make = (
     return {
       process: running,
       ask,
-      transcribe: (body) => Effect.flatMap(ask("POST", "/api/v1/call/transcribe", body), expectOk),
+      transcribe: (body, user) => Effect.flatMap(ask("POST", "/api/v1/call/transcribe", body, user), expectOk),
       setLanguage: (roomToken, langId) =>
         Effect.flatMap(ask("POST", "/api/v1/call/set-language", { roomToken, langId }), expectOk),
       status: Effect.flatMap(ask("GET", "/api/v1/status"), ({ body }) =>

@@ -4,6 +4,7 @@
 import { randomInt } from "node:crypto"
 import { Effect, Schema, type Scope } from "effect"
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
+import * as DtlsGoodbye from "../../src/layers/DtlsGoodbye.ts"
 import * as HpbClient from "./HpbClient.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as Metronome from "./Metronome.ts"
@@ -18,6 +19,8 @@ export interface SpeakerOptions {
   readonly ledger: Ledger
   readonly room: string
   readonly name: string
+  /** What others see, the name if absent. */
+  readonly displayName?: string
   /** Which words are its own. */
   readonly number: number
   readonly roomType?: "video" | "screen"
@@ -118,6 +121,8 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
     open,
     connected: () => peer?.connectionState === "connected",
     close: async () => {
+      // As a browser does: Janus hangs up at once.
+      for (const { dtls, iceTransport } of peer?.dtlsTransports ?? []) if (dtls) DtlsGoodbye.say(dtls, iceTransport)
       await peer?.close()
       peer = undefined
     },
@@ -165,7 +170,8 @@ const entrance = (options: SpeakerOptions, ncSession: string) =>
       const enterCall = Effect.map(bridge.enterCall, (caller) => ledger.name(caller, name))
       return { client: bridge.client, enterCall }
     }
-    const client = yield* HpbClient.join({ userId: name, room, ncSession, backend })
+    const { displayName = name } = options
+    const client = yield* HpbClient.join({ userId: name, displayName, room, ncSession, backend })
     const enterCall = Effect.suspend(() => {
       ledger.name(client.sessionId(), name)
       return Effect.asVoid(nextcloud.setInCall(room, ncSession, TALKING))

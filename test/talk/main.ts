@@ -21,6 +21,7 @@ import * as Provision from "./Provision.ts"
 import * as Report from "./Report.ts"
 import { perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
+import { faults } from "./ScenariosFaults.ts"
 
 const RUNS_KEPT = 5
 
@@ -40,7 +41,7 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...breakages, ...endings, ...measurements]
+  const all = [...scenarios, ...faults, ...breakages, ...endings, ...measurements]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all
