@@ -116,6 +116,7 @@ const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Transcr
     storage: storageOf(config),
     screenShares: config.screenAudio,
     maxVoices: config.maxSpeakers,
+    localOnlyRooms: config.localOnlyRooms ?? [],
     presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
   }).pipe(
     Layer.provide([signaling(config, { hpbUrl, internalSecret }), WeriftPeerConnection.layer(), OpusDecoder.layer]),

@@ -18,6 +18,8 @@ export interface Progress {
   readonly waitingSinceMs: number | undefined
   /** Since when what is said waits for engines that all refuse us; absent when nothing does. */
   readonly refusedSinceMs?: number | undefined
+  /** The same for engines of which none works. */
+  readonly awaySinceMs?: number | undefined
 }
 
 export interface DoorClock {
@@ -32,6 +34,8 @@ const AUTHENTICATE_SECONDS = 5
 const HEARTBEAT_SECONDS = 10
 /** To ask an engine that refused once more: its configuration may have been corrected since. */
 const REFUSED_SECONDS = 5
+/** An engine that is started anew is back by then; half of what a voice remembers has been said. */
+const AWAY_SECONDS = 30
 
 export const make = (
   startedAtMs: number,
@@ -60,6 +64,9 @@ export const make = (
       }
       if (progress.refusedSinceMs !== undefined && isPast(progress.refusedSinceMs, REFUSED_SECONDS)) {
         return { failure: "NoEngine", detail: "every speech engine refuses this service" }
+      }
+      if (progress.awaySinceMs !== undefined && isPast(progress.awaySinceMs, AWAY_SECONDS)) {
+        return { failure: "NoEngine", detail: `no speech engine has worked for ${AWAY_SECONDS} s` }
       }
       if (progress.isFinishing) return undefined
       if (!progress.isStarted && isPast(admittedAtMs, startWithinSeconds)) {

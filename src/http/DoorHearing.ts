@@ -7,9 +7,11 @@ import { msOfSamples } from "../domain/Audio.ts"
 import type { AudioFormat } from "../domain/AudioFormat.ts"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
 import type { LanguageId } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import type { Transcribed } from "../domain/Segment.ts"
 import * as SocketVoice from "../layers/SocketVoice.ts"
 import type { Decoder } from "../services/Decoder.ts"
+import type { EngineTrouble } from "../services/Engines.ts"
 import type { Resampler } from "../services/Resampler.ts"
 import type { Transcriber } from "../services/Transcriber.ts"
 import type { Event, SaidLine } from "./Dialect.ts"
@@ -21,6 +23,8 @@ export interface Hearing {
   readonly language: LanguageId
   /** `capabilities.name` of the engine that comes first. */
   readonly engine: string
+  /** Where the audio may go; the first counts, for all of the session. */
+  readonly privacy: Privacy
 }
 
 export interface DoorHearing {
@@ -54,6 +58,8 @@ export interface DoorHearing {
   readonly movedAtMs: () => number
   /** Since when somebody speaks, or was not answered, and no engine says anything; absent when nothing is owed. */
   readonly owedSinceMs: () => number | undefined
+  /** Why no engine would take what is said now, if that is so. */
+  readonly trouble: () => EngineTrouble | undefined
   readonly said: () => ReadonlyArray<SaidLine>
   readonly record: () => ReadonlyArray<string>
 }
@@ -173,6 +179,7 @@ export const make = Effect.fnUntraced(function* (
       format: first.format,
       language,
       engine,
+      privacy: first.privacy,
       onSpeech: (border) => {
         if (border._tag === "SpeechStarted") {
           transcript.speechStarted(border.atMs)
@@ -290,6 +297,7 @@ export const make = Effect.fnUntraced(function* (
     spokenMs: () => msOfSamples(voice?.counters.spokenSamples ?? 0),
     movedAtMs: () => movedAtMs,
     owedSinceMs: () => owedSinceMs,
+    trouble: () => (voice === undefined ? undefined : options.transcriber.trouble?.(voice.voice)),
     said: transcript.said,
     record: transcript.record
   }

@@ -8,7 +8,7 @@
  */
 import { Cause, Deferred, Effect, FiberSet, Redacted, Scope } from "effect"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
-import type { ConfiguredEngine } from "../services/Engines.ts"
+import * as EnginePrivacy from "../layers/EnginePrivacy.ts"
 import type { AccessRefusal } from "./Access.ts"
 import type { Event, Failure, Message, StartOptions } from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
@@ -19,6 +19,7 @@ import { type Ending, type Farewell, leave } from "./DoorFarewell.ts"
 import * as DoorHearing from "./DoorHearing.ts"
 import * as DoorKeeping from "./DoorKeeping.ts"
 import * as DoorOutbox from "./DoorOutbox.ts"
+import * as DoorPrivacy from "./DoorPrivacy.ts"
 import type { QuickRequest, SlowRequest } from "./DoorRequests.ts"
 import * as DoorRequests from "./DoorRequests.ts"
 import * as DoorSocket from "./DoorSocket.ts"
@@ -185,9 +186,16 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const start = Effect.fnUntraced(function* (options: StartOptions) {
-    const choice = DoorChoice.make(services.engines, services.limits.defaultLanguage, options)
-    if (choice === undefined) return fail("NoEngine", "no speech engine is configured")
-    yield* hearing.start({ ...choice, format: options.format })
+    const privacy = DoorPrivacy.make(opening.query, admission.privacy())
+    if (privacy === undefined) return fail("BadMessage", "privacy must be any or local-only")
+    const engines = EnginePrivacy.allowedBy(privacy, services.engines)
+    const choice = DoorChoice.make(engines, services.limits.defaultLanguage, options)
+    if (choice === undefined) {
+      const none =
+        services.engines.length === 0 ? "no speech engine is configured" : "no speech engine is on this machine"
+      return fail("NoEngine", none)
+    }
+    yield* hearing.start({ ...choice, privacy, format: options.format })
     put({ _tag: "Ready", ...choice })
   })
 
@@ -242,13 +250,15 @@ export const make = Effect.fnUntraced(function* (
     const client = socket.tick(nowMs)
     if (client === "Dead") socket.cut()
     if (client === "Slow") return fail("SlowReader", "what is sent is not read")
+    const trouble = hearing.trouble()
     const overdue = clock.overdue(nowMs, {
       isAdmitted: admission.isAdmitted(),
       isStarted: hearing.isStarted(),
       isFinishing,
       heardFromAtMs: socket.heardFromAtMs(),
       waitingSinceMs: waitingSinceMs === undefined ? undefined : Math.max(waitingSinceMs, hearing.movedAtMs()),
-      refusedSinceMs: services.engines.every(isRefusing) ? hearing.owedSinceMs() : undefined
+      refusedSinceMs: trouble === "Refused" ? hearing.owedSinceMs() : undefined,
+      awaySinceMs: trouble === "Away" ? hearing.owedSinceMs() : undefined
     })
     if (overdue !== undefined) return fail(overdue.failure, overdue.detail)
     const heartbeat = hearing.isStarted() ? clock.heartbeat(nowMs, hearing.heardMs()) : undefined
@@ -297,6 +307,3 @@ export const make = Effect.fnUntraced(function* (
     shutDown: () => fail("ShuttingDown", "the service is stopping")
   }
 })
-
-/** Only a change of its configuration helps. */
-const isRefusing = ({ health }: ConfiguredEngine): boolean => health().reason === "Refused"

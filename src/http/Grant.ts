@@ -2,6 +2,7 @@
  * Grant: who somebody is, and what this one may use.
  */
 import { Schema } from "effect"
+import { Privacy } from "../domain/Privacy.ts"
 
 export interface Grant {
   /** Whom streams and minutes are counted for: a name that was given, never a secret. */
@@ -11,16 +12,19 @@ export interface Grant {
   readonly concurrentStreams: number
   /** Absent: as many as they like. */
   readonly minutesPerDay?: number
+  /** Where the audio of their streams may go; as far as the deployment allows when absent. */
+  readonly privacy?: Privacy
   /** When the credential ends (ms since 1970), where it does. */
   readonly expiresAtMs?: number
   /** By a credential that `Access.mint` made; it cannot mint others. */
   readonly isShortLived?: boolean
 }
 
-/** What a credential may say of its own quotas. */
+/** What a credential may say of its own quotas, and of where its audio may go. */
 export const Allowance = Schema.Struct({
   concurrentStreams: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
-  minutesPerDay: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
+  minutesPerDay: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
+  privacy: Schema.optionalKey(Privacy)
 })
 
 /** What holds where a credential says nothing. */
@@ -36,6 +40,7 @@ export const streaming = (subject: string, allowance: typeof Allowance.Type, def
     subject,
     isAdmin: false,
     concurrentStreams: allowance.concurrentStreams ?? defaults.streamsPerToken,
-    ...(minutesPerDay === undefined ? {} : { minutesPerDay })
+    ...(minutesPerDay === undefined ? {} : { minutesPerDay }),
+    ...(allowance.privacy === undefined ? {} : { privacy: allowance.privacy })
   }
 }

@@ -72,7 +72,7 @@ const entriesOf = Effect.fnUntraced(function* (text: string) {
     decode(json),
     ({ issue }) =>
       new BrokenFile({
-        detail: `it must be a list of {name, token or sha256, concurrentStreams?, minutesPerDay?}; look at ${placesOf(issue)}`
+        detail: `it must be a list of {name, token or sha256, concurrentStreams?, minutesPerDay?, privacy?}; look at ${placesOf(issue)}`
       })
   )
   const names = entries.map(({ name }) => name)

@@ -3,12 +3,15 @@
  */
 import { type IceServer, type Intent, type RoomToken, type Viewer, viewerKey } from "../domain/Call.ts"
 import type { LanguageId } from "../domain/Language.ts"
+import { type Privacy, strictest } from "../domain/Privacy.ts"
 
 export interface CallIntents {
   readonly room: RoomToken
   readonly list: () => ReadonlyArray<Intent>
   /** What the room is heard in: the newest choice. */
   readonly language: () => LanguageId
+  /** As strict as anybody has asked since the room was wanted; everybody's intent says so too. */
+  readonly privacy: () => Privacy
   /** Given with the request in service mode; never stored anywhere else. */
   readonly iceServers: () => ReadonlyArray<IceServer> | undefined
   readonly add: (intent: Intent, iceServers: ReadonlyArray<IceServer> | undefined) => void
@@ -30,6 +33,7 @@ export type RecordIntent = (intent: Intent, isWanted: boolean) => void
 export const make = (room: RoomToken, language: LanguageId, record: RecordIntent = () => {}): CallIntents => {
   const intents = new Map<string, Intent>()
   let current = language
+  let privacy: Privacy = "any"
   let servers: ReadonlyArray<IceServer> | undefined
   let over = false
   let listener: (() => void) | undefined
@@ -39,14 +43,24 @@ export const make = (room: RoomToken, language: LanguageId, record: RecordIntent
     list = [...intents.values()]
     listener?.()
   }
+  const set = (intent: Intent) => {
+    intents.set(viewerKey(intent.viewer), intent)
+    record(intent, true)
+  }
+  const restrict = (intent: Intent) => {
+    if (strictest(privacy, intent.privacy) === privacy) return
+    privacy = strictest(privacy, intent.privacy)
+    for (const other of intents.values()) set({ ...other, privacy })
+  }
   return {
     room,
     list: () => list,
     language: () => current,
+    privacy: () => privacy,
     iceServers: () => servers,
     add: (intent, iceServers) => {
-      intents.set(viewerKey(intent.viewer), intent)
-      record(intent, true)
+      restrict(intent)
+      set(privacy === "any" ? intent : { ...intent, privacy })
       current = intent.language
       servers = iceServers ?? servers
       over = false
@@ -54,6 +68,7 @@ export const make = (room: RoomToken, language: LanguageId, record: RecordIntent
     },
     restore: (intent) => {
       const key = viewerKey(intent.viewer)
+      restrict(intent)
       if (intents.has(key)) return
       intents.set(key, intent)
       changed()
@@ -68,17 +83,14 @@ export const make = (room: RoomToken, language: LanguageId, record: RecordIntent
     clear: () => {
       for (const intent of intents.values()) record(intent, false)
       intents.clear()
+      privacy = "any"
       over = true
       changed()
     },
     isOver: () => over,
     setLanguage: (next) => {
       current = next
-      for (const [key, intent] of intents) {
-        const heard = { ...intent, language: next }
-        intents.set(key, heard)
-        record(heard, true)
-      }
+      for (const intent of intents.values()) set({ ...intent, language: next })
       changed()
     },
     onChange: (next) => {

@@ -10,6 +10,7 @@ import { type AudioFrame, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
 import type { AudioFormat } from "../domain/AudioFormat.ts"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
 import type { LanguageId } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import type { AudioOrigin, Decoder } from "../services/Decoder.ts"
 import type { Resampler } from "../services/Resampler.ts"
 import type { Voice } from "../services/Transcriber.ts"
@@ -24,6 +25,7 @@ export interface SocketVoiceOptions {
   readonly id: string
   readonly language: () => LanguageId
   readonly engine?: () => string | undefined
+  readonly privacy?: Privacy
   /** For Opus in containers. */
   readonly decoder: Decoder["Service"]
   readonly resampler: Resampler["Service"]
@@ -170,6 +172,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
       frames: Stream.fromPull(Effect.succeed(Effect.map(Queue.take(queue), (frame) => [frame] as const))),
       replay: memory.replay,
       language: options.language,
+      ...(options.privacy === undefined ? {} : { privacy: options.privacy }),
       waits: true,
       utterances: true,
       ...(options.engine === undefined ? {} : { engine: options.engine })

@@ -15,6 +15,7 @@ import {
   viewerKey
 } from "../domain/Call.ts"
 import { LanguageId } from "../domain/Language.ts"
+import { Privacy } from "../domain/Privacy.ts"
 import type { RecordIntent } from "./CallIntents.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -54,6 +55,7 @@ export const migrations: Migrator.Loader = Migrator.fromRecord({
         room TEXT NOT NULL,
         viewer TEXT NOT NULL,
         language TEXT NOT NULL,
+        privacy TEXT NOT NULL,
         asked_ms INTEGER NOT NULL,
         expires_ms INTEGER NOT NULL,
         PRIMARY KEY (room, viewer)
@@ -65,6 +67,7 @@ const Row = Schema.Struct({
   room: RoomToken,
   viewer: Schema.String,
   language: LanguageId,
+  privacy: Privacy,
   asked_ms: Schema.Finite,
   expires_ms: Schema.Finite
 })
@@ -205,18 +208,19 @@ const EVERYTHING = "*"
 
 const keyOf = ({ room, viewer }: Pick<Intent, "room" | "viewer">): string => `${room} ${viewerKey(viewer)}`
 
-const rowOf = ({ askedMs, expiresMs, intent: { language, room, viewer } }: Entry) => ({
+const rowOf = ({ askedMs, expiresMs, intent: { language, privacy = "any", room, viewer } }: Entry) => ({
   room,
   viewer: viewerKey(viewer),
   language,
+  privacy,
   asked_ms: askedMs,
   expires_ms: expiresMs
 })
 
 const entryOf = (row: unknown) =>
-  Option.flatMap(decode(row), ({ asked_ms, expires_ms, language, room, viewer }) =>
+  Option.flatMap(decode(row), ({ asked_ms, expires_ms, language, privacy, room, viewer }) =>
     Option.map(viewerOf(viewer), (who) => ({
-      intent: { room, viewer: who, language },
+      intent: { room, viewer: who, language, ...(privacy === "any" ? {} : { privacy }) },
       askedMs: asked_ms,
       expiresMs: expires_ms
     }))

@@ -153,6 +153,12 @@ describe("a session is overdue", () => {
     assert.strictEqual(at(40, { refusedSinceMs: 34_000, isFinishing: true }), "NoEngine")
   })
 
+  it("when no engine works for half a minute", () => {
+    assert.isUndefined(at(40, { awaySinceMs: 11_000 }))
+    assert.strictEqual(at(40, { awaySinceMs: 9_000 }), "NoEngine")
+    assert.strictEqual(at(40, { awaySinceMs: 9_000, isFinishing: true }), "NoEngine")
+  })
+
   it("but not for its silence while its last words are awaited", () => {
     assert.isUndefined(at(60, { isFinishing: true, heardFromAtMs: 0 }))
   })
