@@ -80,6 +80,44 @@ describe("who is said to have spoken", () => {
     })
   )
 
+  it.effect("is told apart by session where two have the same name", () =>
+    Effect.gen(function* () {
+      const roster = rosterOf(person("ada-1", { name: "Ada" }), person("ada-2", { name: "Ada" }))
+      const captions: Array<Caption> = []
+      const voices = yield* CallVoices.make({
+        room: RoomToken.make("room1"),
+        sink: {
+          publish: (caption) => captions.push(caption),
+          speakerLeft: () => {},
+          resumed: () => {},
+          rejoined: () => {},
+          drain: Effect.void
+        },
+        roster: () => roster,
+        language: () => defaultLanguage,
+        privacy: () => "any"
+      }).pipe(
+        Effect.provide(OpusDecoder.layer),
+        // Each voice says its own id.
+        Effect.provideService(Transcriber, {
+          transcribe: ({ id }) =>
+            Stream.succeed({ _tag: "Segment" as const, segment: { ...segment(`${id}:0`), committed: id } }),
+          languages: kyutaiLanguages,
+          prepare: () => Effect.void
+        })
+      )
+      for (const name of ["ada-2", "ada-1", "ada-2"]) {
+        voices.start({ publisher: session(name), roomType: "video" })
+        yield* Effect.repeat(Effect.yieldNow, { times: 10 })
+      }
+      assert.deepStrictEqual(
+        captions.map(({ segment, speaker, speakerName }) => [textOf(segment).split(":")[1], speaker, speakerName]),
+        ["ada-2", "ada-1", "ada-2"].map((name) => [name, name, "Ada"])
+      )
+      assert.strictEqual(new Set(captions.map(({ segment }) => segment.id)).size, 3)
+    })
+  )
+
   it.effect("is the phone caller who talks, not the bridge which publishes", () =>
     Effect.gen(function* () {
       const { says, speakers, voices } = yield* scene(rosterOf(bridge, caller("ann", false), caller("ben", true)))

@@ -291,6 +291,44 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.voices(), ["end video:alice", "start video:alice"])
     }))
 
+  test("whoever leaves and comes back twice in a second is heard once, by the newest peer", (scene) =>
+    Effect.gen(function* () {
+      yield* aliceHeard(scene, "s0")
+      for (const sid of ["s1", "s2"]) {
+        yield* scene.change("alice", { inCall: 0 })
+        yield* TestClock.adjust("200 millis")
+        yield* scene.change("alice", { inCall: talking })
+        yield* TestClock.adjust("200 millis")
+        yield* scene.offer("alice", sid)
+      }
+      const [first, second, third] = scene.peers.all
+      second?.connect()
+      third?.connect()
+      for (const [n, peer] of [first, second, third].entries()) peer?.send(n)
+      assert.deepStrictEqual(scene.heard(), ["alice 2"])
+      assert.deepStrictEqual(scene.voices(), ["end video:alice", "start video:alice"])
+      assert.strictEqual(scene.peers.open().length, 1)
+    }))
+
+  test("whoever leaves the room and comes back in a second as another session is another voice, and nothing is left of the first", (scene) =>
+    Effect.gen(function* () {
+      for (const name of ["alice-1", "alice-2", "alice-3"]) {
+        yield* scene.enter(name)
+        yield* scene.offer(name, "s1")
+        scene.peers.all.at(-1)?.connect()
+        scene.peers.all.at(-1)?.send(1)
+        yield* TestClock.adjust("300 millis")
+        if (name !== "alice-3") yield* scene.leave(name)
+      }
+      assert.deepStrictEqual(scene.heard(), ["alice-1 1", "alice-2 1", "alice-3 1"])
+      assert.strictEqual(scene.peers.open().length, 1)
+      // Late answers of the HPB to requests of before.
+      yield* scene.offer("alice-1", "late")
+      yield* scene.fail("alice-2")
+      assert.strictEqual(scene.peers.open().length, 1)
+      assert.deepStrictEqual(scene.requests(), ["video:alice-1", "video:alice-2", "video:alice-3"])
+    }))
+
   test("an offer nobody asked for is ignored", (scene) =>
     Effect.gen(function* () {
       yield* scene.offer("mallory", "s1")
