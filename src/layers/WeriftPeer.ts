@@ -145,6 +145,9 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   })
 
   const accept = Effect.fnUntraced(function* (next: Offer) {
+    // werift 0.25 answers it with the old way's credentials and candidates; another connection is there in 0.2 s.
+    if (offer !== undefined && wayOf(offer) !== wayOf(next))
+      return yield* new PeerError({ reason: "Failed", detail: "the way has changed" })
     yield* attempt(() => connection.setRemoteDescription({ type: "offer", sdp: next.sdp }))
     offer = next
     for (const { dtlsTransport, kind } of connection.getTransceivers()) if (kind === "audio") listen(dtlsTransport)
@@ -188,6 +191,9 @@ const serversFor = (servers: ReadonlyArray<IceServer>): Array<RTCIceServer> =>
     const used = urls.filter((url) => /^stun:/i.test(url) || isKnown)
     return used.length === 0 ? [] : [{ urls: used, ...(isKnown ? { username, credential } : {}) }]
   })
+
+/** By its ICE credentials an offer says whether it is about the same way. */
+const wayOf = ({ sdp }: Offer): string | undefined => /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1]
 
 const levelOf = (
   extensions: ReadonlyArray<{ readonly id: number; readonly payload: Uint8Array }>,

@@ -43,7 +43,7 @@ export interface Peer {
   readonly answer: string
   /** Candidates in any order; one that cannot be used is counted and ignored. */
   readonly addCandidate: (candidate: Candidate) => void
-  /** A new offer for the same subscription (a track came or went): the answer to it, media goes on. */
+  /** A new offer for the same subscription (a track came or went): the answer to it, media goes on. `Failed`: it needs a new connection. */
   readonly renegotiate: (sdp: string) => Effect.Effect<string, PeerError>
   readonly state: () => PeerState
   /** Whether packets come through a relay. */

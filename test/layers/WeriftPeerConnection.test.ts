@@ -152,6 +152,16 @@ describe("WeriftPeerConnection", () => {
   )
 
   live(
+    "an offer over a new way, as when a network changed, is refused: werift would stay on the old one",
+    Effect.gen(function* () {
+      const publisher = yield* WeriftPublisher.make()
+      const { peer } = yield* connect(publisher)
+      const refused = yield* Effect.flip(peer.renegotiate(yield* publisher.offerOverNewWay))
+      assert.deepInclude(refused, { reason: "Failed", detail: "the way has changed" })
+    })
+  )
+
+  live(
     "closing says goodbye, so that the publisher's side hangs up at once",
     Effect.gen(function* () {
       const publisher = yield* WeriftPublisher.make()

@@ -23,6 +23,8 @@ export interface Publisher {
   readonly send: (sequence: number, options?: { readonly audioLevel?: number; readonly payloadType?: number }) => void
   /** A further offer of the same connection, with one more video track. */
   readonly offerAgain: Effect.Effect<string>
+  /** A further offer with new ICE credentials, as when a network changed. */
+  readonly offerOverNewWay: Effect.Effect<string>
   readonly isConnected: () => boolean
   /** The other side said goodbye. */
   readonly isHungUp: () => boolean
@@ -108,6 +110,10 @@ const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
     },
     offerAgain: Effect.promise(() => {
       connection.addTransceiver(new MediaStreamTrack({ kind: "video" }), { direction: "sendonly" })
+      return offer()
+    }),
+    offerOverNewWay: Effect.promise(async () => {
+      connection.restartIce()
       return offer()
     }),
     isConnected: () => sender.dtlsTransport.state === "connected",
