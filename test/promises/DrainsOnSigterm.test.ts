@@ -85,6 +85,14 @@ describe("a process that is told to end while people speak", () => {
         Effect.repeat({ until: ({ status }) => status !== 200, schedule: Schedule.spaced("10 millis") })
       )
       assert.deepStrictEqual(asked, { status: 503, body: '{"error":"shutting down"}' })
+      // Everything else is still answered.
+      for (const path of ["/heartbeat", "/health", "/api/v1/status"]) {
+        assert.strictEqual(yield* Effect.promise(() => fetch(`${scene.api}${path}`).then(({ status }) => status)), 200)
+      }
+      const ended = yield* Effect.promise(() =>
+        fetch(`${scene.api}/api/v1/call/transcribe/nobody`, { method: "DELETE" }).then(({ status }) => status)
+      )
+      assert.strictEqual(ended, 404)
       const refusal = yield* Effect.flip(DoorSetup.connect(`${scene.api.replace("http", "ws")}/v1/transcriptions`))
       assert.include(refusal.message, "503")
       assert.deepStrictEqual(yield* scene.service.exit, { code: 0, signal: null })
