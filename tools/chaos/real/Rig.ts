@@ -82,6 +82,7 @@ export const make = (
         LT_ENGINE: "modal,moshi",
         STT_STREAM_URL: engines.primary.url,
         LT_MOSHI_URL: engines.cover.url,
+        LT_MOSHI_KEY: "public_token",
         NEXTCLOUD_URL: nextcloud.backend,
         APP_ID: NextcloudFake.APP.id,
         APP_SECRET: NextcloudFake.APP.secret,

@@ -52,6 +52,7 @@ export const make = (options: {
         LT_ENGINE: "modal,moshi",
         STT_STREAM_URL: engines.primary.url,
         LT_MOSHI_URL: engines.cover.url,
+        LT_MOSHI_KEY: "public_token",
         LT_LISTEN_HOST: "127.0.0.1",
         APP_PERSISTENT_STORAGE: `${folder}/storage`,
         PORT: String(port),

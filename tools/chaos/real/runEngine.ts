@@ -1,21 +1,36 @@
 /**
- * A simulated speech engine as a process of its own, to be stopped and killed. Arguments: `modal` or `moshi`, and a port.
+ * A simulated speech engine as a process of its own, to be stopped and killed. Arguments: `modal` or `moshi`, and a port. Prints every word it
+ * tells, for whoever has to find out where a word went.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, type Scope } from "effect"
 import * as KyutaiSimulator from "../../../src/layers/KyutaiSimulator.ts"
+import type { LocalServerError } from "../../../src/layers/LocalServer.ts"
 import * as MoshiSimulator from "../../../src/layers/MoshiSimulator.ts"
+
+interface Simulator {
+  readonly url: string
+  readonly log: () => ReadonlyArray<{ readonly text: string; readonly session: number; readonly startMs: number }>
+}
 
 const [kind, port] = process.argv.slice(2)
 const options = { port: Number(port) }
-
-const simulator: Effect.Effect<{ readonly url: string }, unknown, Scope.Scope> =
+const simulator: Effect.Effect<Simulator, LocalServerError, Scope.Scope> =
   kind === "moshi" ? MoshiSimulator.make(options) : KyutaiSimulator.make(options)
 
+const say = (line: string) => process.stdout.write(`${line}\n`)
+
 NodeRuntime.runMain(
-  simulator.pipe(
-    Effect.andThen(({ url }) => Effect.sync(() => process.stdout.write(`engine at ${url}\n`))),
-    Effect.andThen(Effect.never),
-    Effect.scoped
-  )
+  Effect.gen(function* () {
+    const { log, url } = yield* simulator
+    say(`engine at ${url}`)
+    let printed = 0
+    return yield* Effect.sync(() => {
+      const fresh = log().slice(printed)
+      for (const { session, startMs, text } of fresh) {
+        say(`${Date.now()} session ${session} at ${Math.round(startMs)} ms: ${text}`)
+      }
+      printed += fresh.length
+    }).pipe(Effect.delay("100 millis"), Effect.forever)
+  }).pipe(Effect.scoped)
 )
