@@ -39,7 +39,7 @@ export interface SubscribedVoice {
   readonly tick: (nowMs: number) => void
   readonly health: (nowMs: number) => Health
   /** The peer's relay may soon refuse its credentials: it is to be replaced, in a pause of speech while there is time. */
-  readonly isWorn: (nowMs: number, isSpeaking: boolean) => boolean
+  readonly isWorn: (nowMs: number, isSpeaking: () => boolean) => boolean
   /** Whether a peer is connected, so that everything said is heard. */
   readonly isConnected: () => boolean
   readonly peerCount: () => number
@@ -219,10 +219,11 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
     },
     isWorn: (nowMs, isSpeaking) => {
       const newest = subscriptions.at(-1)
-      if (newest?.state !== "connected" || newest.peer?.isRelayed() !== true) return false
-      const { expiresAtMs, offeredAtMs } = newest
-      if (isSpeaking) return nowMs >= Math.max(expiresAtMs, offeredAtMs + renewByMs)
-      return nowMs >= Math.max(expiresAtMs - renewEarlyMs, offeredAtMs + renewAfterMs)
+      if (newest?.state !== "connected") return false
+      const { expiresAtMs, offeredAtMs, peer } = newest
+      if (nowMs < Math.max(expiresAtMs - renewEarlyMs, offeredAtMs + renewAfterMs)) return false
+      if (peer?.isRelayed() !== true) return false
+      return nowMs >= Math.max(expiresAtMs, offeredAtMs + renewByMs) || !isSpeaking()
     },
     isConnected: () => heard !== undefined,
     peerCount: () => subscriptions.length,

@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
         one.packets = voice.packets()
         watchdog.heard(nowMs)
       }
-      const isWorn = voice.isWorn(nowMs, options.isSpeaking(key))
+      const isWorn = voice.isWorn(nowMs, () => options.isSpeaking(key))
       if (!canAsk || !watchdog.isDue(nowMs, { health: voice.health(nowMs), isMuted: isMuted(key), isWorn })) continue
       counters.requests++
       if (!one.isNew) counters.repeatedRequests++

@@ -55,15 +55,20 @@ export const captionsAgain = ({ ann, scene, vera }: Drilled, millis = 40_000) =>
   Effect.gen(function* () {
     const { ledger } = scene.stack
     const spokenFrom = ledger.said.length
+    const startedMs = machineMs()
     const chatter = Effect.andThen(ann.say(2), Effect.sleep("500 millis"))
     const again = yield* readsAgain(vera, "ann", millis).pipe(
       Effect.raceFirst(Effect.andThen(Effect.repeat(chatter, { times: 60 }), Effect.never))
     )
     yield* until("ann to finish", () => ann.quiet(), 5000)
     yield* Effect.sleep("1 second")
-    const missed = ledger.said.slice(spokenFrom).filter(({ word }) => !vera.firstSeen.has(word)).length
+    const said = ledger.said.slice(spokenFrom)
+    const firstRead = said.findIndex(({ word }) => vera.firstSeen.has(word))
+    const heardMs = (said[firstRead]?.atMs ?? Number.POSITIVE_INFINITY) - startedMs
     const from = machineMs()
     yield* ann.say(6)
     const verdict = yield* settle(ledger, vera, () => saidSince(ledger, from))
-    return { verdicts: [verdict], figures: { "again after s": again / 1000, "words missed": missed } }
+    // The end of the first word that was heard: from its beginning on nothing was missed.
+    const figures = { "heard again after s": heardMs / 1000, "again after s": again / 1000, "words missed": firstRead }
+    return { verdicts: [verdict], figures }
   })
