@@ -6,6 +6,7 @@ import type { SpeechEvent } from "../domain/Speech.ts"
 import * as CatchUp from "./CatchUp.ts"
 import * as EngineLink from "./EngineLink.ts"
 import type { Chosen } from "./EnginePool.ts"
+import type { LostAudio } from "./FrameBacklog.ts"
 import type { SegmentCutter } from "./SegmentCutter.ts"
 import type { VoiceLine } from "./VoiceLine.ts"
 
@@ -14,6 +15,8 @@ export interface Relief {
   readonly link: EngineLink.EngineLink
   /** All it has said. */
   readonly said: ReadonlyArray<SpeechEvent>
+  /** What it could not hear any more. */
+  readonly lost: LostAudio | undefined
 }
 
 export interface AuditionOptions extends EngineLink.LinkOptions {
@@ -27,7 +30,7 @@ export interface AuditionOptions extends EngineLink.LinkOptions {
   readonly isOver: () => boolean
 }
 
-/** `heardTo` (samples): up to there the second session heard no word either. `undefined`: nothing can be said. */
+/** `heardTo` (samples): up to there the second session heard no word either. `undefined`: nobody could be asked, or the first one spoke. */
 export type Verdict = Relief | { readonly heardTo: number } | undefined
 
 /** Everything was sent and nothing came: an engine's delay, and the time of a flush, are behind us by then. */
@@ -59,7 +62,14 @@ const hear = Effect.fnUntraced(function* (
   const backlog = line.tap()
   const said: Array<SpeechEvent> = []
   const found = yield* Deferred.make<"Words">()
-  const rehearsal = cutter.rehearse(false)
+  let lost: LostAudio | undefined
+  let rehearsal = cutter.rehearse(false)
+  const onLost = Effect.sync(() => {
+    const more = backlog.lost()
+    if (more === undefined) return
+    lost = { position: lost?.position ?? more.position, samples: (lost?.samples ?? 0) + more.samples }
+    if (said.length === 0) rehearsal = cutter.rehearse(true)
+  })
   second.attend({
     onEvent: (event) =>
       Effect.sync(() => {
@@ -73,12 +83,12 @@ const hear = Effect.fnUntraced(function* (
     onBroken: () => {}
   })
   const hearAll = Effect.gen(function* () {
-    yield* CatchUp.run({ link: second, backlog, utterances, onLost: Effect.void })
+    yield* CatchUp.run({ link: second, backlog, utterances, onLost })
     const heardTo = backlog.sentTo()
     const untilMs = now() + QUIET_MS
-    while (now() < untilMs && !isOver()) {
+    while (now() < untilMs && !isOver() && second.feed.flushedTo() < heardTo) {
       yield* Effect.sleep(LOOK_AGAIN)
-      yield* CatchUp.run({ link: second, backlog, utterances, onLost: Effect.void })
+      yield* CatchUp.run({ link: second, backlog, utterances, onLost })
     }
     return { heardTo }
   })
@@ -87,6 +97,6 @@ const hear = Effect.fnUntraced(function* (
     hearAll,
     Effect.orElseSucceed(second.ended, () => "Lost" as const)
   ])
-  if (verdict === "Words" && !isOver()) return { link: second, said }
+  if (verdict === "Words" && !isOver()) return { link: second, said, lost }
   return typeof verdict === "string" || isOver() ? undefined : verdict
 })

@@ -65,13 +65,28 @@ export const open = Effect.fnUntraced(function* (
     const ended = yield* Deferred.make<never, EngineError>()
     const atEngineRate = EngineRate.make(resampler, capabilities.sampleRate)
     let listener: Listener | undefined
+    let aliveMs = now()
+    let progress = Number.NEGATIVE_INFINITY
+    const lookAtProgress = () => {
+      const position = session.progress?.() ?? progress
+      if (position <= progress) return
+      progress = position
+      aliveMs = now()
+      watch.progressed(now())
+    }
     const feed = yield* SessionFeed.make({
       session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
       now,
+      aliveMs: () => {
+        lookAtProgress()
+        return aliveMs
+      },
+      busyMs: pace.idleInMs,
       onFlushed: (position, paused) => listener?.onFlushed(position, paused),
       onBroken: () => listener?.onBroken()
     })
     const hear = (event: SpeechEvent) => {
+      aliveMs = now()
       if (saysSomething(event)) watch.answered()
       return listener?.onEvent(event) ?? Effect.void
     }
@@ -101,7 +116,7 @@ export const open = Effect.fnUntraced(function* (
       },
       ended: Deferred.await(ended),
       watch: () => {
-        if (session.progress !== undefined) watch.progressed(session.progress(), now())
+        lookAtProgress()
         return watch
       },
       close: (lost) => Scope.close(scope, lost === undefined ? Exit.void : Exit.fail(lost))

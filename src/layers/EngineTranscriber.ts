@@ -6,7 +6,7 @@
  * `VoiceConversation` (one session as this voice uses it) with `Audition` (whether another would hear more), `Standby` (one that is starting),
  * `SegmentCutter` with `ItemText` and `Seam` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
-import { Effect, Fiber, Layer, Metric, type Scope, Stream } from "effect"
+import { Effect, Fiber, Layer, Metric, Option, type Scope, Stream } from "effect"
 import { msOfSamples, SAMPLE_RATE } from "../domain/Audio.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
@@ -17,6 +17,7 @@ import { Transcriber, type Voice } from "../services/Transcriber.ts"
 import * as Audition from "./Audition.ts"
 import type * as EngineLink from "./EngineLink.ts"
 import * as EnginePool from "./EnginePool.ts"
+import type { LostAudio } from "./FrameBacklog.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as PolyphaseResampler from "./PolyphaseResampler.ts"
@@ -32,6 +33,8 @@ const LAST_WORDS = "4 seconds"
 const PATIENT_LAST_WORDS = "30 seconds"
 /** What is open when a session is lost goes on in the next one; when there is none by then, readers need not wait for its end. */
 const ORPHANED = "3 seconds"
+/** Without speech; a session that was flushed before was held for 30 s by then. */
+const STANDBY_LIMIT = "30 seconds"
 /** Of what a session that was closed had not proven, the next one hears this much again: nobody pays twice for minutes of music. */
 const UNPROVEN_AT_CLOSE = 10 * SAMPLE_RATE
 
@@ -113,7 +116,9 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
   for (;;) {
     if (relief === undefined && line.backlog().isEmpty()) {
       if (line.ended()) return
-      yield* line.rung
+      // somebody may have become ready meanwhile: nobody is held longer than that without speech
+      const isRung = yield* Effect.timeoutOption(line.rung, STANDBY_LIMIT)
+      if (Option.isNone(isRung)) yield* standby.drop
       continue
     }
     const found: Standby.Found = relief === undefined ? yield* standby.open : { _tag: "Open", link: relief.link }
@@ -143,7 +148,8 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
       relief = result.success.by
       past.seamTo = line.backlog().sentTo()
       line.adopt()
-      cutter.resume(false)
+      cutter.resume(relief.lost !== undefined)
+      if (relief.lost !== undefined) interrupt(work, relief.lost)
     } else hearAgain(work, past)
     const error = result._tag === "Failure" ? result.failure : relief === undefined ? undefined : silent
     yield* link.close(error)
@@ -179,6 +185,12 @@ const hearAgain = ({ cutter, line }: Work, past: Past, most?: number): void => {
   past.seamTo = Math.max(past.seamTo, backlog.sentTo())
   past.isUnproven = false
   cutter.resume(!backlog.rewind(most))
+}
+
+/** Nobody will hear this: what was said before ends here. */
+const interrupt = ({ cutter, outbox }: Work, { position, samples }: LostAudio) => {
+  outbox.put(cutter.end("EngineLost"))
+  outbox.interrupt(position, samples)
 }
 
 const giveUpWaiting = ({ cutter, outbox }: Work, past: Past, opened: number) =>
@@ -251,7 +263,7 @@ const converse = Effect.fnUntraced(function* (
     const heard = yield* Audition.run({ ...work, chosen, utterances, isOver: () => hasSpoken })
     if (heard === undefined || "link" in heard) return heard
     mark(Math.min(heard.heardTo, line.backlog().sentTo()))
-    return undefined
+    return "Acquitted" as const
   })
   const conversation = conduct({
     line,
@@ -261,8 +273,7 @@ const converse = Effect.fnUntraced(function* (
     openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
     onPause: () => outbox.put(cutter.end("Silence")),
     onLost: (position, samples, isFirst) => {
-      outbox.put(cutter.end("EngineLost"))
-      outbox.interrupt(position, samples)
+      interrupt(work, { position, samples })
       if (isFirst) cutter.resume(true)
     },
     onClosing: (cause) => {

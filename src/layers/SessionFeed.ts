@@ -3,14 +3,14 @@
  */
 import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
-import type { EngineError, EngineSession } from "../services/SpeechEngine.ts"
+import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
 
-/** An engine that does not complete a flush holds nothing up. */
-const FLUSH_LIMIT = "5 seconds"
+/** A flush that is not completed, by an engine that gave no sign of life for so long: longer than any needs (0.4–1.2 s were measured). */
+const FLUSH_LIMIT_MS = 3_000
 
 export interface SessionFeed {
   readonly send: (frame: AudioFrame) => void
-  /** The last: completes when the engine has finished what was sent, after 5 s in any case. No frame may follow. */
+  /** The last: completes when the engine has finished what was sent, or will not. No frame may follow. */
   readonly finish: Effect.Effect<void>
   /** Begins to flush and lets frames go on meanwhile. */
   readonly flushBehind: Effect.Effect<void>
@@ -22,13 +22,16 @@ export interface SessionFeed {
   readonly flushedTo: () => number
   /** When the last frame was sent or the last flush behind completed. */
   readonly activeMs: () => number
-  /** Dies with whatever the session's `send` threw. */
-  readonly broken: Effect.Effect<never>
+  /** Dies with whatever the session's `send` threw; fails as `Silent` when a flush is overdue. */
+  readonly broken: Effect.Effect<never, EngineError>
 }
 
 export interface Options {
   readonly session: EngineSession
   readonly now: () => number
+  /** When the engine gave its newest sign of life, and how long it needs for what it was sent, ms. */
+  readonly aliveMs: () => number
+  readonly busyMs: () => number
   /** A flush behind completed, of what ends at `position`; `paused` when nothing was sent meanwhile. */
   readonly onFlushed: (position: number, paused: boolean) => void
   /** The session's `send` threw: it must not be called again. */
@@ -36,14 +39,10 @@ export interface Options {
 }
 
 /** A feed that has sent nothing yet. Flushes behind end with the scope; nothing an engine throws reaches the caller of `send`. */
-export const make = Effect.fnUntraced(function* ({
-  session,
-  now,
-  onFlushed,
-  onBroken
-}: Options): Effect.fn.Return<SessionFeed, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<SessionFeed, never, Scope.Scope> {
+  const { now, onBroken, onFlushed, session } = options
   const scope = yield* Effect.scope
-  const broken = yield* Deferred.make<never>()
+  const broken = yield* Deferred.make<never, EngineError>()
   /** Frames sent; and how many of them a flush was asked for, and completed for. */
   let sent = 0
   let asked = 0
@@ -52,9 +51,18 @@ export const make = Effect.fnUntraced(function* ({
   let flushedTo = 0
   let activeMs = now()
 
+  const overdue = Effect.suspend(() => {
+    const askedMs = now() + options.busyMs()
+    return Effect.gen(function* () {
+      const leftMs = () => Math.max(askedMs, options.aliveMs()) + FLUSH_LIMIT_MS - now()
+      while (leftMs() > 0) yield* Effect.sleep(Math.max(1, leftMs()))
+      const error = new EngineError({ reason: "Silent", detail: "it does not finish what it was sent" })
+      Deferred.doneUnsafe(broken, Effect.fail(error))
+      return yield* error
+    })
+  })
   const bounded = (flushing: Effect.Effect<void, EngineError>) =>
-    flushing.pipe(
-      Effect.timeoutOrElse({ duration: FLUSH_LIMIT, orElse: () => Effect.void }),
+    Effect.raceFirst(flushing, overdue).pipe(
       // what was said in the same moment is still on its way to its reader
       Effect.ensuring(Effect.yieldNow)
     )

@@ -18,8 +18,8 @@ export interface StallWatch {
   readonly sent: (frame: AudioFrame, nowMs: number) => void
   /** It said something. */
   readonly answered: () => void
-  /** How far it has computed, where it tells. */
-  readonly progressed: (position: number, nowMs: number) => void
+  /** It has computed more of what it was sent. */
+  readonly progressed: (nowMs: number) => void
   /** It takes audio and gives no sign of life: certain, for an engine that gives them. */
   readonly isStalled: (nowMs: number) => boolean
   /** Nothing was heard of it although somebody spoke: as likely as not nobody said a word. */
@@ -36,7 +36,6 @@ export const make = (tells: boolean): StallWatch => {
   let unansweredSinceMs = 0
   let patienceMs = FIRST_PATIENCE_MS
   let acquittedMs = Number.NEGATIVE_INFINITY
-  let progress = Number.NEGATIVE_INFINITY
   let outstandingMs = 0
   let outstandingSinceMs = 0
   const inMs = (auditedMs: number, sinceMs: number, limitMs: number, stepMs: number, nowMs: number) =>
@@ -53,9 +52,7 @@ export const make = (tells: boolean): StallWatch => {
     answered: () => {
       unansweredMs = 0
     },
-    progressed: (position, nowMs) => {
-      if (position <= progress) return
-      progress = position
+    progressed: (nowMs) => {
       outstandingMs = 0
       outstandingSinceMs = nowMs
     },

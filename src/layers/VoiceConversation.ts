@@ -48,15 +48,15 @@ export interface Conversation<Relief> {
   readonly onClosing: (cause: EndCause) => void
   /** Since when another session would be better, ms; absent while none would. */
   readonly betterSinceMs: () => number | undefined
-  /** Hears again what this session may have missed; nothing comes of it unless somebody else has heard more. */
-  readonly audition: Effect.Effect<Relief | undefined, never, Scope.Scope>
+  /** Somebody else hears again what this session may have missed. Nothing comes of it when nobody can, or this session speaks meanwhile. */
+  readonly audition: Effect.Effect<Relief | "Acquitted" | undefined>
 }
 
 /**
  * Sends what the voice says until there is a reason to end the session. Frames in the backlog go first, in order. Fails with `Silent` when the
  * engine gives no sign of life; that a session broke otherwise is learned from its link.
  */
-export const conduct = Effect.fnUntraced(function* <Relief>(
+export const conduct = Effect.fnUntraced(function* <Relief extends object>(
   conversation: Conversation<Relief>
 ): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
   const { line } = conversation
@@ -93,26 +93,27 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
 })
 
 /** Suspects the session of having fallen silent when there is reason to. */
-const watch = Effect.fnUntraced(function* <Relief>({
+const watch = Effect.fnUntraced(function* <Relief extends object>({
   audition,
   link,
   now
-}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
+}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>, EngineError> {
   for (;;) {
     const watch = link.watch()
     if (watch.isStalled(now())) {
       return yield* new EngineError({ reason: "Silent", detail: "it is sent speech and does nothing with it" })
     }
     if (watch.isSuspect(now())) {
-      const relief = yield* audition
-      if (relief !== undefined) return { _tag: "Relieved", by: relief }
-      if (watch.isSuspect(now())) watch.acquit(now())
+      const verdict = yield* audition
+      if (verdict === "Acquitted") watch.acquit(now())
+      else if (verdict !== undefined) return { _tag: "Relieved", by: verdict }
     }
     yield* Effect.sleep(Math.min(LOOK_MS, Math.max(1, watch.dueInMs(now()))))
   }
 })
 
-const untilReasonToClose = Effect.fnUntraced(function* <Relief>({
+const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
+  audition,
   betterSinceMs,
   line,
   link,
@@ -141,7 +142,8 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief>({
       line.disconnect()
       onClosing(closing)
       yield* feed.finish
-      return { _tag: "Closed", cause: closing }
+      const relief = closing === "StreamEnd" && line.backlog().unproven() > 0 ? yield* audition : undefined
+      return typeof relief === "object" ? { _tag: "Relieved", by: relief } : { _tag: "Closed", cause: closing }
     }
     // the next session hears again what is not proven: nothing is cut in the middle of a word
     if (now() >= leaveMs()) return { _tag: "Left" }
