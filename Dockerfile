@@ -44,7 +44,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY page page
-COPY docker/start.sh docker/healthcheck.mjs docker/
+COPY docker/start.sh docker/early-stop.mjs docker/healthcheck.mjs docker/
 COPY LICENSE CHANGELOG.md README.md ./
 # What outlives a restart, where AppAPI does not name a folder of its own: mount a volume here.
 RUN install -d -m 0700 -o node -g node /data

@@ -46,4 +46,5 @@ if [ -n "${HP_SHARED_KEY:-}" ]; then
   ) &
 fi
 
-exec node "$(dirname "$0")/../dist/main.js"
+here="$(cd "$(dirname "$0")" && pwd)"
+exec node --import "$here/early-stop.mjs" "$here/../dist/main.js"

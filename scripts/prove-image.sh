@@ -20,7 +20,7 @@ cp -R src "$work/build"
 (cd "$work/build" && sh docker/build.sh)
 
 mv "$work/build/package.json" "$work/build/node_modules" "$work/build/dist" "$work/app"
-cp docker/start.sh docker/healthcheck.mjs "$work/app/docker"
+cp docker/start.sh docker/early-stop.mjs docker/healthcheck.mjs "$work/app/docker"
 cp -R page "$work/app"
 cp LICENSE CHANGELOG.md README.md "$work/app"
 for development in typescript vitest @biomejs/biome node; do

@@ -134,6 +134,11 @@ describe("the process", () => {
   )
 })
 
+interface Started {
+  readonly options?: ReadonlyArray<string>
+  readonly script?: string
+}
+
 describe("the end of the process", () => {
   /** A service with something that does not end. */
   const stuck = `
@@ -147,9 +152,10 @@ describe("the end of the process", () => {
       { teardown: Shutdown.teardown }
     )`
 
-  const run = (seconds: number, signals: number) =>
+  const run = (seconds: number, signals: number, { options = [], script = stuck }: Started = {}) =>
     Effect.callback<number | null>((resume) => {
-      const child = spawn(process.execPath, ["--input-type=module", "-e", stuck, String(seconds)], { cwd: root })
+      const args = [...options, "--input-type=module", "-e", script, String(seconds)]
+      const child = spawn(process.execPath, args, { cwd: root })
       child.stdout.once("data", () => {
         child.kill("SIGTERM")
         if (signals > 1) setTimeout(() => child.kill("SIGTERM"), 100)
@@ -161,4 +167,14 @@ describe("the end of the process", () => {
   it.live("comes by force at the deadline", () => Effect.map(run(1, 1), (code) => assert.strictEqual(code, 70)))
 
   it.live("comes by force at the second signal", () => Effect.map(run(600, 2), (code) => assert.strictEqual(code, 70)))
+
+  it.live("comes at once in a container, while nothing listens to signals yet", () =>
+    Effect.gen(function* () {
+      const options = ["--import", join(root, "docker/early-stop.mjs")]
+      const loading = `process.stdout.write("ready"); setInterval(() => {}, 1000)`
+      assert.strictEqual(yield* run(600, 1, { options, script: loading }), 0)
+      // From then on the service itself decides.
+      assert.strictEqual(yield* run(1, 1, { options }), 70)
+    })
+  )
 })
