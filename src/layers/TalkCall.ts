@@ -1,7 +1,7 @@
 /**
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
-import { Clock, Effect, Queue, type Scope, Stream } from "effect"
+import { Effect, Queue, type Scope, Stream } from "effect"
 import type { IceServer, RoomToken, SessionId } from "../domain/Call.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
@@ -12,12 +12,12 @@ import type { PeerConnection } from "../services/PeerConnection.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
+import * as CallIceServers from "./CallIceServers.ts"
 import type { CallIntents } from "./CallIntents.ts"
 import * as CallPresence from "./CallPresence.ts"
 import * as CallPrivacy from "./CallPrivacy.ts"
 import * as CallVoices from "./CallVoices.ts"
 import { monotonicMs } from "./Monotonic.ts"
-import { expiryOf } from "./NextcloudIceServers.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 export interface TalkCallOptions {
@@ -83,7 +83,7 @@ const run = Effect.fnUntraced(function* (
   })
   const subscriptions = yield* Subscriptions.make({
     session,
-    iceServers: iceServersFor(yield* Nextcloud, intents),
+    iceServers: CallIceServers.of(yield* Nextcloud, intents),
     screenShares: options.screenShares,
     maxVoices: () => options.maxVoices - heardElsewhere(),
     onVoice: voices.start,
@@ -196,23 +196,6 @@ const changesOf = (intents: CallIntents): Stream.Stream<void> =>
         () => Effect.sync(() => intents.onChange(undefined))
       ),
     { bufferSize: 1, strategy: "dropping" }
-  )
-
-/**
- * Those of the request for as long as they let us in, else Nextcloud's; a call without any is still worth trying: Janus often has a
- * public address.
- */
-const iceServersFor = (nextcloud: Nextcloud["Service"], intents: CallIntents) =>
-  Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
-    const given = intents.iceServers()
-    return given !== undefined && expiryOf(given) > nowMs ? Effect.succeed(given) : nextcloud.iceServers(intents.room)
-  }).pipe(
-    Effect.tapError((error) =>
-      error.reason === "NotConfigured"
-        ? Effect.void
-        : Effect.logWarning("no ICE servers from Nextcloud, going on without", { reason: error.message })
-    ),
-    Effect.orElseSucceed((): ReadonlyArray<IceServer> => [])
   )
 
 const statusOf =
