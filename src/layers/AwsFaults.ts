@@ -56,7 +56,9 @@ export const ofException = (exception: unknown, { isOpen, hasResults }: Stage): 
   )
     return error("Protocol", "Amazon Transcribe sent something that cannot be read")
   if (isOpen) return error("Closed", `the connection to Amazon Transcribe broke (${code})`)
-  if (status === 403 || status === 401) return error("Refused", "AWS does not let these credentials in")
+  if (status === 401 || status === 402 || status === 403)
+    return error("Refused", "AWS does not let these credentials in")
+  if (status === 429 || status === 503) return error("Busy", "Amazon Transcribe is overloaded")
   return error("Unreachable", `no connection to Amazon Transcribe in this region (${code})`)
 }
 

@@ -61,6 +61,8 @@ export interface EngineSocket {
   readonly messages: Stream.Stream<Incoming, EngineSocketError>
   /** For how long the server has said nothing, ms; 0 while messages wait for the reader. */
   readonly quietMs: () => number
+  /** Bytes that the network has not taken yet. */
+  readonly waitingBytes: () => number
   /**
    * Never completes; fails when a server that answers pings gave no sign of life while it was sent something (see `SocketPulse`) or gave none from one `pingEvery` to the next, and a second after the socket took no more.
    */
@@ -106,6 +108,8 @@ const engineReason = ({ reason, code }: EngineEnd): EngineError["reason"] => {
     case "Unauthorized":
       return "Refused"
     case "Rejected":
+      // 402: somebody has to pay first
+      if (code === 402) return "Refused"
       return code === 429 || code === 503 ? "Busy" : "Unreachable"
     case "OpenTimeout":
     case "Unreachable":
@@ -230,6 +234,7 @@ const converse = Effect.fnUntraced(function* (
     take: Effect.map(Queue.take(incoming), taken),
     messages: Stream.map(Stream.fromQueue(incoming), taken),
     quietMs: () => (messages > 0 ? 0 : now() - heardMs),
+    waitingBytes: () => ws.bufferedAmount,
     stuck: Deferred.await(died).pipe(
       // a socket that closed properly says so meanwhile
       Effect.tap((detail) => (detail === NO_SIGN_OF_LIFE ? Effect.void : Effect.sleep("1 second"))),

@@ -16,6 +16,7 @@ export interface OpenAiAudio {
 
 export interface OpenAiAudioOptions {
   readonly items: OpenAiItems
+  readonly now: () => number
   /** `false`: it was not taken. Nothing is sent behind a loss: it could not be proven any more. */
   readonly send: (message: string) => boolean
   /** So many samples were taken. */
@@ -28,7 +29,7 @@ const COMMIT_ANYHOW = 30 * SAMPLE_RATE
 /** 5 s of one append: a third of a megabyte, where 15 are allowed. */
 const MAX_APPEND_SAMPLES = 5 * SAMPLE_RATE
 
-export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAudio => {
+export const make = ({ items, now, onAppended, send }: OpenAiAudioOptions): OpenAiAudio => {
   const encode = Pcm16.base64Encoder()
   const isGap = WordGaps.make()
   let isWhole = true
@@ -37,8 +38,8 @@ export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAud
     isWhole = isWhole && send(message)
     return isWhole
   }
-  const commit = (cause: EndCause): void => {
-    const eventId = isWhole ? items.commit(cause) : undefined
+  const commit = (cause: EndCause, gapBefore?: number): void => {
+    const eventId = isWhole ? items.commit(cause, now(), gapBefore) : undefined
     if (eventId !== undefined) sendBehind(JSON.stringify(OpenAiProtocol.commit(eventId)))
   }
 
@@ -52,8 +53,10 @@ export const make = ({ items, onAppended, send }: OpenAiAudioOptions): OpenAiAud
       }
       const isQuiet = isGap(pcm)
       const samples = items.uncommitted()
-      if (samples >= COMMIT_ANYHOW || (samples >= COMMIT_AT_QUIET && isQuiet)) commit("MaxLength")
+      // in the middle of the gap: the next word may begin softly at its end
+      if (samples >= COMMIT_AT_QUIET && isQuiet) commit("MaxLength", Math.floor(pcm.length / 2))
+      else if (samples >= COMMIT_ANYHOW) commit("MaxLength")
     },
-    commit
+    commit: (cause) => commit(cause, 0)
   }
 }

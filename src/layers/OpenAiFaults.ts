@@ -14,6 +14,7 @@ export const ofSocket = (error: EngineSocketError): EngineError => {
   const refused = (detail: string) => new EngineError({ reason: "Refused", detail: `${detail} (${error.code})` })
   if (error.reason === "Unauthorized")
     return refused(error.code === 403 ? "OpenAI does not let this key use this, or not from here" : KEY)
+  if (error.reason === "Rejected" && error.code === 402) return refused(CREDIT)
   if (error.reason === "Rejected" && (error.code === 400 || error.code === 404))
     return refused("there is no Realtime transcription at the address of LT_OPENAI_URL")
   return toEngineError(error)

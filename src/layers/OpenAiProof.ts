@@ -1,64 +1,57 @@
 /**
- * OpenAiProof: how much of what a session committed has certainly become events, and who waits for that. An event is certain when its reader
- * has done with it.
+ * OpenAiProof: who waits until what a session committed has become events. An event is certain when its reader has done with it.
  */
 import { Deferred, Effect } from "effect"
 import { EngineError } from "../services/SpeechEngine.ts"
-import type { OpenAiItems } from "./OpenAiItems.ts"
+import type { OpenAiCommits } from "./OpenAiCommits.ts"
 
 export interface OpenAiProof {
   /** The events are read from now on. */
   readonly begun: () => void
-  /** A message came. */
-  readonly came: () => void
   /** The reader has done with all messages that came. */
   readonly settled: () => void
   /** Completes when every commit so far is over, after 5 s in any case. */
   readonly allOver: Effect.Effect<void>
-  /** Never completes; fails when nothing at all came in these 5 s. */
+  /** Never completes; fails when the server has had more than enough time for a commit and says nothing. */
   readonly silent: Effect.Effect<never, EngineError>
-  readonly mark: () => number
+}
+
+export interface OpenAiProofOptions {
+  readonly commits: OpenAiCommits
+  readonly now: () => number
+  /** For how long the server has said nothing that is still to be read, ms; 0 while not all was sent. */
+  readonly quietMs: () => number
 }
 
 const CAP = "5 seconds"
+const WATCH_EVERY = "250 millis"
 
-export const make = (items: OpenAiItems): OpenAiProof => {
-  const silent = Deferred.makeUnsafe<never, EngineError>()
+export const make = ({ commits, now, quietMs }: OpenAiProofOptions): OpenAiProof => {
   const waiting = new Set<{ readonly commits: number; readonly over: Deferred.Deferred<void> }>()
   let isRead = false
-  let came = 0
-  let done = 0
-  let mark = 0
-
-  /** A commit is acknowledged at once; a reader who is behind has not heard the answer yet. */
-  const giveUp = (cameBefore: number) =>
-    isRead && came === cameBefore && done === came
-      ? Deferred.fail(silent, new EngineError({ reason: "Silent", detail: "it does not answer a commit" }))
-      : Effect.void
 
   return {
     begun: () => {
       isRead = true
     },
-    came: () => {
-      came += 1
-    },
     settled: () => {
-      done = came
-      mark = items.mark()
-      for (const one of waiting) if (items.areOver(one.commits)) Deferred.doneUnsafe(one.over, Effect.void)
+      for (const one of waiting) if (commits.areOver(one.commits)) Deferred.doneUnsafe(one.over, Effect.void)
     },
     allOver: Effect.suspend(() => {
-      const one = { commits: items.commits(), over: Deferred.makeUnsafe<void>() }
-      const cameBefore = came
-      if (items.areOver(one.commits)) return Effect.void
+      const one = { commits: commits.count(), over: Deferred.makeUnsafe<void>() }
+      if (commits.areOver(one.commits)) return Effect.void
       waiting.add(one)
       return Deferred.await(one.over).pipe(
-        Effect.timeoutOrElse({ duration: CAP, orElse: () => giveUp(cameBefore) }),
+        Effect.timeoutOrElse({ duration: CAP, orElse: () => Effect.void }),
         Effect.ensuring(Effect.sync(() => waiting.delete(one)))
       )
     }),
-    silent: Deferred.await(silent),
-    mark: () => mark
+    silent: Effect.gen(function* () {
+      for (;;) {
+        yield* Effect.sleep(WATCH_EVERY)
+        if (isRead && commits.isOverdue(now(), quietMs()))
+          return yield* new EngineError({ reason: "Silent", detail: "it does not answer a commit" })
+      }
+    })
   }
 }

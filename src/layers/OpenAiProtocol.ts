@@ -33,12 +33,8 @@ export const SpeechStopped = Schema.Struct({
   audio_end_ms: Schema.Finite,
   item_id: Schema.String
 })
-/** What was appended since the last commit is an item from now on, behind `previous_item_id`. */
-export const Committed = Schema.Struct({
-  type: Schema.tag("input_audio_buffer.committed"),
-  item_id: Schema.String,
-  previous_item_id: optionalText
-})
+/** What was appended since the last commit is an item from now on. Commits are answered in their order. */
+export const Committed = Schema.Struct({ type: Schema.tag("input_audio_buffer.committed"), item_id: Schema.String })
 /** Behind what was there before, and final. */
 export const Delta = Schema.Struct({
   type: Schema.tag("conversation.item.input_audio_transcription.delta"),

@@ -12,8 +12,8 @@ export interface Target {
   readonly headers: Record<string, string>
 }
 
-/** From the open socket until the settings are confirmed. */
-const AGREE_TIMEOUT = "15 seconds"
+/** From the open socket until the settings are confirmed: one or two questions and answers. */
+const AGREE_TIMEOUT = "5 seconds"
 /** Messages that may come before the answer. */
 const MAX_MESSAGES = 32
 

@@ -23,7 +23,8 @@ export type Behaviour = "serve" | "refuse" | "forbid" | "missing" | "busy" | "ne
 /**
  * What a test may do to the server while it runs. `Expire`: the session's longest life is over. `Babble`: a message that is none of the
  * protocol.
- * `Hold`: items are committed and do not complete; `Release` completes them in this order. `Fail`: the next item is given up.
+ * `Hold`: items are committed and do not complete; `Release` completes them in this order. `Fail`: the next item is given up. `Lose`: it never
+ * ends.
  */
 export type Control =
   | { readonly _tag: "Behave"; readonly as: Behaviour }
@@ -33,6 +34,7 @@ export type Control =
   | { readonly _tag: "Hold" }
   | { readonly _tag: "Release"; readonly order: "spoken" | "reversed" }
   | { readonly _tag: "Fail" }
+  | { readonly _tag: "Lose" }
 
 export interface OpenAiSimulatorOptions {
   /** 0, the default, takes any free port. */
@@ -86,6 +88,7 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
   let behaviour: Behaviour = "serve"
   let isHolding = false
   let failNext = false
+  let loseNext = false
   let events = 0
 
   const sendTo = (socket: WebSocket) => (event: Record<string, unknown>) => {
@@ -97,7 +100,8 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
     counters.commits++
     const how = failNext ? "failed" : "completed"
     failNext = false
-    if (isHolding) held.push(() => complete(how))
+    if (loseNext) loseNext = false
+    else if (isHolding) held.push(() => complete(how))
     else
       fork(
         Effect.andThen(
@@ -164,6 +168,9 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
       }
       case "Fail":
         failNext = true
+        return
+      case "Lose":
+        loseNext = true
         return
       case "Babble":
         for (const socket of sockets.clients) socket.send(change.message)

@@ -4,9 +4,11 @@ import type * as Realtime from "openai/resources/realtime/realtime"
 import { FRAME_SAMPLES } from "../../src/domain/Audio.ts"
 import { defaultLanguage, type LanguageId } from "../../src/domain/Language.ts"
 import type { SpeechEvent } from "../../src/domain/Speech.ts"
+import * as EngineMark from "../../src/layers/EngineMark.ts"
 import type { LocalServerError } from "../../src/layers/LocalServer.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OpenAiAudio from "../../src/layers/OpenAiAudio.ts"
+import * as OpenAiCommits from "../../src/layers/OpenAiCommits.ts"
 import * as OpenAiEngine from "../../src/layers/OpenAiEngine.ts"
 import * as OpenAiItems from "../../src/layers/OpenAiItems.ts"
 import type * as OpenAiProtocol from "../../src/layers/OpenAiProtocol.ts"
@@ -129,49 +131,32 @@ describe("OpenAiEngine", () => {
     })
   )
 
-  it.live("utterances that complete in another order say which one they follow", () =>
-    Effect.gen(function* () {
-      const { session, server, events, say } = yield* talk()
-      server.control({ _tag: "Hold" })
-      const flushes: Array<Fiber.Fiber<void, EngineError>> = []
-      for (const word of [5, 6, 7]) {
-        say([word])
-        flushes.push(yield* Effect.forkChild(session.flush, { startImmediately: true }))
-      }
-      yield* until(() => server.counters().commits === 3)
-      assert.strictEqual(session.mark(), 0)
-      server.control({ _tag: "Release", order: "reversed" })
-      for (const flush of flushes) yield* Fiber.join(flush)
-      const completed = events.flatMap((event) => (event._tag === "Completed" ? [event] : []))
-      assert.deepStrictEqual(
-        completed.map(({ text }) => text),
-        [7, 6, 5].map(wordText)
-      )
-      assert.deepStrictEqual(
-        completed.map(({ previous }) => previous),
-        [completed[1]?.item, completed[2]?.item, null]
-      )
-    })
-  )
-
-  it.live("the mark waits for the earlier one of two commits", () =>
-    Effect.sync(() => {
-      const items = OpenAiItems.make()
-      const completed = (item_id: string) =>
-        items.take({ type: "conversation.item.input_audio_transcription.completed", item_id, transcript: "x" })
-      items.appended(9600, 9600)
-      items.commit("Silence")
-      items.appended(9600, 19_200)
-      items.commit("Silence")
-      for (const item_id of ["a", "b"]) items.take({ type: "input_audio_buffer.committed", item_id })
-      completed("b")
-      assert.strictEqual(items.mark(), 0)
-      assert.isFalse(items.areOver(1))
-      completed("a")
-      assert.strictEqual(items.mark(), 19_200)
-      assert.isTrue(items.areOver(2))
-    })
-  )
+  for (const model of ["gpt-live-transcribe", "gpt-4o-transcribe"])
+    it.live(`utterances that complete in another order are told in the order they were spoken in (${model})`, () =>
+      Effect.gen(function* () {
+        const { session, server, events, say } = yield* talk({ model })
+        server.control({ _tag: "Hold" })
+        const flushes: Array<Fiber.Fiber<void, EngineError>> = []
+        const ends: Array<number> = []
+        for (const word of [5, 6, 7]) {
+          ends.push(say([word]))
+          flushes.push(yield* Effect.forkChild(session.flush, { startImmediately: true }))
+        }
+        yield* until(() => server.counters().commits === 3)
+        assert.strictEqual(session.mark(), 0)
+        server.control({ _tag: "Release", order: "reversed" })
+        for (const flush of flushes) yield* Fiber.join(flush)
+        const story: Array<string | number | undefined> = []
+        for (const event of events) {
+          if (event._tag === "Completed") story.push(event.text)
+          if (event._tag === "Marked") story.push(event.position)
+        }
+        assert.deepStrictEqual(story, [wordText(5), ends[0], wordText(6), ends[1], wordText(7), ends[2]])
+        const first = events.findIndex((event) => event._tag === "Marked")
+        const said = events.slice(0, first).flatMap((event) => (event._tag === "Appended" ? [event.item] : []))
+        assert.strictEqual(new Set(said).size, 1)
+      })
+    )
 
   it.live("an item that was given up is told, ends the flush and proves nothing", () =>
     Effect.gen(function* () {
@@ -183,6 +168,38 @@ describe("OpenAiEngine", () => {
       assert.strictEqual(session.mark(), 0)
       const end = say([9])
       yield* session.flush
+      assert.strictEqual(session.mark(), end)
+    })
+  )
+
+  for (const how of ["Fail", "Lose"] as const)
+    it.live(
+      `an item that is lost (${how}) behind one that was not ends the session: it is sent again from the mark`,
+      () =>
+        Effect.gen(function* () {
+          const { session, server, events, reading, say } = yield* talk({ model: "gpt-4o-transcribe" })
+          const end = say([8])
+          yield* session.flush
+          server.control({ _tag: how })
+          say([9])
+          yield* session.commit
+          say([10])
+          yield* session.commit
+          assert.strictEqual((yield* Effect.flip(Fiber.join(reading))).reason, "Protocol")
+          assert.deepStrictEqual(texts(events).final, [wordText(8)])
+          assert.strictEqual(session.mark(), end)
+        })
+    )
+
+  it.live("an item that never ends, first of its session, is passed over after 3 s, and the words behind it come", () =>
+    Effect.gen(function* () {
+      const { session, server, events, say } = yield* talk({ model: "gpt-4o-transcribe" })
+      server.control({ _tag: "Lose" })
+      say([9])
+      yield* session.commit
+      const end = say([10])
+      yield* session.flush
+      assert.deepStrictEqual(texts(events).final, [wordText(10)])
       assert.strictEqual(session.mark(), end)
     })
   )
@@ -219,7 +236,8 @@ describe("OpenAiEngine", () => {
     const commits = (quietAtS: ReadonlyArray<number>) => {
       const sent: Array<string> = []
       const send = (message: string) => sent.push(message) > 0
-      const audio = OpenAiAudio.make({ items: OpenAiItems.make(), send, onAppended: () => {} })
+      const items = OpenAiItems.make(OpenAiCommits.make(EngineMark.make()))
+      const audio = OpenAiAudio.make({ items, send, now: () => 0, onAppended: () => {} })
       const found: Array<number> = []
       for (let index = 0; index * 0.08 < 62; index++) {
         const isQuiet = quietAtS.some((at) => Math.abs(index * 0.08 - at) < 0.04)
