@@ -2,7 +2,7 @@
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
 import { Effect, Queue, type Scope, Stream } from "effect"
-import type { IceServer, RoomToken, SessionId } from "../domain/Call.ts"
+import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
 import type { CallStatus } from "../services/Calls.ts"
