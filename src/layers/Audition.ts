@@ -90,7 +90,7 @@ const hear = Effect.fnUntraced(function* (
       yield* Effect.sleep(LOOK_AGAIN)
       yield* CatchUp.run({ link: second, backlog, utterances, onLost })
     }
-    return { heardTo }
+    return { heardTo: second.hasHeard(heardTo) ? heardTo : 0 }
   })
   const verdict = yield* Effect.raceAllFirst([
     Deferred.await(found),

@@ -16,6 +16,9 @@ import * as StallWatch from "./StallWatch.ts"
 /** Engines that may be sent audio faster than it was spoken take it at this rate (Kyutai's server computes at 3–4×). */
 const FASTEST = 4
 
+/** Flushes took 0.4–1.2 s with every engine that was measured; one that transcribes whole commits may be quiet for as long as that takes. */
+const FLUSH_LIMIT_MS = { WordTimes: 3_000, KnownDelay: 3_000, Commits: 6_000 } as const
+
 /** Who makes something of what a session says. Called in order, from the session's own fibers. */
 export interface Listener {
   readonly onEvent: (event: SpeechEvent) => Effect.Effect<void>
@@ -34,6 +37,8 @@ export interface EngineLink {
   readonly feed: SessionFeed.SessionFeed
   readonly pace: Pace.Pace
   readonly send: (frame: AudioFrame) => void
+  /** It has certainly computed everything up to here (samples), or been asked to and shown that it works. */
+  readonly hasHeard: (position: number) => boolean
   /** From now on this one listens; nothing is read from the session before there is anybody. */
   readonly attend: (listener: Listener) => void
   /** Fails with the reason when the session ends by itself, behind all it said. */
@@ -66,6 +71,7 @@ export const open = Effect.fnUntraced(function* (
     const atEngineRate = EngineRate.make(resampler, capabilities.sampleRate)
     let listener: Listener | undefined
     let aliveMs = now()
+    let hasSpoken = false
     let progress = Number.NEGATIVE_INFINITY
     const lookAtProgress = () => {
       const position = session.progress?.() ?? progress
@@ -82,12 +88,16 @@ export const open = Effect.fnUntraced(function* (
         return aliveMs
       },
       busyMs: pace.idleInMs,
+      flushLimitMs: FLUSH_LIMIT_MS[capabilities.mark],
       onFlushed: (position, paused) => listener?.onFlushed(position, paused),
       onBroken: () => listener?.onBroken()
     })
     const hear = (event: SpeechEvent) => {
       aliveMs = now()
-      if (saysSomething(event)) watch.answered()
+      if (saysSomething(event)) {
+        watch.answered()
+        hasSpoken = true
+      }
       return listener?.onEvent(event) ?? Effect.void
     }
     yield* attended.await.pipe(
@@ -109,6 +119,11 @@ export const open = Effect.fnUntraced(function* (
         feed.send(frame)
         pace.sent(frame)
         watch.sent(frame, now())
+      },
+      hasHeard: (position) => {
+        if (session.progress !== undefined) return session.progress() >= position
+        // an engine that completes a flush because nothing is heard of it has proved nothing
+        return feed.flushedTo() >= position && (hasSpoken || capabilities.mark !== "KnownDelay")
       },
       attend: (next) => {
         listener = next

@@ -28,7 +28,7 @@ import { conduct, type Outcome } from "./VoiceConversation.ts"
 import * as VoiceLine from "./VoiceLine.ts"
 
 /** After the voice ended; what no engine has said by then is not waited for. */
-const LAST_WORDS = "4 seconds"
+const LAST_WORDS = "10 seconds"
 /** The same for a voice that waits, whose engine may just have been asked for. */
 const PATIENT_LAST_WORDS = "30 seconds"
 /** What is open when a session is lost goes on in the next one; when there is none by then, readers need not wait for its end. */
@@ -234,7 +234,7 @@ const converse = Effect.fnUntraced(function* (
   const flushed = (position: number, paused: boolean) => {
     // of what two sessions heard without a word there is nothing to say
     const heardTwiceTo = Math.min(position, past.heardOnceTo)
-    if (heardTwiceTo > 0 && cutter.isCertain()) mark(heardTwiceTo)
+    if (heardTwiceTo > 0 && cutter.isCertain() && link.hasHeard(heardTwiceTo)) mark(heardTwiceTo)
     if (position >= past.seamTo) outbox.put(cutter.endSeam())
     if (paused || !utterances) {
       if (paused) outbox.put(cutter.end("Silence"))

@@ -5,8 +5,6 @@ import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
 
-/** A flush that is not completed, by an engine that gave no sign of life for so long: longer than any needs (0.4–1.2 s were measured). */
-const FLUSH_LIMIT_MS = 3_000
 
 export interface SessionFeed {
   readonly send: (frame: AudioFrame) => void
@@ -32,6 +30,8 @@ export interface Options {
   /** When the engine gave its newest sign of life, and how long it needs for what it was sent, ms. */
   readonly aliveMs: () => number
   readonly busyMs: () => number
+  /** A flush that is not completed is overdue behind so much time without a sign of life. */
+  readonly flushLimitMs: number
   /** A flush behind completed, of what ends at `position`; `paused` when nothing was sent meanwhile. */
   readonly onFlushed: (position: number, paused: boolean) => void
   /** The session's `send` threw: it must not be called again. */
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const overdue = Effect.suspend(() => {
     const askedMs = now() + options.busyMs()
     return Effect.gen(function* () {
-      const leftMs = () => Math.max(askedMs, options.aliveMs()) + FLUSH_LIMIT_MS - now()
+      const leftMs = () => Math.max(askedMs, options.aliveMs()) + options.flushLimitMs - now()
       while (leftMs() > 0) yield* Effect.sleep(Math.max(1, leftMs()))
       const error = new EngineError({ reason: "Silent", detail: "it does not finish what it was sent" })
       Deferred.doneUnsafe(broken, Effect.fail(error))

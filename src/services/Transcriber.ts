@@ -35,7 +35,7 @@ export interface Voice {
  *
  * `transcribe` never fails: sessions come and go inside. Segments come in speaking order, each with exactly one final state; a final
  * always comes, also when the engine is lost or the voice ends. The stream ends after the voice has ended and its last words were
- * delivered (bounded by 4 s, 30 s for a voice that waits). `Settled` comes after every flush, behind the finals it led to; also after a
+ * delivered (bounded by 10 s, 30 s for a voice that waits, and by the end of the service). `Settled` comes after every flush, behind the finals it led to; also after a
  * session was lost. Nothing is opened before the first frame, and no session is held longer than 60 s without speech. An engine is never
  * sent more than it can take (see `Pace`): a source that is faster is held up.
  */
