@@ -56,7 +56,9 @@ const gate = (): Gate => {
   }
 }
 
+/** `lines` is what is logged. */
 export const make = () => {
+  const lines: Array<string> = []
   const inside = new Map<RoomToken, number>()
   let joins = 0
   let most = 0
@@ -121,9 +123,9 @@ export const make = () => {
     Layer.mock(PeerConnection, {}),
     OpusDecoder.layerWasm,
     Layer.mock(Transcriber, { languages: kyutaiLanguages, prepare: () => Effect.void }),
-    Logger.layer([])
+    Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
   )
-  return { phases, layer }
+  return { phases, layer, lines }
 }
 
 /** Nobody waits long in a test. */
