@@ -55,6 +55,47 @@ describe("captions come back by themselves", () => {
   )
 
   it.live(
+    "after the microphone was published anew, of which no message tells",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        yield* isRead(scene, yield* scene.say(0, 4))
+        scene.ada.republish("silently")
+        // What is said before it is noticed nobody can hear.
+        let said = 4
+        yield* Effect.suspend(() => scene.say(said++, 1)).pipe(
+          Effect.delay("300 millis"),
+          Effect.repeat({ until: () => scene.read().length > 4 }),
+          Effect.timeout("20 seconds")
+        )
+        yield* Effect.sleep("1 second")
+        const before = scene.read().filter((word) => word !== undefined)
+        yield* isRead(scene, [...before, ...(yield* scene.say(said, 6))])
+      }),
+    patience
+  )
+
+  it.live(
+    "when the speaker leaves the call and comes back twice in a second",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* CallScene.make()
+        const before = yield* scene.say(0, 4)
+        yield* isRead(scene, before)
+        for (let times = 0; times < 2; times++) {
+          scene.ada.leaveCall()
+          yield* Effect.sleep("250 millis")
+          scene.ada.comeBack()
+          yield* Effect.sleep("250 millis")
+        }
+        yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
+        yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
+        yield* CallScene.until(() => Effect.sync(() => scene.engine.counters().active <= 1))
+      }),
+    patience
+  )
+
+  it.live(
     "when the engine's sessions break: what is said afterwards is captioned",
     () =>
       Effect.gen(function* () {
