@@ -37,7 +37,8 @@ export const expectWords = (heard: Listener, said: ReadonlyArray<Utterance>, whe
     )
   )
 
-const flushed = within(FLUSH_LIMIT, "a flush must complete within 5 s")
+/** A flush that completes in time. */
+export const flushed = within(FLUSH_LIMIT, "a flush must complete within 5 s")
 
 const order: Check = check("gives words in speaking order, each once", (subject, harness) =>
   Effect.gen(function* () {

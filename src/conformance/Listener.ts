@@ -12,6 +12,10 @@ import { wordsIn } from "./Speech.ts"
 export interface Listener {
   /** All words so far, in the order in which readers of the pipeline get them; those that may still change included. */
   readonly words: () => ReadonlyArray<string>
+  /** Those of them that will not change. */
+  readonly certain: () => ReadonlyArray<string>
+  /** The marks so far, each with the certain words before it. */
+  readonly marks: () => ReadonlyArray<{ readonly position: number; readonly words: ReadonlyArray<string> }>
   readonly completed: () => ReadonlyArray<Extract<SpeechEvent, { readonly _tag: "Completed" }>>
   /** The newest the engine said of each word, where it has times. */
   readonly timed: () => ReadonlyArray<Word>
@@ -29,12 +33,15 @@ export const listen = (session: EngineSession): Effect.Effect<Listener, never, S
     const cutter = SegmentCutter.make("v")
     const finals: Array<string> = []
     let open = ""
+    let committed = ""
+    const marks: Array<{ readonly position: number; readonly words: ReadonlyArray<string> }> = []
     const completed: Array<Extract<SpeechEvent, { readonly _tag: "Completed" }>> = []
     const finished = new Set<string>()
     const timed = new Map<string, Word>()
     let broken: string | undefined
     let ended: EngineError | undefined
 
+    const certain = () => [...finals, committed].flatMap(wordsIn)
     const take = (event: SpeechEvent): void => {
       if ("item" in event && finished.has(event.item)) broken ??= `${event._tag} of an utterance that had ended`
       if (event._tag === "Completed" || event._tag === "Failed") finished.add(event.item)
@@ -45,8 +52,13 @@ export const listen = (session: EngineSession): Effect.Effect<Listener, never, S
         if (/^\s|\s$/.test(word.text) || word.text === "") broken ??= "a word with spaces around it, or none"
         if (word.startMs !== undefined) timed.set(wordsIn(word.text).join(""), word)
       }
+      if (event._tag === "Marked") {
+        if (event.position <= (marks.at(-1)?.position ?? 0)) broken ??= `a mark at ${event.position} that goes back`
+        marks.push({ position: event.position, words: certain() })
+      }
       for (const state of cutter.take(event, 0)) {
         open = isFinal(state) ? "" : `${state.committed} ${state.open}`
+        committed = isFinal(state) ? "" : state.committed
         if (isFinal(state)) finals.push(state.committed)
       }
     }
@@ -63,6 +75,8 @@ export const listen = (session: EngineSession): Effect.Effect<Listener, never, S
     )
     return {
       words: () => [...finals, open].flatMap(wordsIn),
+      certain,
+      marks: () => marks,
       completed: () => completed,
       timed: () => [...timed.values()],
       faults: Effect.suspend(() => (broken === undefined ? Effect.void : Effect.fail(fault(broken)))),

@@ -63,6 +63,20 @@ export const utteranceOf = (
   return { frames, words: expected, endsAt: position + count * FRAME_SAMPLES }
 }
 
+/** The frames of what of an utterance lies behind a position, to the sample. */
+export const from = (
+  { endsAt, frames }: Utterance,
+  position: number,
+  sampleRate: number
+): ReadonlyArray<AudioFrame> => {
+  const begin = frames[0]?.position ?? 0
+  if (position >= endsAt) return []
+  if (position <= begin) return frames
+  const sound = Float32Array.from(frames.flatMap(({ pcm }) => [...pcm]))
+  const rest = sound.subarray(Math.round(((position - begin) * sampleRate) / SAMPLE_RATE))
+  return utteranceOf(rest, [], { position, sampleRate }).frames
+}
+
 /** Several utterances with so many words each, all words different, and 2 s of silence, which is not sent, between them. */
 export const utterances = (
   subject: Subject,

@@ -30,9 +30,10 @@
 import { faultChecks } from "./FaultChecks.ts"
 import type { Check } from "./Harness.ts"
 import { hearingChecks } from "./HearingChecks.ts"
+import { markChecks } from "./MarkChecks.ts"
 
 export { type Check, ConformanceError, type Harness, type Subject, type Verdict } from "./Harness.ts"
 export { type ExpectedWord, type Speak, speak, type Utterance, utteranceOf } from "./Speech.ts"
 
 /** All promises. */
-export const checks: ReadonlyArray<Check> = [...hearingChecks, ...faultChecks]
+export const checks: ReadonlyArray<Check> = [...hearingChecks, ...markChecks, ...faultChecks]
