@@ -38,6 +38,8 @@ export type Request =
    * configured. A session that ends in another way after this is kept too.
    */
   | { readonly _tag: "Save" }
+  /** The message means nothing in this dialect; counted. What the client is told of it, if anything, follows. */
+  | { readonly _tag: "NotUnderstood" }
   | { readonly _tag: "Send"; readonly message: Message }
   /** Everything sent before still goes out. `reason` is cut to 123 bytes. Nothing is told any more. */
   | { readonly _tag: "Close"; readonly code: number; readonly reason?: string }
@@ -127,6 +129,8 @@ export const closeCodes: Readonly<Record<Denial | Failure, number>> = {
   ShuttingDown: 1001,
   Internal: 1011
 }
+
+export const notUnderstood: Request = { _tag: "NotUnderstood" }
 
 /** A message in JSON. */
 export const say = (message: object): Request => ({ _tag: "Send", message: JSON.stringify(message) })

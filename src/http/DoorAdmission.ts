@@ -1,18 +1,22 @@
 /**
  * Whether a client of a streaming socket is let in: the credential first, then the quotas of whom it belongs to.
  */
-import { Effect, type Redacted, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 import { type Privacy, strictest } from "../domain/Privacy.ts"
 import type { Access, AccessRefusal } from "./Access.ts"
-import type { Dialect } from "./Dialect.ts"
+import type { Dialect, Event } from "./Dialect.ts"
 import type { Provenance } from "./Origin.ts"
 import type { Lease, QuotaRefusal, Quotas } from "./Quotas.ts"
 
+/** What the client is told. */
+export type Greeting = Extract<Event, { readonly _tag: "Admitted" | "Denied" }>
+
+/** Whoever is let in is counted as a stream until the scope closes, and not asked again. */
 export interface DoorAdmission {
-  /** The stream is counted until the scope closes. Whoever was let in once is not asked again. */
-  readonly admit: (
-    credential: Redacted.Redacted | undefined
-  ) => Effect.Effect<void, AccessRefusal | QuotaRefusal, Scope.Scope>
+  /** By what the request shows, or because nothing is needed. `undefined`: a message may still bring a credential, there is time for it. */
+  readonly knock: Effect.Effect<Greeting | undefined, never, Scope.Scope>
+  /** By the credential of a message. */
+  readonly authenticate: (token: string) => Effect.Effect<Greeting, never, Scope.Scope>
   readonly isAdmitted: () => boolean
   /** Where the client's audio may go, by the credential. */
   readonly privacy: () => Privacy
@@ -20,22 +24,40 @@ export interface DoorAdmission {
   readonly spend: (seconds: number) => boolean
 }
 
+type Admitted = Extract<Event, { readonly _tag: "Admitted" }>
+
+interface Knocking {
+  readonly dialect: Dialect
+  readonly provenance: Provenance
+  readonly credential: Redacted.Redacted | undefined
+}
+
 export const make = (
-  { dialect, provenance }: { readonly dialect: Dialect; readonly provenance: Provenance },
+  { credential, dialect, provenance }: Knocking,
   { access, quotas }: { readonly access: Access["Service"]; readonly quotas: Quotas["Service"] }
 ): DoorAdmission => {
   let lease: Lease | undefined
   let privacy: Privacy = "any"
-  const { noneKnown } = dialect.credentials
+  const { messages, noneKnown } = dialect.credentials
+  const admit = Effect.fnUntraced(function* (shown: Redacted.Redacted | undefined, by: Admitted["by"]) {
+    const admitted: Admitted = { _tag: "Admitted", by }
+    if (lease !== undefined) return admitted
+    const grant = yield* access.admit({ ...provenance, credential: shown, noneKnown })
+    privacy = strictest(privacy, grant.privacy)
+    lease = yield* quotas.reserve(grant)
+    return admitted
+  })
+  const mayFollow = credential === undefined && messages === true
   return {
-    admit: Effect.fnUntraced(function* (credential) {
-      if (lease !== undefined) return
-      const grant = yield* access.admit({ ...provenance, credential, noneKnown })
-      privacy = strictest(privacy, grant.privacy)
-      lease = yield* quotas.reserve(grant)
-    }),
+    knock: Effect.catch(admit(credential, credential === undefined ? "Nothing" : "Request"), (refusal) =>
+      Effect.succeed(mayFollow && refusal.denial === "Unauthorized" ? undefined : denied(refusal))
+    ),
+    authenticate: (token) =>
+      Effect.catch(admit(Redacted.make(token), "Message"), (refusal) => Effect.succeed(denied(refusal))),
     isAdmitted: () => lease !== undefined,
     privacy: () => privacy,
     spend: (seconds) => lease?.spend(seconds) ?? true
   }
 }
+
+const denied = ({ denial, detail }: AccessRefusal | QuotaRefusal): Greeting => ({ _tag: "Denied", denial, detail })

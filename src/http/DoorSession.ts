@@ -6,10 +6,10 @@
  * (voice and transcription) with `DoorTranscript` (what was said), `DoorOutbox` (what the client has not read yet), `DoorRequests` (what has
  * to be done later), `DoorKeeping` (what becomes of the transcript); `DoorFarewell` is how it ends.
  */
-import { Cause, Deferred, Effect, FiberSet, Redacted, Scope } from "effect"
+import { Cause, Deferred, Effect, FiberSet, Scope } from "effect"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
 import * as EnginePrivacy from "../layers/EnginePrivacy.ts"
-import type { AccessRefusal } from "./Access.ts"
+import * as Metrics from "../layers/Metrics.ts"
 import type { Event, Failure, Message, StartOptions } from "./Dialect.ts"
 import * as DoorAdmission from "./DoorAdmission.ts"
 import * as DoorChoice from "./DoorChoice.ts"
@@ -23,7 +23,6 @@ import * as DoorPrivacy from "./DoorPrivacy.ts"
 import type { QuickRequest, SlowRequest } from "./DoorRequests.ts"
 import * as DoorRequests from "./DoorRequests.ts"
 import * as DoorSocket from "./DoorSocket.ts"
-import type { QuotaRefusal } from "./Quotas.ts"
 
 export interface DoorSession {
   /** From the first message to the end of the connection, and of what is still to be kept then. Gives why it ended. */
@@ -56,6 +55,7 @@ export const make = Effect.fnUntraced(function* (
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const scope = yield* Effect.scope
   const ending = yield* Deferred.make<Ending>()
+  const notUnderstood = yield* Metrics.countsOf(Metrics.unknownMessages, { source: dialect.name })
   const conversation = dialect.converse(opening)
   const clock = DoorClock.make(now(), {
     ...services.limits,
@@ -136,6 +136,9 @@ export const make = Effect.fnUntraced(function* (
       case "Reset":
         if (isReady()) hearing.reset()
         break
+      case "NotUnderstood":
+        notUnderstood()
+        break
       case "Send":
         socket.send(request.message)
         break
@@ -149,7 +152,7 @@ export const make = Effect.fnUntraced(function* (
   const doInTime = (request: SlowRequest): Effect.Effect<void> => {
     switch (request._tag) {
       case "Authenticate":
-        return authenticate(request.token)
+        return greet(admission.authenticate(request.token))
       case "Start":
         return isKnown() ? start(request.options) : Effect.void
       case "Audio":
@@ -167,23 +170,11 @@ export const make = Effect.fnUntraced(function* (
     return hearing.isStarted()
   }
 
-  const admit = (credential: Redacted.Redacted | undefined, by: "Request" | "Message" | "Nothing") =>
-    admission.admit(credential).pipe(
-      Effect.provideService(Scope.Scope, scope),
-      Effect.tap(() => Effect.sync(() => put({ _tag: "Admitted", by })))
-    )
-  const deny = ({ denial, detail }: AccessRefusal | QuotaRefusal) =>
-    Effect.sync(() => end({ _tag: "Denied", denial, detail }))
-  const authenticate = (token: string) => Effect.catch(admit(Redacted.make(token), "Message"), deny)
-
-  /** What the request shows, or that nothing is needed. Where a message may still bring a credential there is time for it. */
-  const knock = Effect.suspend(() => {
-    const { credential } = client
-    return Effect.catch(admit(credential, credential === undefined ? "Nothing" : "Request"), (refusal) => {
-      const mayFollow = credential === undefined && dialect.credentials.messages === true
-      return mayFollow && refusal.denial === "Unauthorized" ? Effect.void : deny(refusal)
+  const greet = (asked: Effect.Effect<DoorAdmission.Greeting | undefined, never, Scope.Scope>) =>
+    Effect.map(Scope.provide(asked, scope), (greeting) => {
+      if (greeting?._tag === "Admitted") put(greeting)
+      else if (greeting !== undefined) end(greeting)
     })
-  })
 
   const start = Effect.fnUntraced(function* (options: StartOptions) {
     const privacy = DoorPrivacy.make(opening.query, admission.privacy())
@@ -227,7 +218,7 @@ export const make = Effect.fnUntraced(function* (
   /** What the client wants, in order, until it is gone. */
   const work = Effect.gen(function* () {
     requests.act(conversation.opened?.() ?? [])
-    yield* knock
+    yield* greet(admission.knock)
     for (;;) {
       yield* requests.catchUp
       waitingSinceMs = undefined

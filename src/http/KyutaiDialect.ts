@@ -14,7 +14,16 @@
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment } from "../domain/Segment.ts"
 import * as Deltas from "./Deltas.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
+import {
+  type Conversation,
+  closeCodes,
+  type Dialect,
+  type Event,
+  type Message,
+  notUnderstood,
+  type Request,
+  say
+} from "./Dialect.ts"
 
 /** Clients send 80 or 200 ms (19 kB); files come in one piece. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -56,7 +65,8 @@ const converse = (): Conversation => {
 
   return {
     receive: (message: Message) => {
-      if (typeof message === "string") return refuse("audio is binary: float32, little endian, 24 kHz, mono", 1003)
+      if (typeof message === "string")
+        return [notUnderstood, ...refuse("audio is binary: float32, little endian, 24 kHz, mono", 1003)]
       return message.length === 0 ? [] : [{ _tag: "Audio", bytes: message }]
     },
     tell

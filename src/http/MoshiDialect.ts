@@ -13,7 +13,15 @@ import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment } from "../domain/Segment.ts"
 import * as MessagePack from "../layers/MessagePack.ts"
 import * as Deltas from "./Deltas.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request } from "./Dialect.ts"
+import {
+  type Conversation,
+  closeCodes,
+  type Dialect,
+  type Event,
+  type Message,
+  notUnderstood,
+  type Request
+} from "./Dialect.ts"
 
 /** 10 s of audio, nine bytes a sample at most. */
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -125,7 +133,7 @@ const converse = (): Conversation => {
         case "Init":
           return [{ _tag: "Reset" }]
         default:
-          return refuse("a message is a MessagePack map of type Audio, Marker or Init", 1003)
+          return [notUnderstood, ...refuse("a message is a MessagePack map of type Audio, Marker or Init", 1003)]
       }
     },
     tell

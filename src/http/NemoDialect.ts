@@ -43,6 +43,7 @@ import {
   type Dialect,
   type Event,
   type Message,
+  notUnderstood,
   type Opening,
   type Request,
   type SaidLine,
@@ -114,7 +115,7 @@ const converse = ({ now, query }: Opening): Conversation => {
   const refuse = (message: Extract<ClientMessage, { readonly _tag: "Bad" }>): ReadonlyArray<Request> => {
     const closes = config?.isStrict === true || message.code === "invalid_config"
     const said = fault(message.code, message.detail)
-    return closes ? [said, { _tag: "Close", code: 4400, reason: message.code }] : [said]
+    return [notUnderstood, said, ...(closes ? [{ _tag: "Close" as const, code: 4400, reason: message.code }] : [])]
   }
 
   const hear = (data: string): ReadonlyArray<Request> => {
@@ -165,7 +166,7 @@ const converse = ({ now, query }: Opening): Conversation => {
       case "Bad":
         return refuse(read)
       case "Ignored":
-        return []
+        return [notUnderstood]
     }
   }
 

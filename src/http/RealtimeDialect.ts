@@ -20,6 +20,7 @@ import {
   type Denial,
   type Dialect,
   type Failure,
+  notUnderstood,
   type Opening,
   type Request,
   say
@@ -50,7 +51,7 @@ const converse = (opening: Opening): Conversation => {
     announcements.push(announcement)
     return [{ _tag: "Start", options: settings.start() }]
   }
-  const complain = (complaint: OpenAiRequests.Complaint) => [say(events.error(complaint))]
+  const complain = (complaint: OpenAiRequests.Complaint) => [notUnderstood, say(events.error(complaint))]
   const wrong = (code: string, message: string, of: { readonly param?: string; readonly eventId: string | null }) =>
     complain({ code, message, param: of.param ?? null, eventId: of.eventId })
 

@@ -28,6 +28,7 @@ import {
   type Dialect,
   type Event,
   type Message,
+  notUnderstood,
   type Opening,
   type Request,
   say
@@ -61,13 +62,13 @@ const converse = ({ query }: Opening): Conversation => {
   const receive = (message: Message): ReadonlyArray<Request> => {
     if (isStopped) return []
     const read = typeof message === "string" ? Option.getOrUndefined(decode(message)) : undefined
-    if (read === undefined) return [error(NOT_UNDERSTOOD)]
+    if (read === undefined) return [notUnderstood, error(NOT_UNDERSTOOD)]
     if (read.type === "control") {
       isStopped = true
       return keep
     }
     const bytes = bytesIn(read.payload)
-    if (bytes === undefined) return [error("the payload is not base64")]
+    if (bytes === undefined) return [notUnderstood, error("the payload is not base64")]
     return bytes.length === 0 ? [] : [{ _tag: "Audio", bytes }]
   }
 

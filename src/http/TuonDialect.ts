@@ -36,7 +36,16 @@
  */
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
 import * as Deltas from "./Deltas.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
+import {
+  type Conversation,
+  closeCodes,
+  type Dialect,
+  type Event,
+  type Message,
+  notUnderstood,
+  type Request,
+  say
+} from "./Dialect.ts"
 import { readFirst, readLater } from "./TuonStart.ts"
 
 /** Half a second of WebM is a few kilobytes; some clients send whole files. */
@@ -50,7 +59,7 @@ const converse = (sessionId: string): Conversation => {
   const first = (message: Message): ReadonlyArray<Request> => {
     if (typeof message !== "string") return refused("the first message must be a start", 1008)
     const read = readFirst(message)
-    if (read._tag === "Unreadable") return [{ _tag: "Close", code: 1008 }]
+    if (read._tag === "Unreadable") return [notUnderstood, { _tag: "Close", code: 1008 }]
     if (read._tag === "Refused") return refused(read.detail, 1008)
     const { options, token } = read.start
     isStarted = true
@@ -66,7 +75,7 @@ const converse = (sessionId: string): Conversation => {
     const asked = readLater(message)
     if (asked === "AlreadyStarted") return [error("upstream_already_started", "BadMessage")]
     if (asked !== "NotUnderstood") return asked
-    return [error("not understood: text must be a JSON object with action stop or commit", "BadMessage")]
+    return [notUnderstood, error("not understood: text must be a JSON object with action stop or commit", "BadMessage")]
   }
 
   const partial = (segment: Segment, times: object): ReadonlyArray<Request> => {
@@ -111,7 +120,11 @@ const converse = (sessionId: string): Conversation => {
   }
 
   const error = (text: string, code: string) => say({ error: text, ...(details ? { code } : {}) })
-  const refused = (text: string, code: number) => [error(text, "BadMessage"), { _tag: "Close" as const, code }]
+  const refused = (text: string, code: number) => [
+    notUnderstood,
+    error(text, "BadMessage"),
+    { _tag: "Close" as const, code }
+  ]
 
   return { receive: (message) => (isStarted ? later(message) : first(message)), tell }
 }

@@ -14,7 +14,16 @@
  */
 import { isFinal, textOf } from "../domain/Segment.ts"
 import * as Deltas from "./Deltas.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
+import {
+  type Conversation,
+  closeCodes,
+  type Dialect,
+  type Event,
+  type Message,
+  notUnderstood,
+  type Request,
+  say
+} from "./Dialect.ts"
 import { tuon } from "./TuonDialect.ts"
 import { readFirst, readLater } from "./TuonStart.ts"
 
@@ -25,8 +34,9 @@ const converse = (): Conversation => {
   const first = (message: Message): ReadonlyArray<Request> => {
     const read =
       typeof message === "string" ? readFirst(message) : { _tag: "Refused" as const, detail: "a start comes first" }
-    if (read._tag === "Unreadable") return [{ _tag: "Close", code: 1008 }]
-    if (read._tag === "Refused") return [error("upstream_setup_failed", read.detail), { _tag: "Close", code: 1008 }]
+    if (read._tag === "Unreadable") return [notUnderstood, { _tag: "Close", code: 1008 }]
+    if (read._tag === "Refused")
+      return [notUnderstood, error("upstream_setup_failed", read.detail), { _tag: "Close", code: 1008 }]
     const { options, token } = read.start
     isStarted = true
     return [...(token === undefined ? [] : [{ _tag: "Authenticate" as const, token }]), { _tag: "Start", options }]
@@ -36,7 +46,7 @@ const converse = (): Conversation => {
     const asked = readLater(message)
     if (asked === "AlreadyStarted") return [error("upstream_already_started")]
     if (asked !== "NotUnderstood") return asked
-    return [error("not_understood", "text must be a JSON object with action stop or commit")]
+    return [notUnderstood, error("not_understood", "text must be a JSON object with action stop or commit")]
   }
 
   const tell = (event: Event): ReadonlyArray<Request> => {

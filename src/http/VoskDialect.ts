@@ -20,7 +20,16 @@ import { Option, Schema } from "effect"
 import { rawAudio } from "../domain/AudioFormat.ts"
 import { isFinal, type Segment, textOf } from "../domain/Segment.ts"
 import { isSampleRate, sampleRates } from "../services/Resampler.ts"
-import { type Conversation, closeCodes, type Dialect, type Event, type Message, type Request, say } from "./Dialect.ts"
+import {
+  type Conversation,
+  closeCodes,
+  type Dialect,
+  type Event,
+  type Message,
+  notUnderstood,
+  type Request,
+  say
+} from "./Dialect.ts"
 
 /** Clients send 200 or 400 ms (38 kB at 48 kHz). */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -90,7 +99,8 @@ const converse = (): Conversation => {
     if (text?.config !== undefined) {
       const { language, sample_rate: sampleRate } = text.config
       const rate = sampleRate ?? STANDARD_RATE
-      if (!isSampleRate(rate)) return [{ _tag: "Close", code: 1008, reason: `sample_rate: ${sampleRates.join(", ")}` }]
+      if (!isSampleRate(rate))
+        return [notUnderstood, { _tag: "Close", code: 1008, reason: `sample_rate: ${sampleRates.join(", ")}` }]
       const started = start(rate, language ?? undefined)
       if (!language) return started
       askedLanguage = language
@@ -99,7 +109,7 @@ const converse = (): Conversation => {
     const begun = isStarted ? [] : start(STANDARD_RATE)
     if (text?.eof !== undefined) return ask("eof", [...begun, { _tag: "Finish" }])
     if (text?.reset !== undefined) return ask("reset", [...begun, { _tag: "Commit" }])
-    return ask("audio", begun)
+    return [notUnderstood, ...ask("audio", begun)]
   }
 
   const heard = (segment: Segment): void => {

@@ -12,8 +12,14 @@ export const opening = {
 
 export const begin = (dialect: Dialect) => {
   const conversation: Conversation = dialect.converse(opening)
-  const note = (requests: ReadonlyArray<Request>) => requests.map(brief)
+  let misunderstood = 0
+  const note = (requests: ReadonlyArray<Request>) => {
+    misunderstood += requests.filter(({ _tag }) => _tag === "NotUnderstood").length
+    return requests.filter(({ _tag }) => _tag !== "NotUnderstood").map(brief)
+  }
   return {
+    /** Messages that meant nothing, so far; `says` leaves them out. */
+    misunderstood: () => misunderstood,
     opened: () => note(conversation.opened?.() ?? []),
     /** What comes of a message. */
     says: (message: Message | object) =>
