@@ -1,7 +1,9 @@
 /**
  * Engine and language of a streaming session, from what its client asks for.
  */
+import type { AudioFormat } from "../domain/AudioFormat.ts"
 import { known, type LanguageId } from "../domain/Language.ts"
+import type { Privacy } from "../domain/Privacy.ts"
 import type { Engines } from "../services/Engines.ts"
 import type { StartOptions } from "./Dialect.ts"
 
@@ -10,6 +12,15 @@ export interface DoorChoice {
   readonly engine: string
   readonly model: string
   readonly language: LanguageId
+}
+
+/** What is to be transcribed, and with what. */
+export interface Hearing extends Pick<DoorChoice, "language"> {
+  readonly format: AudioFormat
+  /** `capabilities.name` of the engine that comes first. */
+  readonly engine: string
+  /** Where the audio may go; the first counts, for all of the session. */
+  readonly privacy: Privacy
 }
 
 /**

@@ -4,10 +4,7 @@
  */
 import { type Cause, Deferred, Effect, Exit, type Fiber, Scope, Stream } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
-import type { AudioFormat } from "../domain/AudioFormat.ts"
 import type { AudioTrouble } from "../domain/AudioTrouble.ts"
-import type { LanguageId } from "../domain/Language.ts"
-import type { Privacy } from "../domain/Privacy.ts"
 import type { Transcribed } from "../domain/Segment.ts"
 import * as SocketVoice from "../layers/SocketVoice.ts"
 import type { Decoder } from "../services/Decoder.ts"
@@ -15,17 +12,8 @@ import type { EngineTrouble } from "../services/Engines.ts"
 import type { Resampler } from "../services/Resampler.ts"
 import type { Transcriber } from "../services/Transcriber.ts"
 import type { Event, SaidLine } from "./Dialect.ts"
+import type { Hearing } from "./DoorChoice.ts"
 import * as DoorTranscript from "./DoorTranscript.ts"
-
-/** What is to be transcribed, and with what. */
-export interface Hearing {
-  readonly format: AudioFormat
-  readonly language: LanguageId
-  /** `capabilities.name` of the engine that comes first. */
-  readonly engine: string
-  /** Where the audio may go; the first counts, for all of the session. */
-  readonly privacy: Privacy
-}
 
 export interface DoorHearing {
   /** Begins; later, changes what is meant from then on. */

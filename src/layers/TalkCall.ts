@@ -17,6 +17,7 @@ import type { CallIntents } from "./CallIntents.ts"
 import * as CallPresence from "./CallPresence.ts"
 import * as CallPrivacy from "./CallPrivacy.ts"
 import * as CallVoices from "./CallVoices.ts"
+import * as EngineAdvice from "./EngineAdvice.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
@@ -71,7 +72,11 @@ const run = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
   const privacy = CallPrivacy.make(options.localOnlyRooms, intents)
   // People need seconds until they speak, an engine that sleeps a minute until it hears them.
-  yield* (yield* Transcriber).prepare({ language: intents.language, privacy: privacy() })
+  const transcriber = yield* Transcriber
+  yield* transcriber.prepare({ language: intents.language, privacy: privacy() })
+  if (transcriber.trouble?.({ language: intents.language, privacy: privacy() }) === "NotAllowed") {
+    yield* Effect.logWarning(EngineAdvice.make("NotAllowed"))
+  }
   const session = yield* (yield* Signaling).join(intents.room)
   const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list })
   const voices = yield* CallVoices.make({

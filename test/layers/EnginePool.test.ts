@@ -242,6 +242,40 @@ describe("an engine that fails", () => {
   )
 })
 
+describe("why nobody is chosen", () => {
+  const english = speaking("en")
+  const french = speaking("fr")
+  told(
+    "is asked of those who know the language and may hear the voice, not of all",
+    {
+      english: { capabilities: { languages: languagesOf(["en"]), local: false }, opening: () => Effect.fail(refused) },
+      both: { capabilities: { languages: languagesOf(["en", "fr"]), local: false }, opening: () => Effect.fail(away) }
+    },
+    ({ pool }) =>
+      Effect.gen(function* () {
+        assert.strictEqual(pool.trouble(speaking("en", { privacy: "local-only" })), "NotAllowed")
+        assert.isUndefined(pool.trouble(english))
+        yield* Effect.flip(pool.open(chosenBy(pool, english)))
+        assert.isUndefined(pool.trouble(english))
+        yield* Effect.flip(pool.open(chosenBy(pool, english)))
+        assert.deepStrictEqual([pool.trouble(english), pool.trouble(french)], ["Away", "Away"])
+      })
+  )
+
+  told(
+    "is a refusal when all of them refuse, whatever others do",
+    {
+      english: { capabilities: { languages: languagesOf(["en"]) }, opening: () => Effect.fail(refused) },
+      french: { capabilities: { languages: languagesOf(["fr"]) } }
+    },
+    ({ pool }) =>
+      Effect.gen(function* () {
+        yield* Effect.flip(pool.open(chosenBy(pool, english)))
+        assert.deepStrictEqual([pool.trouble(english), pool.trouble(french)], ["Refused", undefined])
+      })
+  )
+})
+
 describe("an engine with few sessions", () => {
   told(
     "is passed over when it is full; alone it is asked all the same, by one voice at a time, and does not count as failing",

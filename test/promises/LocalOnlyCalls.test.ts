@@ -26,6 +26,8 @@ const patience = 30_000
 interface Scene {
   readonly calls: Calls["Service"]
   readonly ada: SimulatedSpeaker
+  /** What was logged. */
+  readonly lines: ReadonlyArray<string>
   readonly advice: Effect.Effect<string | undefined>
 }
 
@@ -34,6 +36,7 @@ const scene = Effect.fnUntraced(function* (
   engines: ReadonlyArray<{ readonly configured: Engines["Service"][number] }>,
   localOnlyRooms: ReadonlyArray<RoomToken> = []
 ): Effect.fn.Return<Scene, unknown, Scope.Scope> {
+  const lines: Array<string> = []
   const hpb = yield* TalkSimulator.make()
   const transcriber = EngineTranscriber.layer.pipe(
     Layer.provide(
@@ -56,11 +59,11 @@ const scene = Effect.fnUntraced(function* (
       OpusDecoder.layer,
       NoNextcloud.layer
     ]),
-    Layer.provide(Logger.layer([]))
+    Layer.provide(Logger.layer([Logger.make(({ message }) => lines.push(String(message)))]))
   )
   const ada = yield* hpb.addSpeaker({ name: "Ada", room: ward })
   const calls = Context.get(yield* Layer.build(layer), Calls)
-  return { calls, ada, advice: Effect.map(calls.list, ([call]) => call?.advice) }
+  return { lines, calls, ada, advice: Effect.map(calls.list, ([call]) => call?.advice) }
 })
 
 const speaks = (ada: SimulatedSpeaker, ...words: ReadonlyArray<number>) =>
@@ -74,11 +77,15 @@ describe("a call that must not leave this machine", () => {
     () =>
       Effect.gen(function* () {
         const far = yield* place("far", { ...away, probe: Effect.die(new Error("it was asked")) })
-        const { ada, advice, calls } = yield* scene([far], [ward])
+        const { ada, advice, calls, lines } = yield* scene([far], [ward])
         yield* calls.start(wish)
         yield* heardBy(calls)
         yield* speaks(ada, 1, 2, 3)
         assert.include(yield* advice, "no speech engine is on this machine")
+        assert.lengthOf(
+          lines.filter((line) => line.includes("no speech engine is on this machine")),
+          1
+        )
         assert.strictEqual(far.director.attempts(), 0)
       }),
     patience
