@@ -52,8 +52,11 @@ export interface HeardVoice {
   readonly end: () => void
 }
 
-/** A packet so late means that none are sent (`replaceTrack(null)`, DTX): 120 ms after the last one of 20 ms. */
-const STOPPED_MS = 100
+/**
+ * A packet so late means that none are sent (`replaceTrack(null)`, DTX): 420 ms after the last one of 20 ms. A busy sender and a change of
+ * radio cell stand still for up to 0.3 s in the middle of a word; what comes after a frame was padded would be cut.
+ */
+const STOPPED_MS = 400
 /** More than anything waits for a gap. */
 const PATIENCE_MS = 1000
 
