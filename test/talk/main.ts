@@ -14,6 +14,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import { breakages } from "./Breakages.ts"
 import { endings } from "./Endings.ts"
+import { engineFaults } from "./EngineFaults.ts"
 import { measurements } from "./Measurements.ts"
 import * as Namespace from "./Namespace.ts"
 import { because, failure, type ProofError } from "./ProofError.ts"
@@ -41,7 +42,7 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...faults, ...breakages, ...endings, ...measurements]
+  const all = [...scenarios, ...faults, ...breakages, ...engineFaults, ...endings, ...measurements]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all

@@ -57,7 +57,7 @@ const voicesOf = ({ voices }: Options.Options) =>
 const inside = (bench: string, options: Options.Options) =>
   Effect.gen(function* () {
     const decoded = yield* Effect.mapError(Schema.decodeEffect(Bench)(bench), because("bench"))
-    return yield* Run.perform(yield* Rig.make(decoded, { voices: voicesOf(options), env: {} }), options, say)
+    return yield* Run.perform(yield* Rig.make(decoded, { name: "chaos", voices: voicesOf(options) }), options, say)
   })
 
 const simulated = (options: Options.Options, folder: string) =>

@@ -58,12 +58,12 @@ const ledgerOf = (record: Record.Record): Ledger => {
 /** Up and answering, for as long as the scope. */
 export const make = (
   bench: RealStack.Bench,
-  options: { readonly voices: ReadonlyArray<string>; readonly env: Readonly<Record<string, string>> }
+  options: { readonly name: string; readonly voices: ReadonlyArray<string> }
 ): Effect.Effect<Stage, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
     const binary = bench.hpbs.find(({ generation }) => generation === "2")
     if (binary === undefined) return yield* failure("no HPB 2")
-    const stack = yield* RealStack.make({ bench, name: "chaos", hpb: binary })
+    const stack = yield* RealStack.make({ bench, name: options.name, hpb: binary })
     const { folder, nextcloud } = stack
     const record = Record.make(options.voices)
     const ledger = ledgerOf(record)
@@ -91,8 +91,7 @@ export const make = (
         APP_PORT,
         APP_PERSISTENT_STORAGE: join(folder, "storage"),
         PORT: API_PORT,
-        LOG_LEVEL: "debug",
-        ...options.env
+        LOG_LEVEL: "debug"
       }
     })
     const ask = (method: string, path: string, body?: object) =>

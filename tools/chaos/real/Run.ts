@@ -74,18 +74,26 @@ const breakThings = (
     })
   )
 
-/** True when all that must hold did. */
-export const perform = (
+export interface Played {
+  readonly reckoning: Reckoning.Reckoning
+  readonly samples: ReadonlyArray<Sample>
+  readonly minutes: number
+}
+
+export interface Play {
+  readonly seed: number
+  /** People talk at least for so long, also without faults. */
+  readonly minutes: number
+  readonly schedule: ReadonlyArray<Faults.Fault>
+  readonly say: (line: string) => void
+}
+
+/** People talk while the faults of a schedule happen, until the last words were read; what was seen is kept in the stage's folder. */
+export const play = (
   stage: Stage,
-  options: Options,
-  say: (line: string) => void
-): Effect.Effect<boolean, ProofError, Scope.Scope> =>
+  { minutes, say, schedule, seed }: Play
+): Effect.Effect<Played, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { minutes, seed } = options
-    const schedule =
-      options.script ?? Faults.schedule({ seed, minutes, kinds: options.kinds, voices: stage.mouths.length })
-    say(`seed ${seed}, ${minutes.toFixed(1)} minutes, ${stage.about}; ${schedule.length} faults:`)
-    for (const fault of schedule) say(`  ${Faults.describe(fault)}`)
     yield* stage.press
     yield* warmUp(stage)
     const firstWord = new Map(stage.record.voices.map((voice) => [voice, stage.record.said(voice).length]))
@@ -112,14 +120,8 @@ export const perform = (
     yield* Fiber.interrupt(watching)
     const pages = stage.pages()
     const readings = pages.map((page) => Reading.read(stage.record, page))
-    const reckoning = Reckoning.reckon({
-      record: stage.record,
-      firstWord,
-      readings,
-      happened,
-      deafness: stage.deafness,
-      joins: stage.joins()
-    })
+    const seen = { record: stage.record, firstWord, readings, happened, deafness: stage.deafness, joins: stage.joins() }
+    const reckoning = Reckoning.reckon(seen)
     const metrics = yield* Effect.orElseSucceed(stage.service.metrics, () => new Map<string, number>())
     const evidence = {
       schedule,
@@ -141,16 +143,31 @@ export const perform = (
       pages
     }
     writeFileSync(join(stage.folder, "evidence.json"), JSON.stringify(evidence))
+    return { reckoning, samples, minutes: (performance.now() - startedMs) / 60_000 }
+  })
+
+/** Plays what was asked for and prints its figures; true when all that must hold did. */
+export const perform = (
+  stage: Stage,
+  options: Options,
+  say: (line: string) => void
+): Effect.Effect<boolean, ProofError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { kinds, minutes, seed } = options
+    const schedule = options.script ?? Faults.schedule({ seed, minutes, kinds, voices: stage.mouths.length })
+    say(`seed ${seed}, ${minutes.toFixed(1)} minutes, ${stage.about}; ${schedule.length} faults:`)
+    for (const fault of schedule) say(`  ${Faults.describe(fault)}`)
+    const played = yield* play(stage, { seed, minutes, schedule, say })
     const figures: Table.Figures = {
       seed,
-      minutes: (performance.now() - startedMs) / 60_000,
+      minutes: played.minutes,
       stage: stage.about,
-      reckoning,
-      trends: Watch.trends(samples),
+      reckoning: played.reckoning,
+      trends: Watch.trends(played.samples),
       schedule: schedule.map(Faults.describe),
       again: again(options)
     }
     say(Table.print(figures))
     if (options.json) say(Table.json(figures))
-    return Table.broken(reckoning).length === 0
+    return Table.broken(played.reckoning).length === 0
   })

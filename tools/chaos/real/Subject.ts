@@ -26,7 +26,7 @@ export interface Subject {
   /** Completes when it answers. */
   readonly start: Effect.Effect<void, ProofError>
   readonly sample: (heap: boolean) => Effect.Effect<Sample, ProofError>
-  /** Counters and gauges by name, those with several labels added up. */
+  /** Counters and gauges by name and labels. */
   readonly metrics: Effect.Effect<ReadonlyMap<string, number>, ProofError>
 }
 
@@ -92,8 +92,8 @@ export const make = (options: SubjectOptions): Effect.Effect<Subject, ProofError
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
 const parseMetrics = (text: string): ReadonlyMap<string, number> => {
   const found = new Map<string, number>()
-  for (const [, name = "", value = ""] of text.matchAll(/^([a-zA-Z_:]\w*)(?:\{[^\n]*\})? (\S+)/gm)) {
-    if (!name.endsWith("_bucket")) found.set(name, (found.get(name) ?? 0) + Number(value))
+  for (const [, name = "", value = ""] of text.matchAll(/^([a-zA-Z_:]\w*(?:\{[^\n]*\})?) (\S+)/gm)) {
+    if (!name.includes("_bucket{")) found.set(name, Number(value))
   }
   return found
 }
