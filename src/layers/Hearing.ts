@@ -21,11 +21,6 @@ export interface HearingOptions {
   readonly onFrame?: (frame: AudioFrame) => void
   /** Speech began with the sample at `position`, or what was heard of it ended there. */
   readonly onSpeech?: (isSpeaking: boolean, position: number) => void
-  /**
-   * The sender's clock stands while it sends nothing, so sound that comes after a frame was padded has its place within the padding, and the
-   * next stretch begins there. Else such sound is late, and cut.
-   */
-  readonly reusesPadding?: boolean
 }
 
 /** Numbers since the voice began. */
@@ -33,7 +28,7 @@ export interface HearingCounters {
   /** Frames handed to the queue, and those of them that were dropped because nobody took them. */
   readonly frames: number
   readonly droppedFrames: number
-  /** Samples that came after the frame they belong to was padded and sent: a stall of the network in the middle of speech. */
+  /** Samples that came after their place was taken by what had been heard. */
   readonly cutSamples: number
   /** Samples in which somebody spoke: frames without what comes before, within and behind speech by our choice. */
   readonly spokenSamples: number
@@ -54,10 +49,15 @@ export interface Hearing {
   readonly counters: () => HearingCounters
 }
 
-/** Makes the hearing of one voice. */
+/**
+ * Makes the hearing of one voice.
+ *
+ * What follows a stretch of speech at once may begin within its last frame: in the zeros of it, when sound that was missing comes late; or, where
+ * the hang-over ran out, with sound that was sent already, for a soft onset may lie in it: an engine is flushed between the two, and a word that
+ * is torn by that is no word on either side.
+ */
 export const make = (options: HearingOptions): Hearing => {
   const { memory, onFrame, onSpeech, queue } = options
-  const reusesPadding = options.reusesPadding === true
   const preRoll = PreRoll.make(samplesOfMs(options.preRollMs ?? 300))
   const gate = Gate.make()
   let frameCount = 0
@@ -65,8 +65,10 @@ export const make = (options: HearingOptions): Hearing => {
   let cutSamples = 0
   let heardUntil = 0
   let framedUntil = 0
-  /** Positions of frames grow: no stretch begins before this. */
-  let notBefore = 0
+  /** Sound before this is in frames. */
+  let saidUntil = 0
+  /** The stretch ends without the silence at its end. */
+  let isCutShort = false
 
   const push = (cut: AudioFrame) => {
     frameCount++
@@ -78,7 +80,9 @@ export const make = (options: HearingOptions): Hearing => {
     Queue.offerUnsafe(queue, frame)
     if (!frame.endsSpeech) return
     const heard = Math.min(heardUntil, framedUntil)
-    notBefore = reusesPadding ? Math.max(heard, frame.position + 1) : framedUntil
+    // positions of frames grow
+    saidUntil = Math.max(heard, frame.position + 1)
+    if (!isCutShort) preRoll.write(frame.pcm, 1)
     memory?.end(heard, framedUntil, silence)
     onSpeech?.(false, heard)
   }
@@ -90,7 +94,7 @@ export const make = (options: HearingOptions): Hearing => {
     const arrival = (sample: number) => atMs - msOfSamples(heardUntil - sample)
     frames.begin(start)
     memory?.begin(start, arrival(start))
-    onSpeech?.(true, start)
+    onSpeech?.(true, Math.max(start, saidUntil))
     preRoll.drain((pcm) => {
       for (let at = 0; at < pcm.length; at += STEP) {
         const piece = pcm.subarray(at, at + STEP)
@@ -101,7 +105,9 @@ export const make = (options: HearingOptions): Hearing => {
 
   const endStretch = () => {
     gate.close()
+    isCutShort = true
     frames.end()
+    isCutShort = false
   }
 
   /** Nothing was sent, or arrived, for so many samples. */
@@ -115,7 +121,7 @@ export const make = (options: HearingOptions): Hearing => {
   }
   /** How many of `length` samples at `position` lie in frames already. */
   const said = (position: number, length: number) =>
-    Math.min(length, Math.max(0, (frames.isRunning() ? frames.position() : notBefore) - position))
+    Math.min(length, Math.max(0, (frames.isRunning() ? frames.position() : saidUntil) - position))
 
   return {
     hear: (position, pcm, { atMs, audioLevel, packet }) => {

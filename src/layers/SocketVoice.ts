@@ -112,8 +112,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
     queue,
     onFrame: memory.keep,
     onSpeech: (isSpeaking, position) =>
-      onSpeech?.({ _tag: isSpeaking ? "SpeechStarted" : "SpeechStopped", atMs: msOfSamples(position) }),
-    reusesPadding: true
+      onSpeech?.({ _tag: isSpeaking ? "SpeechStarted" : "SpeechStopped", atMs: msOfSamples(position) })
   })
   const lull = Lull.make(STOPPED_MS)
   const origin: { -readonly [K in keyof AudioOrigin]: AudioOrigin[K] } = {
