@@ -94,8 +94,9 @@ export const open = Effect.fnUntraced(function* (
     })
     const hear = (event: SpeechEvent) => {
       aliveMs = now()
+      if (event._tag === "Marked") watch.proven()
       if (saysSomething(event)) {
-        watch.answered()
+        watch.answered(now())
         hasSpoken = true
       }
       return listener?.onEvent(event) ?? Effect.void

@@ -36,7 +36,7 @@ const ORPHANED = "3 seconds"
 /** Without speech; a session that was flushed before was held for 30 s by then. */
 const STANDBY_LIMIT = "30 seconds"
 /** Of what a session that was closed had not proven, the next one hears this much again: nobody pays twice for minutes of music. */
-const UNPROVEN_AT_CLOSE = 10 * SAMPLE_RATE
+const UNPROVEN_AT_CLOSE = 30 * SAMPLE_RATE
 
 /** Transcribes with the engines of the environment. */
 export const layer: Layer.Layer<Transcriber, never, Engines> = Layer.effect(
@@ -114,6 +114,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
   let lost: EngineError["reason"] | undefined
   let relief: Audition.Relief | undefined
   for (;;) {
+    if (line.ended() && past.isUnproven) hearAgain(work, past, UNPROVEN_AT_CLOSE)
     if (relief === undefined && line.backlog().isEmpty()) {
       if (line.ended()) return
       // somebody may have become ready meanwhile: nobody is held longer than that without speech
@@ -140,7 +141,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
       outbox.put(cutter.endSession(cause))
       outbox.settle(line.backlog().sentTo())
       past.heardOnceTo = Math.max(past.heardOnceTo, link.feed.flushedTo())
-      past.isUnproven = line.backlog().unproven() > 0
+      past.isUnproven = cause !== "StreamEnd" && line.backlog().unproven() > 0
       if (cause === "Silence") yield* standby.drop
       continue
     }
@@ -181,7 +182,7 @@ const silent = new EngineError({
 const hearAgain = ({ cutter, line }: Work, past: Past, most?: number): void => {
   const backlog = line.backlog()
   // then nothing that was said is in doubt
-  if (backlog.unproven() === 0) cutter.take({ _tag: "Marked", position: backlog.sentTo() }, 0)
+  if (backlog.isProven()) cutter.take({ _tag: "Marked", position: backlog.sentTo() }, 0)
   past.seamTo = Math.max(past.seamTo, backlog.sentTo())
   past.isUnproven = false
   cutter.resume(!backlog.rewind(most))

@@ -30,7 +30,9 @@ export interface FrameBacklog {
   readonly pass: (frame: AudioFrame) => AudioFrame | undefined
   /** What lies before `position` (samples) will never have to be sent again. */
   readonly prove: (position: number) => void
-  /** Samples that were sent and not proven. */
+  /** Nothing that was ever sent has to be sent again. */
+  readonly isProven: () => boolean
+  /** Samples that were sent, not again since, and not proven. */
   readonly unproven: () => number
   /**
    * Everything that was sent and not proven has to be sent again, from exactly there on; at most the last `most` samples of it. Tells whether it
@@ -63,6 +65,7 @@ const from = (
   let lastStart = Number.NEGATIVE_INFINITY
   let lastEnd = proven
   let lastEnded = true
+  let farthest = proven
   let mark = proven
   let replaying: Iterator<AudioFrame> | undefined
   let gave = false
@@ -78,6 +81,7 @@ const from = (
     sent.push(frame.position)
     if (sent.length > MOST_PLACES) sent.shift()
     lastEnd = end
+    farthest = Math.max(farthest, end)
     lastEnded = frame.endsSpeech
     return overlap <= 0 ? frame : { ...frame, position: frame.position + overlap, pcm: frame.pcm.subarray(overlap) }
   }
@@ -162,6 +166,7 @@ const from = (
       mark = Math.max(mark, position)
       sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },
+    isProven: () => sent.length === 0 && (older[0] ?? kept[0]?.position ?? farthest) >= farthest,
     unproven: () => sent.length * FRAME_SAMPLES,
     rewind: (most = Number.POSITIVE_INFINITY) => {
       endReplay()

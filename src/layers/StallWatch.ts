@@ -6,6 +6,8 @@ import { type AudioFrame, msOfSamples } from "../domain/Audio.ts"
 /** Speech that is answered by nothing. People who speak say a word a second; Kyutai's words are half a second late. */
 const FIRST_PATIENCE_MS = 2_000
 const MOST_PATIENCE_MS = 60_000
+/** A word that comes says nothing of what was spoken after it: so much has been sent meanwhile to an engine that does well. */
+const DELAY_MS = 700
 /** Nothing was suspected for so long: the next time is a first time. */
 const CALM_MS = 60_000
 /** An engine that gives signs of life gives them several times a second. */
@@ -17,7 +19,9 @@ export interface StallWatch {
   /** The session was sent a frame. */
   readonly sent: (frame: AudioFrame, nowMs: number) => void
   /** It said something. */
-  readonly answered: () => void
+  readonly answered: (nowMs: number) => void
+  /** All it was sent is said. */
+  readonly proven: () => void
   /** It has computed more of what it was sent. */
   readonly progressed: (nowMs: number) => void
   /** It takes audio and gives no sign of life: certain, for an engine that gives them. */
@@ -49,7 +53,11 @@ export const make = (tells: boolean): StallWatch => {
       outstandingMs += ms
       if (nowMs - acquittedMs > CALM_MS) patienceMs = FIRST_PATIENCE_MS
     },
-    answered: () => {
+    answered: (nowMs) => {
+      unansweredMs = Math.min(unansweredMs, DELAY_MS)
+      unansweredSinceMs = nowMs
+    },
+    proven: () => {
       unansweredMs = 0
     },
     progressed: (nowMs) => {

@@ -17,6 +17,9 @@ const IDLE_MS = 30_000
 const STALE_MS = 2_000
 /** How often it is looked whether something has become due that nobody rings for. */
 const LOOK_MS = 1_000
+/** Nobody can be asked at the moment: how soon again, and for how long when the voice is over. */
+const RETRY_MS = 250
+const LAST_AUDITION_MS = 5_000
 /** Parts of a session's longest life: from the first on it is renewed at the next pause, at the second in any case. */
 const RENEW_AT_PAUSE = 25 / 30
 const RENEW_ANYHOW = 29 / 30
@@ -131,6 +134,16 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
   const staleMs = () => (feed.isOpen() ? feed.activeMs() + STALE_MS : Number.POSITIVE_INFINITY)
   const lateMs = () =>
     feed.isPaused() ? (openTextMs() ?? Number.POSITIVE_INFINITY) + STALE_MS : Number.POSITIVE_INFINITY
+  /** The voice is over: what this session has not proven is heard once more, while somebody may be asked. */
+  const lastAudition = Effect.gen(function* () {
+    const untilMs = now() + LAST_AUDITION_MS
+    while (line.backlog().unproven() > 0 && now() < untilMs) {
+      const verdict = yield* audition
+      if (verdict !== undefined) return verdict === "Acquitted" ? undefined : verdict
+      yield* Effect.sleep(RETRY_MS)
+    }
+    return undefined
+  })
   const reason = (): EndCause | undefined => {
     if (line.ended()) return "StreamEnd"
     if (feed.isPaused() && (now() >= pausedMs() || betterSinceMs() !== undefined)) return "Rotation"
@@ -142,8 +155,8 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
       line.disconnect()
       onClosing(closing)
       yield* feed.finish
-      const relief = closing === "StreamEnd" && line.backlog().unproven() > 0 ? yield* audition : undefined
-      return typeof relief === "object" ? { _tag: "Relieved", by: relief } : { _tag: "Closed", cause: closing }
+      const relief = closing === "StreamEnd" ? yield* lastAudition : undefined
+      return relief === undefined ? { _tag: "Closed", cause: closing } : { _tag: "Relieved", by: relief }
     }
     // the next session hears again what is not proven: nothing is cut in the middle of a word
     if (now() >= leaveMs()) return { _tag: "Left" }
