@@ -4,7 +4,7 @@
 import { Effect, Exit, Fiber, Result, Scope } from "effect"
 import { known, LanguageId } from "../domain/Language.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
-import { type Check, check, ensure, fault, until, within } from "./Harness.ts"
+import { type Check, check, ensure, fault, type Harness, type Subject, until, within } from "./Harness.ts"
 import { expectWords, languageFor, open } from "./HearingChecks.ts"
 import { listen } from "./Listener.ts"
 import { say, textsOf, utterances } from "./Speech.ts"
@@ -69,6 +69,38 @@ const reconnect: Check = check("tells that a session broke, and opens another", 
     yield* expectWords(fresh.heard, second === undefined ? [] : [second], "in the second session")
     return undefined
   })
+)
+
+/** Speech that goes on whatever happens; gives the reason the session ended. */
+const untilItEnds = Effect.fnUntraced(function* (subject: Subject, harness: Harness, happens: () => void) {
+  const [first, second] = utterances(subject, 4, 30)
+  const { heard, session } = yield* open(subject)
+  yield* say(session, first?.frames ?? [], harness)
+  yield* session.flush
+  happens()
+  // at the speed at which it is spoken: evidence takes its time
+  yield* Effect.forkScoped(say(session, second?.frames ?? [], { ...harness, speed: 1 }))
+  return yield* within("6 seconds", "nothing was said within 6 s of a session that was dead")(heard.end)
+})
+
+const halfOpen: Check = check("notices that nobody is there any more", (subject, harness) =>
+  Effect.gen(function* () {
+    if (subject.halfOpen === undefined) return "DoesNotApply"
+    const error = yield* untilItEnds(subject, harness, subject.halfOpen)
+    yield* ensure(error.reason === "Silent", () => `a server that is gone is Silent, not ${error.message}`)
+    return undefined
+  })
+)
+
+const politeEnd: Check = check(
+  "takes a polite end that it did not ask for as one that can be tried again",
+  (subject, harness) =>
+    Effect.gen(function* () {
+      if (subject.hangUp === undefined) return "DoesNotApply"
+      const error = yield* untilItEnds(subject, harness, subject.hangUp)
+      yield* ensure(error.retryable, () => `a session that ended too early is no refusal: ${error.message}`)
+      return undefined
+    })
 )
 
 const slowReader: Check = check("loses nothing for a slow reader, or says that it did", (subject, harness) =>
@@ -165,4 +197,13 @@ const languages: Check = check(
     })
 )
 
-export const faultChecks: ReadonlyArray<Check> = [cancel, reconnect, slowReader, credentials, garbled, languages]
+export const faultChecks: ReadonlyArray<Check> = [
+  cancel,
+  reconnect,
+  halfOpen,
+  politeEnd,
+  slowReader,
+  credentials,
+  garbled,
+  languages
+]

@@ -26,6 +26,10 @@ export interface Subject {
   readonly connections?: () => number
   /** Cuts all connections, as a server that crashes. Later ones are served. */
   readonly crash?: () => void
+  /** Ends all connections politely, as if there were nothing more to say. */
+  readonly hangUp?: () => void
+  /** Leaves all connections and reads and answers nothing on them any more, as behind a network that is gone. Later ones are served. */
+  readonly halfOpen?: () => void
   /** Sends this to whoever is connected; an adapter must survive anything. */
   readonly babble?: (message: string | Uint8Array) => void
   /** Refuses our credentials from now on. */

@@ -59,6 +59,7 @@ const exact: Check = check("marks a place behind exactly the words that were spo
       if (utterance.index === 1) yield* say(session, pauseBehind(utterance, subject).frames, harness)
       else yield* flushed(session.flush)
       yield* Effect.yieldNow
+      yield* heard.faults
       yield* expectMarks(heard, said)
     }
     yield* expectWords(heard, said, "with marks among them")

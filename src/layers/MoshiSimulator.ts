@@ -58,6 +58,8 @@ export interface MoshiSimulator {
   readonly behave: (as: Behaviour) => void
   /** Ends all sessions: as a crash, or with a close frame without a code. */
   readonly kill: (how: "crash" | "close") => void
+  /** Leaves the connections there are and reads and answers nothing on them any more, pings neither. */
+  readonly halfOpen: () => void
   /** Sends every connected client this, whatever it is. */
   readonly inject: (message: string | Uint8Array) => void
 }
@@ -194,6 +196,9 @@ export const make = Effect.fn("MoshiSimulator.make")(function* (
     },
     kill: (how) => {
       for (const socket of sockets.clients) how === "crash" ? socket.terminate() : socket.close()
+    },
+    halfOpen: () => {
+      for (const socket of sockets.clients) socket.pause()
     },
     inject: (message) => {
       for (const socket of sockets.clients) socket.send(message)

@@ -21,14 +21,15 @@ import * as ToneModem from "./ToneModem.ts"
 export type Behaviour = "serve" | "refuse" | "forbid" | "missing" | "busy" | "neverOpen" | "silent"
 
 /**
- * What a test may do to the server while it runs. `Expire`: the session's longest life is over. `Babble`: a message that is none of the
- * protocol.
+ * What a test may do to the server while it runs. `HalfOpen`: on the connections there are nothing is read and answered any more, pings neither.
+ * `Expire`: the session's longest life is over. `Babble`: a message that is none of the protocol.
  * `Hold`: items are committed and do not complete; `Release` completes them in this order. `Fail`: the next item is given up. `Lose`: it never
  * ends.
  */
 export type Control =
   | { readonly _tag: "Behave"; readonly as: Behaviour }
   | { readonly _tag: "Kill"; readonly how: "crash" | "close" }
+  | { readonly _tag: "HalfOpen" }
   | { readonly _tag: "Expire" }
   | { readonly _tag: "Babble"; readonly message: string | Uint8Array }
   | { readonly _tag: "Hold" }
@@ -177,6 +178,9 @@ export const make = Effect.fn("OpenAiSimulator.make")(function* (
         return
       case "Kill":
         for (const socket of sockets.clients) change.how === "crash" ? socket.terminate() : socket.close(1000)
+        return
+      case "HalfOpen":
+        for (const socket of sockets.clients) socket.pause()
         return
       case "Expire":
         for (const socket of sockets.clients) expire(socket)

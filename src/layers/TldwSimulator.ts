@@ -63,6 +63,8 @@ export interface TldwSimulator {
   readonly crash: () => void
   /** Closes all connections, saying this before. */
   readonly close: (code: number, error?: object) => void
+  /** Leaves the connections there are and reads and answers nothing on them any more, pings neither. */
+  readonly halfOpen: () => void
   /** Sends every connected client this, whatever it is. */
   readonly inject: (message: string | Uint8Array) => void
 }
@@ -215,6 +217,9 @@ export const make = Effect.fn("TldwSimulator.make")(function* (
         if (error !== undefined) socket.send(JSON.stringify({ type: "error", ...error }))
         socket.close(code)
       }
+    },
+    halfOpen: () => {
+      for (const socket of sockets.clients) socket.pause()
     },
     inject: (message) => {
       for (const socket of sockets.clients) socket.send(message)

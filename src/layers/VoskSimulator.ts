@@ -47,8 +47,10 @@ export interface VoskSimulator {
   readonly behave: (as: Behaviour) => void
   /** Says this to whoever is connected, in place of nothing. */
   readonly babble: (message: string | Uint8Array) => void
-  /** Ends all sessions, as a crash does. */
-  readonly kill: () => void
+  /** Ends all sessions: as a crash, or with 1000 as if all were well. */
+  readonly kill: (how?: "crash" | "close") => void
+  /** Leaves the connections there are and reads and answers nothing on them any more, pings neither. */
+  readonly halfOpen: () => void
 }
 
 /** ms of silence behind a word that end an utterance: the shortest of Vosk's endpoint rules. */
@@ -161,8 +163,11 @@ export const make = Effect.fn("VoskSimulator.make")(function* (
     babble: (message) => {
       for (const socket of sockets.clients) socket.send(message)
     },
-    kill: () => {
-      for (const socket of sockets.clients) socket.terminate()
+    kill: (how = "crash") => {
+      for (const socket of sockets.clients) how === "crash" ? socket.terminate() : socket.close(1000)
+    },
+    halfOpen: () => {
+      for (const socket of sockets.clients) socket.pause()
     }
   }
 })

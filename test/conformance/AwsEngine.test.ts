@@ -19,6 +19,7 @@ const harness: Conformance.Harness = {
       engine,
       connections: () => server.counters().connections,
       crash: server.kill,
+      hangUp: server.hangUp,
       babble: server.babble,
       refuse: () => server.behave({ status: 403, exception: "UnrecognizedClientException" })
     }

@@ -56,6 +56,46 @@ describe("the conformance suite finds an engine that", () => {
     /ahead of what was sent/
   )
   faulty(
+    "marks what it has only begun to hear",
+    /marks a place/,
+    {
+      onWord: (text, session) => {
+        session.say(text)
+        session.proveUpTo(session.positions().at(-1) ?? 0)
+      }
+    },
+    /"\w+" was not said before the mark/
+  )
+  faulty(
+    "marks a place behind words that were spoken later",
+    /marks a place/,
+    {
+      onWord: (text, session) => {
+        session.say(text)
+        session.proveUpTo((session.positions()[0] ?? 0) + 1)
+      }
+    },
+    /"\w+" was said before the mark/
+  )
+  faulty(
+    "takes a mark back",
+    /marks a place/,
+    {
+      onWord: (text, session) => {
+        const [begin = 0] = session.positions()
+        session.emit({ _tag: "Marked", position: begin }, { _tag: "Marked", position: begin - 1 })
+        session.say(text)
+      }
+    },
+    /goes back/
+  )
+  faulty(
+    "has said words in its next session that it had not proven, otherwise",
+    /continued by another session/,
+    { onWord: (text, session) => session.say(session.index === 1 ? `s${text}` : text) },
+    /behind the mark it had said/
+  )
+  faulty(
     "goes on with an utterance it had completed",
     /utterance once/,
     {

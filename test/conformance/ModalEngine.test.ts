@@ -15,6 +15,8 @@ const harness: Conformance.Harness = {
       engine: Context.get(built, SpeechEngine),
       connections: () => server.counters().active,
       crash: () => server.control({ _tag: "Kill", how: "crash" }),
+      hangUp: () => server.control({ _tag: "Kill", how: "close" }),
+      halfOpen: () => server.control({ _tag: "HalfOpen" }),
       babble: server.babble,
       refuse: () => server.control({ _tag: "Behave", as: "refuse" })
     }

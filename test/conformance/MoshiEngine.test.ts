@@ -15,6 +15,8 @@ const harnessOf = (model: "1b" | "2.6b"): Conformance.Harness => ({
       engine: yield* MoshiEngine.make({ url: server.url, key: Redacted.make(KEY) }),
       connections: () => server.counters().active,
       crash: () => server.kill("crash"),
+      hangUp: () => server.kill("close"),
+      halfOpen: server.halfOpen,
       babble: server.inject,
       refuse: () => server.behave("refuse")
     }

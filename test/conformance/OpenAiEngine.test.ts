@@ -13,6 +13,8 @@ const harness = (model: string): Conformance.Harness => ({
       engine,
       connections: () => server.counters().active,
       crash: () => server.control({ _tag: "Kill", how: "crash" }),
+      hangUp: () => server.control({ _tag: "Kill", how: "close" }),
+      halfOpen: () => server.control({ _tag: "HalfOpen" }),
       babble: (message) => server.control({ _tag: "Babble", message }),
       refuse: () => server.control({ _tag: "Behave", as: "refuse" })
     }

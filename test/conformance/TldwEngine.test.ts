@@ -22,6 +22,8 @@ const harnessOf = (era: "2024" | "today", model: string): Conformance.Harness =>
       }),
       connections: () => server.counters().active,
       crash: server.crash,
+      hangUp: () => server.close(1000),
+      halfOpen: server.halfOpen,
       babble: server.inject,
       refuse: () => server.behave("refuse")
     }

@@ -16,6 +16,8 @@ const harnessOf = (kind: (typeof kinds)[number]): Conformance.Harness => ({
       engine: Context.get(built, SpeechEngine),
       connections: () => server.counters().active,
       crash: server.kill,
+      hangUp: () => server.kill("close"),
+      halfOpen: server.halfOpen,
       babble: server.babble,
       refuse: () => server.behave("refuse")
     }
