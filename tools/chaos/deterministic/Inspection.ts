@@ -12,10 +12,10 @@ import type { SpokenWord } from "./Utterances.ts"
 /** A session is never held longer without speech, ms; and what it takes to end one that was parked in the last moment. */
 const HELD_MS = 60_000 + 5_500
 /** A stream ends so long after its voice did, ms; one that waits may still have audio that no engine has taken. */
-const LAST_WORDS_MS = 4_600
+const LAST_WORDS_MS = 10_600
 
 /** For last words engines are given this at least, ms. */
-const PATIENCE_MS = 3_900
+const PATIENCE_MS = 9_900
 
 /** Empty when every promise was kept. */
 export const inspect = (outcome: Outcome): ReadonlyArray<string> => [
