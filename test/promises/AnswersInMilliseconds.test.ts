@@ -4,13 +4,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Logger } from "effect"
 import { kyutaiLanguages } from "../../src/domain/Language.ts"
+import * as ClusterCalls from "../../src/layers/ClusterCalls.ts"
 import * as InProcessCalls from "../../src/layers/InProcessCalls.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
+import type { Calls } from "../../src/services/Calls.ts"
 import { PeerConnection } from "../../src/services/PeerConnection.ts"
 import { Signaling } from "../../src/services/Signaling.ts"
 import { Transcriber } from "../../src/services/Transcriber.ts"
 import { TranscriptSink } from "../../src/services/TranscriptSink.ts"
 import { appApiHeaders, ask, exApp, nextcloud } from "../support/HttpSetup.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 /** A third of Talk's patience, on a machine that may be busy with other tests. */
 const limitMs = 1000
@@ -22,52 +25,61 @@ const silent = nextcloud({
   absoluteUrl: Effect.never,
   iceServers: () => Effect.never
 })
-const calls = InProcessCalls.layer().pipe(
-  Layer.provide([
-    Layer.mock(Signaling, { join: () => Effect.never, refusal: () => undefined }),
-    Layer.mock(TranscriptSink, {}),
-    Layer.mock(PeerConnection, {}),
-    OpusDecoder.layerWasm,
-    Layer.mock(Transcriber, { languages: kyutaiLanguages }),
-    silent
-  ])
+const behind = Layer.mergeAll(
+  Layer.mock(Signaling, { join: () => Effect.never, refusal: () => undefined }),
+  Layer.mock(TranscriptSink, {}),
+  Layer.mock(PeerConnection, {}),
+  OpusDecoder.layerWasm,
+  Layer.mock(Transcriber, { languages: kyutaiLanguages, prepare: () => Effect.void }),
+  silent,
+  Logger.layer([])
 )
 
+const places: Readonly<Record<string, Layer.Layer<Calls>>> = {
+  "whose calls are in memory": InProcessCalls.layer().pipe(Layer.provide(behind)),
+  "that writes down what is wanted": Layer.unwrap(
+    Effect.map(temporaryFolder, (storage) => ClusterCalls.layer({ storage }))
+  ).pipe(Layer.provide(behind)),
+  "that cannot write it down": ClusterCalls.layer({ storage: "/dev/null/storage" }).pipe(Layer.provide(behind))
+}
+
 describe("with everything behind it hanging", () => {
-  it.live("the ExApp answers every question of AppAPI and Talk well within Talk's patience", () =>
-    Effect.gen(function* () {
-      const headers = appApiHeaders()
-      const slowest: Array<readonly [string, number]> = []
-      const timed = Effect.fnUntraced(function* (
-        method: "GET" | "POST" | "PUT",
-        path: string,
-        expected: number,
-        body?: unknown
-      ) {
-        const [took, answer] = yield* Effect.timed(
-          ask(method, path, body === undefined ? { headers } : { headers, body })
-        )
-        assert.strictEqual(answer.status, expected, `${method} ${path}`)
-        slowest.push([`${method} ${path}`, Duration.toMillis(took)])
-      })
-      yield* timed("POST", "/init", 200)
-      for (let index = 0; index < 20; index++) {
-        const roomToken = `room${index % 5}`
-        const viewer = { roomToken, ncSessionId: `session${index}` }
-        yield* timed("POST", "/api/v1/call/transcribe", 200, viewer)
-        yield* timed("POST", "/api/v1/call/set-language", 200, { roomToken, langId: "fr" })
-        yield* timed("GET", "/api/v1/languages", 200)
-        yield* timed("GET", "/capabilities", 200)
-        yield* timed("GET", "/api/v1/status", 200)
-        yield* timed("GET", "/health", 200)
-        yield* timed("POST", "/api/v1/translation/set-target-language", 550, { ...viewer, langId: "de" })
-        yield* timed("POST", "/api/v1/call/transcribe", 200, { ...viewer, enable: false })
-        yield* timed("POST", "/api/v1/call/leave", 200, { roomToken })
-      }
-      yield* timed("POST", "/api/v1/call/transcribe", 200, { roomToken: "last", ncSessionId: "s" })
-      yield* timed("PUT", "/enabled?enabled=0", 200)
-      yield* timed("PUT", "/enabled?enabled=1", 200)
-      for (const [what, ms] of slowest) assert.isBelow(ms, limitMs, what)
-    }).pipe(Effect.provide(exApp({ calls: calls.pipe(Layer.provide(Logger.layer([]))), nextcloud: silent })))
-  )
+  for (const [place, calls] of Object.entries(places)) {
+    it.live(`the ExApp ${place} answers every question of AppAPI and Talk well within Talk's patience`, () =>
+      Effect.gen(function* () {
+        const headers = appApiHeaders()
+        const slowest: Array<readonly [string, number]> = []
+        const timed = Effect.fnUntraced(function* (
+          method: "GET" | "POST" | "PUT",
+          path: string,
+          expected: number,
+          body?: unknown
+        ) {
+          const [took, answer] = yield* Effect.timed(
+            ask(method, path, body === undefined ? { headers } : { headers, body })
+          )
+          assert.strictEqual(answer.status, expected, `${method} ${path}`)
+          slowest.push([`${method} ${path}`, Duration.toMillis(took)])
+        })
+        yield* timed("POST", "/init", 200)
+        for (let index = 0; index < 20; index++) {
+          const roomToken = `room${index % 5}`
+          const viewer = { roomToken, ncSessionId: `session${index}` }
+          yield* timed("POST", "/api/v1/call/transcribe", 200, viewer)
+          yield* timed("POST", "/api/v1/call/set-language", 200, { roomToken, langId: "fr" })
+          yield* timed("GET", "/api/v1/languages", 200)
+          yield* timed("GET", "/capabilities", 200)
+          yield* timed("GET", "/api/v1/status", 200)
+          yield* timed("GET", "/health", 200)
+          yield* timed("POST", "/api/v1/translation/set-target-language", 550, { ...viewer, langId: "de" })
+          yield* timed("POST", "/api/v1/call/transcribe", 200, { ...viewer, enable: false })
+          yield* timed("POST", "/api/v1/call/leave", 200, { roomToken })
+        }
+        yield* timed("POST", "/api/v1/call/transcribe", 200, { roomToken: "last", ncSessionId: "s" })
+        yield* timed("PUT", "/enabled?enabled=0", 200)
+        yield* timed("PUT", "/enabled?enabled=1", 200)
+        for (const [what, ms] of slowest) assert.isBelow(ms, limitMs, what)
+      }).pipe(Effect.provide(exApp({ calls, nextcloud: silent })))
+    )
+  }
 })
