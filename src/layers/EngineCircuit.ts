@@ -11,6 +11,7 @@ import type { CircuitState, ConfiguredEngine } from "../services/Engines.ts"
 import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
 import * as EngineBudget from "./EngineBudget.ts"
 import type { EngineComplaints } from "./EngineComplaints.ts"
+import * as EngineHangs from "./EngineHangs.ts"
 import * as EnginePrivacy from "./EnginePrivacy.ts"
 import * as EngineSeats from "./EngineSeats.ts"
 import * as Metrics from "./Metrics.ts"
@@ -52,6 +53,8 @@ const HEALTHY_MS = 10_000
 const WANTED_MS = 60_000
 /** An engine that gave a sign of life, or was asked for one, is not woken again for so long (Kyutai on Modal goes to sleep after 120 s). */
 const AWAKE_MS = 60_000
+/** Every so many probes in a row that fail a session is tried: a server may have no page to ask, or a wrong one. */
+const SESSION_EVERY = 4
 /** The shortest rest: what the breaker takes where the budget asks for less. */
 const LEAST_REST = "100 millis"
 
@@ -69,6 +72,7 @@ export const make = Effect.fnUntraced(function* (
   })
   const openings = yield* Semaphore.make(MOST_OPENING)
   const isWanted = yield* Latch.make(false)
+  const hangs = probed === undefined ? undefined : yield* EngineHangs.make(probed, now)
   const budget = EngineBudget.make(random)
   const seats = EngineSeats.make(configured, now)
   let state: CircuitState = "Closed"
@@ -80,6 +84,8 @@ export const make = Effect.fnUntraced(function* (
   let aliveMs = Number.NEGATIVE_INFINITY
   let wanted: EnginePrivacy.Chosen | undefined
   let isWaking = false
+  /** Since the circuit was closed last. */
+  let probes = 0
 
   const turn = (to: CircuitState) => {
     state = to
@@ -101,6 +107,7 @@ export const make = Effect.fnUntraced(function* (
     if (found._tag === "Open") return broke(Duration.toMillis(found.retryAfter))
     if (found._tag === "Closed" && state !== "Closed") {
       closedMs = now()
+      probes = 0
       turn("Closed")
     }
     return Effect.void
@@ -138,7 +145,12 @@ export const make = Effect.fnUntraced(function* (
         Effect.catchTag("CircuitBreakerError", () => Effect.fail(passedOver))
       )
 
-  const asking = (chosen: EnginePrivacy.Chosen) => probed ?? Effect.scoped(Effect.asVoid(EnginePrivacy.open(chosen)))
+  const session = (chosen: EnginePrivacy.Chosen) => Effect.scoped(Effect.asVoid(EnginePrivacy.open(chosen)))
+  const asking = (chosen: EnginePrivacy.Chosen) => {
+    if (state === "Closed" && probed !== undefined) return probed
+    probes += 1
+    return probed === undefined || probes % SESSION_EVERY === 0 ? session(chosen) : EngineHangs.patient(probed)
+  }
   /** Wherever the breaker lets the one attempt through that decides. */
   const probe = (chosen: EnginePrivacy.Chosen) =>
     Effect.suspend(() => {
@@ -174,7 +186,8 @@ export const make = Effect.fnUntraced(function* (
       const asked = Effect.suspend(() => {
         isAsked = true
         if (state !== "Closed") return Effect.fail(passedOver)
-        return guarded(inTime(EnginePrivacy.open(chosen)), "Voice")
+        const opening = EnginePrivacy.open(chosen)
+        return guarded(inTime(hangs?.watched(opening) ?? opening), "Voice")
       })
       const passed = Effect.flatMap(Deferred.await(opened), () => (isAsked ? Effect.never : Effect.fail(passedOver)))
       return state === "Closed" ? Effect.raceFirst(openings.withPermit(asked), passed) : Effect.fail(passedOver)

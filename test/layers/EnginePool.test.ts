@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Metric, Random, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Metric, Random, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { LanguageId, languagesOf } from "../../src/domain/Language.ts"
 import * as EnginePool from "../../src/layers/EnginePool.ts"
@@ -131,6 +131,62 @@ describe("an engine that fails", () => {
         yield* TestClock.adjust(table.pool.waitMs(anyone))
         assert.strictEqual(nameOf(table.pool.choose(anyone)), "first")
         assert.deepStrictEqual(attempts(table), [1])
+      })
+  )
+
+  told(
+    "is asked for a session now and then, where nothing answers the question whether it is there",
+    { first: { opening: (index) => (index === 0 ? Effect.fail(away) : Effect.void), probe: Effect.fail(away) } },
+    (table) =>
+      Effect.gen(function* () {
+        yield* Effect.flip(table.pool.open(chosenBy(table.pool)))
+        table.pool.choose(anyone)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(nameOf(table.pool.choose(anyone)), "first")
+        assert.deepStrictEqual(attempts(table), [2])
+      })
+  )
+
+  const world = { isThere: false }
+  const unlessHanging = Effect.suspend(() => (world.isThere ? Effect.void : Effect.never))
+  told(
+    "by leaving a probe without an answer is asked by another, which finds it back within seconds",
+    { first: { opening: (index) => (index === 0 ? Effect.fail(away) : Effect.void), probe: unlessHanging } },
+    ({ pool }) =>
+      Effect.gen(function* () {
+        yield* Effect.flip(pool.open(chosenBy(pool)))
+        pool.choose(anyone)
+        yield* TestClock.adjust("20 seconds")
+        assert.isUndefined(pool.choose(anyone))
+        world.isThere = true
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(nameOf(pool.choose(anyone)), "first")
+      })
+  )
+
+  told(
+    "by leaving a session half open while it answers others gives the voice back",
+    { first: { opening: (index) => (index === 0 ? Effect.never : Effect.void), probe: Effect.void } },
+    ({ pool }) =>
+      Effect.gen(function* () {
+        const opening = yield* Effect.forkScoped(Effect.flip(pool.open(chosenBy(pool))))
+        yield* TestClock.adjust(4_900)
+        assert.isUndefined(opening.pollUnsafe())
+        yield* TestClock.adjust(200)
+        assert.strictEqual((yield* Fiber.join(opening)).detail, "it answers, but opens no session")
+        yield* TestClock.adjust(pool.waitMs(anyone))
+        yield* pool.open(chosenBy(pool))
+      })
+  )
+
+  told(
+    "only because it starts is not taken for one that hangs",
+    { first: { opening: () => Effect.sleep("100 seconds"), probe: Effect.sleep("100 seconds") } },
+    ({ pool, places }) =>
+      Effect.gen(function* () {
+        yield* Effect.forkScoped(pool.open(chosenBy(pool)))
+        yield* TestClock.adjust("101 seconds")
+        assert.strictEqual(places["first"]?.configured.health().sessions, 1)
       })
   )
 
