@@ -94,7 +94,11 @@ export const open = Effect.fnUntraced(function* (
     })
     const hear = (event: SpeechEvent) => {
       aliveMs = now()
-      if (event._tag === "Marked") watch.proven()
+      if (event._tag === "Marked") {
+        // an engine that has fallen silent in the middle of speech looks as if it had said everything
+        if (capabilities.mark === "KnownDelay" && watch.owes()) return Effect.void
+        watch.proven()
+      }
       if (saysSomething(event)) {
         watch.answered(now())
         hasSpoken = true

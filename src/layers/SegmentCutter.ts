@@ -39,7 +39,7 @@ export interface SegmentCutter {
    * on; what was certain of it stays, the rest is what the next session makes of it. `mayLead`: it begins later than at the mark.
    */
   readonly resume: (mayLead: boolean) => void
-  /** Everything that was said before has been said again, or will not be. */
+  /** At a pause: everything that was said before has been said again, or will not be. What nobody has continued is final. */
   readonly endSeam: () => ReadonlyArray<Segment>
   /** Another one as it would be behind `resume`, to see what a session would say that is new. */
   readonly rehearse: (mayLead: boolean) => SegmentCutter
@@ -203,6 +203,8 @@ export const make = (voice: string, known = ""): SegmentCutter => {
 
   const endBefore = (ms: number, cause: EndCause): Array<Segment> => {
     const [item] = items
+    // what was said of it before has all been said again, and nothing has continued it
+    if (open !== undefined && isOrphan && seam === undefined) return [close(open, open.committed, cause)]
     if (item === undefined || open === undefined || (open.startMs ?? 0) >= ms) return []
     const { committed, open: uncertain } = item.since(open.committed)
     const text = joinText(committed, uncertain)
@@ -260,6 +262,7 @@ export const make = (voice: string, known = ""): SegmentCutter => {
     endSeam: () => {
       const states = seam === undefined || items[0] === undefined ? [] : show(items[0], true)
       seam = undefined
+      if (open !== undefined && isOrphan) states.push(close(open, open.committed, "Silence"))
       return states
     },
     rehearse: (mayLead) => {

@@ -8,6 +8,8 @@ const FIRST_PATIENCE_MS = 2_000
 const MOST_PATIENCE_MS = 60_000
 /** A word that comes says nothing of what was spoken after it: so much has been sent meanwhile to an engine that does well. */
 const DELAY_MS = 700
+/** Words are not that far apart. */
+const OWED_MS = 1_500
 /** Nothing was suspected for so long: the next time is a first time. */
 const CALM_MS = 60_000
 /** An engine that gives signs of life gives them several times a second. */
@@ -20,6 +22,8 @@ export interface StallWatch {
   readonly sent: (frame: AudioFrame, nowMs: number) => void
   /** It said something. */
   readonly answered: (nowMs: number) => void
+  /** So much speech has been sent since it last said something that there must be more to say. */
+  readonly owes: () => boolean
   /** All it was sent is said. */
   readonly proven: () => void
   /** It has computed more of what it was sent. */
@@ -57,6 +61,7 @@ export const make = (tells: boolean): StallWatch => {
       unansweredMs = Math.min(unansweredMs, DELAY_MS)
       unansweredSinceMs = nowMs
     },
+    owes: () => unansweredMs >= OWED_MS,
     proven: () => {
       unansweredMs = 0
     },
