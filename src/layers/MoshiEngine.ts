@@ -7,6 +7,7 @@ import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineMark from "./EngineMark.ts"
+import * as EngineProbe from "./EngineProbe.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
@@ -58,6 +59,7 @@ const FLUSH_CAP = "4 seconds"
 /** The 2.6B model misses the first words without a second of silence before them, says Kyutai's own client. The 1B model does not need it. */
 const LEAD_IN_FRAMES = 13
 const PATH = "/api/asr-streaming"
+const MODULES_PATH = "/api/modules_info"
 const NO_AUDIO = MoshiProtocol.audioEncoder()(new Float32Array(0))
 const SILENCE = MoshiProtocol.audioEncoder()(new Float32Array(FRAME_SAMPLES))
 
@@ -79,7 +81,7 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =
   Effect.map(monotonicMs, (now) => {
     const server: Server = { tellsSteps: undefined }
     const capabilities = capabilitiesOf(options.url)
-    return SpeechEngine.of({ capabilities, open: () => open(options, server, now) })
+    return SpeechEngine.of({ capabilities, probe: probe(options), open: () => open(options, server, now) })
   })
 
 /** The same as a layer. */
@@ -199,9 +201,31 @@ const open = Effect.fn("MoshiEngine.open")(function* (
   return session
 })
 
-const dial = ({ url, key, skipCertVerify }: Options) => {
+const addressOf = (url: string): URL | null => {
   const address = URL.parse(url)
   if (address?.pathname === "/") address.pathname = PATH
+  return address
+}
+
+/** Whether it is there, and has a free channel. */
+const probe = ({ url, skipCertVerify }: Options): Effect.Effect<void, EngineError> => {
+  const page = addressOf(url)
+  if (page !== null) {
+    // behind a proxy all of its paths have the same beginning
+    page.pathname = page.pathname.endsWith(PATH) ? page.pathname.slice(0, -PATH.length) + MODULES_PATH : MODULES_PATH
+    page.search = ""
+  }
+  return EngineProbe.ask({ url: page?.href ?? url, skipCertVerify: skipCertVerify === true }).pipe(
+    Effect.flatMap((modules) =>
+      MoshiProtocol.isFull(modules, PATH)
+        ? Effect.fail(new EngineError({ reason: "Busy", detail: "no free channels" }))
+        : Effect.void
+    )
+  )
+}
+
+const dial = ({ url, key, skipCertVerify }: Options) => {
+  const address = addressOf(url)
   return EngineSocket.open({
     url: address?.href ?? url,
     headers: key === undefined ? {} : { "kyutai-api-key": Redacted.value(key) },

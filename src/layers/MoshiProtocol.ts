@@ -43,6 +43,22 @@ const decodeMessage = Schema.decodeUnknownOption(ServerMessage)
 export const parse = (bytes: Uint8Array): Option.Option<ServerMessage> =>
   bytes.length > MAX_MESSAGE_BYTES ? Option.none() : Option.flatMap(MessagePack.readMap(bytes), decodeMessage)
 
+/** `GET /api/modules_info`: what the server can do and how much of it is in use; its numbers are text. */
+const Modules = Schema.Array(
+  Schema.Struct({
+    path: Schema.optionalKey(Schema.String),
+    used_slots: Schema.optionalKey(Schema.String),
+    total_slots: Schema.optionalKey(Schema.String)
+  })
+)
+const decodeModules = Schema.decodeUnknownOption(Schema.fromJsonString(Modules))
+
+/** No channel of the module at this path is free, as far as its page says. */
+export const isFull = (modulesInfo: string, path: string): boolean => {
+  const ours = Option.getOrElse(decodeModules(modulesInfo), () => []).find((module) => module.path === path)
+  return Number(ours?.total_slots) > 0 && Number(ours?.used_slots) >= Number(ours?.total_slots)
+}
+
 /** Comes back when everything sent before it was computed, provided that audio goes on meanwhile. */
 export const marker = (id: number): Uint8Array => encode({ type: "Marker", id })
 

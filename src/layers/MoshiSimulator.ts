@@ -183,7 +183,15 @@ export const make = Effect.fn("MoshiSimulator.make")(function* (
   }
 
   const port = yield* LocalServer.listen(options.port ?? 0, {
-    onRequest: (_request, response) => LocalServer.respond(response, 404, {}),
+    onRequest: (request, response) => {
+      if (behaviour === "neverOpen") return
+      if (behaviour === "unavailable") return LocalServer.respond(response, 503, {})
+      if (request.url !== "/api/modules_info") return LocalServer.respond(response, 404, {})
+      const slots = behaviour === "full" ? counters.active : (options.channels ?? 64)
+      LocalServer.respond(response, 200, [
+        { type: "batched_asr", path: PATH, used_slots: String(counters.active), total_slots: String(slots) }
+      ])
+    },
     onUpgrade
   })
   return {

@@ -1,43 +1,33 @@
 /**
  * The NeMo streaming module of a tldw server (Parakeet, Canary) as a SpeechEngine: chunks of 2 s, replaced until they are full.
  */
-import { Deferred, Effect, Layer, Metric, Option, Redacted, type Scope, Stream } from "effect"
+import { Deferred, Effect, Layer, Metric, Option, type Scope, Stream } from "effect"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import { known, languagesOf } from "../domain/Language.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import { type EngineCapabilities, EngineError, type EngineSession, SpeechEngine } from "../services/SpeechEngine.ts"
 import * as EngineMark from "./EngineMark.ts"
-import * as EngineSocket from "./EngineSocket.ts"
+import type * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Pcm16 from "./Pcm16.ts"
 import * as StreamTimeline from "./StreamTimeline.ts"
+import * as TldwAddress from "./TldwAddress.ts"
 import * as TldwFaults from "./TldwFaults.ts"
 import * as TldwProtocol from "./TldwProtocol.ts"
 import * as TldwText from "./TldwText.ts"
 import * as WordGaps from "./WordGaps.ts"
 
-export interface Options {
-  /** `ws://host:8000/api/v1/audio/stream/transcribe`; without a path, that one. */
-  readonly url: string
-  readonly key?: Redacted.Redacted | undefined
+export interface Options extends TldwAddress.Options {
   /** `parakeet`, `canary`, or whatever else the server has. */
   readonly model: string
   readonly variant: string
-  /** `float32`: a server of 2024, which also wants the key in the address. */
-  readonly audio: "pcm16" | "float32"
-  readonly skipCertVerify?: boolean
 }
 
 const RATE = 16_000
-const OPEN_TIMEOUT = "5 seconds"
 /** No server says that it is ready; one that refuses us says so at once, and where it takes longer the events say it. */
 const GREETING = "250 millis"
-/** 25 s of PCM16 in base64. */
-const MAX_WAITING_BYTES = 1024 * 1024
-/** Proxies on the way close what is silent for a minute. */
-const PING_EVERY = "20 seconds"
 const FLUSH_CAP = "4500 millis"
 /**
  * A commit is always answered, and on a processor a chunk takes a second or two; a server that says nothing for so long while one waits does not
@@ -46,13 +36,10 @@ const FLUSH_CAP = "4500 millis"
 const HUNG_MS = 4_000
 const FIRST_HUNG_MS = 20_000
 const WATCH_EVERY = "250 millis"
-/** While it transcribes on a processor a server answers nothing else, pings neither. */
-const PONG_WITHIN = "4 seconds"
 /** Speech without a pause is flushed at the next gap between two words, so that not all of it has to be said again should the session be lost. */
 const FLUSH_AT_GAP = 15 * RATE
 /** Behind an error the server closes, or does not. */
 const FAULT_PATIENCE = "1 second"
-const PATH = "/api/v1/audio/stream/transcribe"
 /** One chunk, in messages of 0.5 s: whatever the server has of one before, it is full then. */
 const SILENCE = new Float32Array(RATE / 2)
 const SILENCES = Math.ceil((TldwProtocol.CHUNK_SECONDS * RATE) / SILENCE.length)
@@ -87,7 +74,11 @@ export const make = (options: Options): Effect.Effect<SpeechEngine["Service"]> =
   Effect.map(monotonicMs, (now) => {
     const capabilities = capabilitiesOf(options)
     const spoken = (language: string) => known(capabilities.languages, language) ?? "en"
-    return SpeechEngine.of({ capabilities, open: ({ language }) => open(options, spoken(language), now) })
+    return SpeechEngine.of({
+      capabilities,
+      probe: TldwAddress.probe(options),
+      open: ({ language }) => open(options, spoken(language), now)
+    })
   })
 
 /** The same as a layer. */
@@ -108,7 +99,7 @@ const open = Effect.fn("TldwEngine.open")(function* (
 ): Effect.fn.Return<EngineSession, EngineError, Scope.Scope> {
   const capabilities = capabilitiesOf(options)
   const count = yield* Metrics.engineAudio(capabilities)
-  const socket = yield* dial(options)
+  const socket = yield* TldwAddress.dial(options)
   let fault: TldwProtocol.ServerFault | undefined
   socket.send(TldwProtocol.config({ ...options, language }))
   const first = yield* greeting(socket)
@@ -233,23 +224,6 @@ const open = Effect.fn("TldwEngine.open")(function* (
     mark: mark.position
   }
 })
-
-const dial = ({ url, key, audio, skipCertVerify }: Options) => {
-  const address = URL.parse(url)
-  if (address?.pathname === "/") address.pathname = PATH
-  const secret = key === undefined ? undefined : Redacted.value(key)
-  if (audio === "float32" && secret !== undefined) address?.searchParams.set("token", secret)
-  return EngineSocket.open({
-    url: address?.href ?? url,
-    headers: secret === undefined ? {} : { "X-API-KEY": secret },
-    openTimeout: OPEN_TIMEOUT,
-    maxPayload: TldwProtocol.MAX_MESSAGE_BYTES,
-    maxWaitingBytes: MAX_WAITING_BYTES,
-    pingEvery: PING_EVERY,
-    pongWithin: PONG_WITHIN,
-    skipCertVerify: skipCertVerify === true
-  }).pipe(Effect.mapError(EngineSocket.toEngineError))
-}
 
 /** What came at once, if it is no refusal: those come behind the upgrade, as an error and a close. */
 const greeting = Effect.fnUntraced(function* (

@@ -4,7 +4,7 @@
  * Two times of it are in use. Servers of 2024 take float32 and a key in the address. Today's take PCM16 at 16 kHz, a key in a header, and want
  * `protocol_version: 1`. Neither says when it is ready.
  */
-import { type Option, Schema } from "effect"
+import { Option, Schema } from "effect"
 
 const number = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 const text = Schema.optionalKey(Schema.NullOr(Schema.String))
@@ -45,6 +45,12 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(ServerMessage))
 
 /** The message in a text frame; nothing when it is not one. */
 export const parse = (frame: string): Option.Option<ServerMessage> => decode(frame)
+
+const decodeStatus = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ status: Schema.String })))
+
+/** `GET …/stream/status`: the server says that it cannot transcribe now. */
+export const isUnavailable = (page: string): boolean =>
+  Option.match(decodeStatus(page), { onNone: () => false, onSome: ({ status }) => status !== "available" })
 
 /** A full transcript grows with its session: an hour of speech. */
 export const MAX_MESSAGE_BYTES = 256 * 1024

@@ -70,6 +70,7 @@ export interface TldwSimulator {
 }
 
 const PATH = "/api/v1/audio/stream/transcribe"
+const STATUS_PATH = "/api/v1/audio/stream/status"
 const PING_MS = 10_000
 
 const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
@@ -194,7 +195,11 @@ export const make = Effect.fn("TldwSimulator.make")(function* (
   }
 
   const port = yield* LocalServer.listen(options.port ?? 0, {
-    onRequest: (_request, response) => LocalServer.respond(response, 404, {}),
+    onRequest: (request, response) => {
+      if (era !== "today" || request.url !== STATUS_PATH) return LocalServer.respond(response, 404, {})
+      if (!isKnown(request)) return LocalServer.respond(response, 401, {})
+      LocalServer.respond(response, 200, { status: behaviour === "broken" ? "unavailable" : "available" })
+    },
     onUpgrade: (request, socket, head) => {
       const { pathname } = new URL(request.url ?? "", "http://localhost")
       if (pathname !== PATH) return LocalServer.refuseUpgrade(socket, "404 Not Found")

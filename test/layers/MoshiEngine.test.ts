@@ -212,6 +212,28 @@ describe("MoshiEngine", () => {
     )
 
   live(
+    "a probe says whether it is there and has a free channel, and opens none",
+    Effect.gen(function* () {
+      const server = yield* MoshiSimulator.make({ channels: 1 })
+      const { probe = Effect.die("it has one") } = yield* MoshiEngine.make({
+        url: server.url,
+        key: Redacted.make("public_token")
+      })
+      yield* probe
+      server.behave("unavailable")
+      assert.strictEqual((yield* Effect.flip(probe)).reason, "Busy")
+      server.behave("serve")
+      yield* converse(server)
+      assert.strictEqual((yield* Effect.flip(probe)).reason, "Busy")
+      assert.strictEqual(server.counters().opened, 1)
+      const { probe: nobody = Effect.die("it has one") } = yield* MoshiEngine.make({ url: "ws://127.0.0.1:1" })
+      assert.strictEqual((yield* Effect.flip(nobody)).reason, "Unreachable")
+      const { probe: nowhere = Effect.die("it has one") } = yield* MoshiEngine.make({ url: "no address" })
+      assert.strictEqual((yield* Effect.flip(nowhere)).reason, "Unreachable")
+    })
+  )
+
+  live(
     "a wrong key is refused and not told, and so is none",
     Effect.gen(function* () {
       const server = yield* MoshiSimulator.make({ keys: ["right"] })

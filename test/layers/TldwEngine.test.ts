@@ -249,6 +249,23 @@ describe("TldwEngine", () => {
   )
 
   live(
+    "a probe asks for the server's own word, with the key; an older server has no page for it, and is up",
+    Effect.gen(function* () {
+      const server = yield* TldwSimulator.make({ key: KEY })
+      const probe = (options: Partial<TldwEngine.Options> = {}) =>
+        Effect.flatMap(engineFor(server, options), (engine) => engine.probe ?? Effect.die("it has one"))
+      yield* probe()
+      server.behave("broken")
+      assert.strictEqual((yield* Effect.flip(probe())).reason, "Unreachable")
+      const wrong = yield* Effect.flip(probe({ key: Redacted.make("hunter3") }))
+      assert.strictEqual(wrong.reason, "Refused")
+      assert.notInclude(wrong.message, "hunter3")
+      yield* probe({ url: (yield* TldwSimulator.make({ era: "2024", key: KEY })).url })
+      assert.strictEqual(server.counters().opened, 0)
+    })
+  )
+
+  live(
     "a wrong address or nobody there is Unreachable, without quoting the key",
     Effect.gen(function* () {
       const server = yield* TldwSimulator.make({ era: "2024", key: KEY })
