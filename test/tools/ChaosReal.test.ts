@@ -11,6 +11,7 @@ import * as Reading from "../../tools/chaos/real/Reading.ts"
 import * as Reckoning from "../../tools/chaos/real/Reckoning.ts"
 import * as Record from "../../tools/chaos/real/Record.ts"
 import type { Deafness } from "../../tools/chaos/real/Stage.ts"
+import type { Still } from "../../tools/chaos/real/Stillness.ts"
 import * as Watch from "../../tools/chaos/real/Watch.ts"
 
 const options = { seed: 7, minutes: 10, kinds: Faults.kinds, voices: 2 }
@@ -107,7 +108,12 @@ const happened = (kind: Faults.KindName, startMs: number, endMs: number): Happen
 })
 
 /** Words 0–19 end at 10,000 … 19,500 ms; `missing` are not read. */
-const reckoned = (missing: ReadonlyArray<number>, one: Happened, deaf: Deafness | undefined) => {
+const reckoned = (
+  missing: ReadonlyArray<number>,
+  one: Happened,
+  deaf: Deafness | undefined,
+  still: ReadonlyArray<Still> = []
+) => {
   const record = conversation(20)
   const all = pageOf(textsOf(record))
   const page = {
@@ -121,7 +127,8 @@ const reckoned = (missing: ReadonlyArray<number>, one: Happened, deaf: Deafness 
     readings: [Reading.read(record, page)],
     happened: [one],
     deafness: (voice) => (voice === "ann" ? deaf : undefined),
-    joins: []
+    joins: [],
+    still
   })
 }
 
@@ -157,6 +164,12 @@ describe("what was missing", () => {
     assert.deepStrictEqual([told.sums.lost, told.sums.forgotten], [2, 0])
     // long read before it was killed
     assert.strictEqual(reckoned([1], happened("service-kill", 14_000, 15_500), deaf).sums.lost, 1)
+  })
+
+  it("was spoilt where this machine stood still while it was said", () => {
+    const still = [{ fromMs: 14_600, untilMs: 14_800 }]
+    const { sums } = reckoned([10, 14], happened("engine-kill", 14_000, 14_500), undefined, still)
+    assert.deepStrictEqual([sums.lost, sums.spoilt], [1, 1])
   })
 
   it("shows how long captions were away", () => {

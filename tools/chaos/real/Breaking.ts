@@ -37,9 +37,8 @@ const outOfReach = ({ door }: Engine, forMs: number) =>
 /** Captions come again without anybody asking; if not, they are asked for, and that is a figure. */
 const comesBack = (stage: Stage) =>
   Effect.gen(function* () {
-    const count = () => stage.pages().reduce((sum, { captions }) => sum + captions.length, 0)
-    const before = count()
-    const came = yield* Effect.sync(count).pipe(
+    const before = stage.received()
+    const came = yield* Effect.sync(stage.received).pipe(
       Effect.delay("100 millis"),
       Effect.repeat({ until: (now) => now > before }),
       Effect.timeoutOption(PATIENCE)

@@ -6,6 +6,7 @@ import { kindOf } from "./Faults.ts"
 import type { Place, Reading } from "./Reading.ts"
 import type { Record, Spoken } from "./Record.ts"
 import type { Deafness } from "./Stage.ts"
+import type { Still } from "./Stillness.ts"
 
 /** Sums over the words of all voices; of several readers the one that saw it worst. */
 export interface Sums {
@@ -22,6 +23,8 @@ export interface Sums {
   readonly unheard: number
   /** Not delivered, heard by a service that was killed before it could hand them on. */
   readonly forgotten: number
+  /** Not delivered, and said while this machine stood still. */
+  readonly spoilt: number
   /** Longest that a word which was said waited for any word to be seen, ms. */
   readonly longestGapMs: number
 }
@@ -53,6 +56,8 @@ export interface Seen {
   readonly happened: ReadonlyArray<Happened>
   readonly deafness: (voice: string, breakMs: number) => Deafness | undefined
   readonly joins: ReadonlyArray<number>
+  /** When people's packets left late because this machine did not run. */
+  readonly still: ReadonlyArray<Still>
 }
 
 /** On its way through the network when a process is told to end; what the first packets of a new connection carry. */
@@ -94,7 +99,7 @@ const brokenBy = ({ deafness }: Pick<Seen, "deafness">, one: Happened, voice: st
 }
 
 /** Why a word may be missing. */
-const excuseOf = (seen: Pick<Seen, "deafness" | "happened" | "record">) => {
+const excuseOf = (seen: Seen) => {
   const windows = new Map(
     seen.record.voices.map((voice) => [
       voice,
@@ -106,12 +111,13 @@ const excuseOf = (seen: Pick<Seen, "deafness" | "happened" | "record">) => {
       })
     ])
   )
-  return ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | undefined => {
+  return ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | "spoilt" | undefined => {
     for (const { forgets, fromMs, untilMs } of windows.get(voice) ?? []) {
       if (endMs > fromMs - EDGE_MS && startMs < untilMs + EDGE_MS) return "unheard"
       if (forgets && endMs <= fromMs && endMs > fromMs - IN_MEMORY_MS) return "forgotten"
     }
-    return undefined
+    const isSpoilt = seen.still.some((one) => endMs > one.fromMs - EDGE_MS && startMs < one.untilMs + EDGE_MS)
+    return isSpoilt ? "spoilt" : undefined
   }
 }
 
@@ -199,7 +205,7 @@ export const reckon = (seen: Seen): Reckoning => {
       readings.flatMap(({ duplicated }) => duplicated.map((place) => [`${place.voice} ${place.place}`, place] as const))
     ).values()
   ].map(spokenAt)
-  const of = (why: "unheard" | "forgotten") => excused.filter((one) => one.why === why)
+  const of = (why: "unheard" | "forgotten" | "spoilt") => excused.filter((one) => one.why === why)
   const faults = happened.map((one, i): Reckoned => {
     const kind = kindOf(one.fault.kind)
     const own = (some: ReadonlyArray<Word>) => some.filter((word) => culprit(word) === i)
@@ -225,6 +231,7 @@ export const reckon = (seen: Seen): Reckoning => {
       rewritten: worst(({ rewritten }) => rewritten),
       unheard: of("unheard").length,
       forgotten: of("forgotten").length,
+      spoilt: of("spoilt").length,
       longestGapMs: longestGap(words, seenMs)
     },
     faults,

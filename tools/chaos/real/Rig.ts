@@ -115,6 +115,7 @@ export const make = (
           Effect.andThen(Effect.retry(speaker.publish, publishAgain))
         )
       })),
+      received: () => viewers.reduce((sum, { received }) => sum + received.length, 0),
       pages: () =>
         viewers.map(({ name, overlay, received }) => ({
           reader: name,

@@ -13,6 +13,7 @@ import { again, type Options } from "./Options.ts"
 import * as Reading from "./Reading.ts"
 import * as Reckoning from "./Reckoning.ts"
 import type { Stage } from "./Stage.ts"
+import * as Stillness from "./Stillness.ts"
 import type { Sample } from "./Subject.ts"
 import * as Table from "./Table.ts"
 import * as Watch from "./Watch.ts"
@@ -24,8 +25,6 @@ const LAST_WORDS_MS = 15_000
 
 /** People go on talking for so long after the last fault. */
 const TAIL_MS = 8000
-
-const captionsOf = (stage: Stage) => stage.pages().reduce((sum, { captions }) => sum + captions.length, 0)
 
 /** Everybody is heard before anything is counted: one word each, until all readers have seen something of all voices. */
 const warmUp = (stage: Stage) =>
@@ -47,11 +46,11 @@ const warmUp = (stage: Stage) =>
 /** Waits until no caption has come for a while. */
 const lastWords = (stage: Stage) =>
   Effect.gen(function* () {
-    let [before, quietMs] = [captionsOf(stage), 0]
+    let [before, quietMs] = [stage.received(), 0]
     const startedMs = performance.now()
     while (quietMs < 4000 && performance.now() - startedMs < LAST_WORDS_MS) {
       yield* Effect.sleep("500 millis")
-      const now = captionsOf(stage)
+      const now = stage.received()
       quietMs = now === before ? quietMs + 500 : 0
       before = now
     }
@@ -99,6 +98,7 @@ export const play = (
     const firstWord = new Map(stage.record.voices.map((voice) => [voice, stage.record.said(voice).length]))
     say("everybody is read; from now on every word counts")
     const samples: Array<Sample> = []
+    const still = yield* Stillness.watch
     const watching = yield* Effect.forkScoped(Watch.follow(stage.service, samples))
     const startedMs = performance.now()
     // What the last fault broke must have a chance to show, also where faults took longer than they were to.
@@ -120,13 +120,21 @@ export const play = (
     yield* Fiber.interrupt(watching)
     const pages = stage.pages()
     const readings = pages.map((page) => Reading.read(stage.record, page))
-    const seen = { record: stage.record, firstWord, readings, happened, deafness: stage.deafness, joins: stage.joins() }
-    const reckoning = Reckoning.reckon(seen)
+    const reckoning = Reckoning.reckon({
+      record: stage.record,
+      firstWord,
+      readings,
+      happened,
+      deafness: stage.deafness,
+      joins: stage.joins(),
+      still
+    })
     const metrics = yield* Effect.orElseSucceed(stage.service.metrics, () => new Map<string, number>())
     const evidence = {
       schedule,
       happened,
       faults: reckoning.faults,
+      still,
       deafness: happened.map(({ startMs }) =>
         Object.fromEntries(stage.record.voices.map((voice) => [voice, stage.deafness(voice, startMs)]))
       ),

@@ -99,6 +99,7 @@ export const make = (options: {
       folder,
       record,
       mouths,
+      received: () => viewers.reduce((sum, viewer) => sum + viewer.captions().length, 0),
       pages: () => {
         learn()
         return readers.map(({ overlay, viewer }) => ({

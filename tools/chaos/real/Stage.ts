@@ -35,6 +35,8 @@ export interface Stage {
   readonly record: Record
   readonly mouths: ReadonlyArray<Mouth>
   readonly pages: () => ReadonlyArray<Page>
+  /** Captions that came to all readers so far. */
+  readonly received: () => number
   readonly engines: { readonly primary: Engine; readonly cover: Engine }
   /** In front of the HPB, for the service alone. */
   readonly hpb: FaultyProxy

@@ -71,8 +71,8 @@ export const print = ({ again, minutes, reckoning, seed, stage, trends }: Figure
     "",
     `seed ${seed}, ${minutes.toFixed(1)} minutes, ${stage}`,
     "",
-    "words   spoken delivered  lost twice disordered wrong name  unheard forgotten  longest gap",
-    `      ${cell(sums.spoken, 8)}${cell(sums.delivered, 10)}${cell(sums.lost, 6)}${cell(sums.duplicated, 6)}${cell(sums.disordered, 11)}${cell(sums.wrongSpeaker + sums.invented, 11)}${cell(sums.unheard, 9)}${cell(sums.forgotten, 10)}${cell(seconds(sums.longestGapMs), 11)} s`,
+    "words   spoken delivered  lost twice disordered wrong name  unheard forgotten spoilt  longest gap",
+    `      ${cell(sums.spoken, 8)}${cell(sums.delivered, 10)}${cell(sums.lost, 6)}${cell(sums.duplicated, 6)}${cell(sums.disordered, 11)}${cell(sums.wrongSpeaker + sums.invented, 11)}${cell(sums.unheard, 9)}${cell(sums.forgotten, 10)}${cell(sums.spoilt, 7)}${cell(seconds(sums.longestGapMs), 11)} s`,
     "",
     `${"fault".padEnd(18)}times  lost twice unheard forgotten   captions again: median   worst  target (s)`,
     ...byKind(reckoning.faults).map(
