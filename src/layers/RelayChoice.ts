@@ -2,7 +2,8 @@
  * Which relay a peer may use: werift takes one STUN server and one TURN server, Talk's settings often name the same relay by UDP, TCP and TLS.
  *
  * UDP comes first, as it neither waits for what is lost nor shares one stream with all packets behind it; then TCP, then TLS; within each
- * in the order given. A relay that gave no address when a peer asked (blocked, down, credentials refused) is passed over for a while.
+ * in the order given. A relay that gave no address when a peer asked (blocked, down, credentials refused) is passed over for a while, by
+ * everybody's peers.
  */
 import type { IceServer } from "../domain/Call.ts"
 

@@ -28,8 +28,8 @@ export interface WeriftPeerOptions {
   readonly onPacket: (packet: RtpPacket) => void
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
-  /** Own addresses are complete: whether a relay gave one. */
-  readonly onRelay: (gave: boolean) => void
+  /** The relay gave us an address. */
+  readonly onRelay: () => void
   /** A candidate of the publisher cannot be used. */
   readonly onUnusable: () => void
   /** One of the callbacks above has thrown, or werift has. */
@@ -72,7 +72,6 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const hasStun = servers.some(({ urls }) => [urls].flat().some((url) => /^stun:/i.test(url)))
   const listened = new Set<RTCDtlsTransport>()
   const gatherings = new Map<RTCIceTransport, Promise<void>>()
-  let hasRelay = false
   let state: PeerState = "connecting"
   let offer: Offer | undefined
 
@@ -121,7 +120,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       if (found === undefined || found.candidate === "" || state === "closed") return
       const { candidate, sdpMLineIndex, sdpMid } = found
       if (/ typ relay /.test(candidate)) {
-        hasRelay = true
+        options.onRelay()
         for (const transport of connection.iceTransports) pairAgain(transport)
       }
       options.onCandidate({
@@ -137,9 +136,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       if (transport.gatheringState !== "new") continue
       // werift would ask a STUN server of Google's where none is configured: docs/decisions/0002-no-third-party-stun.md
       if (!hasStun) delete transport.connection.stunServer
-      const gathered = transport.gather().catch(options.onDefect)
-      gatherings.set(transport, gathered)
-      void gathered.then(guarded(() => state !== "closed" && options.onRelay(hasRelay)))
+      gatherings.set(transport, transport.gather().catch(options.onDefect))
     }
     return Effect.promise(() => Promise.all(gatherings.values()))
   })

@@ -21,10 +21,15 @@ export interface WeriftOptions {
 const setUpsAtATime = 8
 /** Checks and the handshake take 150–180 ms against Janus on the same machine; whoever needs longer than this never arrives. */
 const setUpTimeout = "15 seconds"
+/**
+ * A relay answers in two round trips, by TLS in four; werift gives up after 5 s. Who is not connected by then and could try another relay
+ * does not wait any longer.
+ */
+const relayTimeout = "6 seconds"
 
 /**
- * Peers over UDP or, with a TURN server, over a relay. A peer that is not connected 15 s after its answer closes; so does one whose other
- * side says goodbye or is not heard of for 30 s.
+ * Peers over UDP or, with a TURN server, over a relay. A peer that is not connected 15 s after its answer closes, after 6 s where its relay
+ * gave nothing and there is another; so does one whose other side says goodbye or is not heard of for 30 s.
  */
 export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> =>
   Layer.effect(
@@ -43,6 +48,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
         yield* Semaphore.takeScoped(setUps, 1).pipe(Scope.provide(setUp))
         const settled = yield* Deferred.make<void>()
         const { relay, servers } = relays.choose(wanted.iceServers, now())
+        let hasRelay = false
         const peer = yield* Effect.acquireRelease(
           Effect.sync(() =>
             WeriftPeer.make({
@@ -55,8 +61,9 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
                 wanted.onState(state)
               },
               onCandidate: wanted.onCandidate,
-              onRelay: (gave) => {
-                if (relay !== undefined) relays.tried(relay, gave, now())
+              onRelay: () => {
+                hasRelay = true
+                if (relay !== undefined) relays.tried(relay, true, now())
               },
               onUnusable: unusable,
               onDefect: defects
@@ -69,6 +76,13 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
           Effect.ensuring(Scope.close(setUp, Exit.void)),
           Effect.forkScoped
         )
+        const giveRelayUp = Effect.suspend(() => {
+          if (hasRelay || relay === undefined) return Effect.void
+          relays.tried(relay, false, now())
+          const isAlone = relays.choose(wanted.iceServers, now()).relay === relay
+          return isAlone || peer.state() !== "connecting" ? Effect.void : peer.close
+        })
+        if (relay !== undefined) yield* Effect.forkScoped(Effect.delay(giveRelayUp, relayTimeout))
         const answer = yield* peer.accept(offer).pipe(Effect.tapError(() => peer.close))
         return {
           answer,

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { RtpPacket } from "werift"
 import { captionsAgain, drill, rejoined } from "./Drill.ts"
 import { machineMs } from "./HpbClient.ts"
-import { until } from "./ProofError.ts"
+import { failure, until } from "./ProofError.ts"
 import { engineSessions, saidSince, settle } from "./Reading.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Scene from "./Scene.ts"
@@ -150,4 +150,43 @@ const network: Scenario = {
     })
 }
 
-export const faults: ReadonlyArray<Scenario> = [hurry, reload, network, hpbGone]
+/** Of three relays the first that is tried is down: the next peer takes another, and so does everybody after it. */
+const relays: Scenario = {
+  name: "turn-by-tcp",
+  about: "coturn is the only way to Janus, and only by TCP; another relay is down",
+  generation: "2",
+  when: "all",
+  run: (corner) =>
+    Effect.gen(function* () {
+      const scene = yield* Scene.make(corner, {
+        turnSeconds: 3600,
+        turnUrls: (host) => [`turn:${host}:3478?transport=tcp`, `turn:${host}:3999?transport=udp`]
+      })
+      const { ledger } = scene.stack
+      const vera = yield* scene.viewer("vera")
+      const ann = yield* scene.speaker("ann", 0)
+      yield* scene.captions(vera, true)
+      const speakers = (count: number) =>
+        scene.service.status.pipe(
+          Effect.delay("100 millis"),
+          Effect.repeat({ until: (status) => status.speakers === count }),
+          Effect.timeout("40 seconds"),
+          Effect.mapError(() => failure(`not ${count} speaker(s) within 40 s`))
+        )
+      const asked = performance.now()
+      yield* speakers(1)
+      const first = (performance.now() - asked) / 1000
+      const bob = yield* scene.speaker("bob", 1)
+      const joined = performance.now()
+      yield* speakers(2)
+      const second = (performance.now() - joined) / 1000
+      const from = machineMs()
+      yield* ann.say(5)
+      yield* Effect.sleep("1 second")
+      yield* bob.say(5)
+      const verdict = yield* settle(ledger, vera, () => saidSince(ledger, from))
+      return { verdicts: [verdict], figures: { "first heard after s": first, "second heard after s": second } }
+    })
+}
+
+export const faults: ReadonlyArray<Scenario> = [relays, hurry, reload, network, hpbGone]

@@ -40,6 +40,8 @@ export interface StackOptions {
   readonly https?: "told" | "guessed"
   /** The service runs in the far namespace with coturn between it and Janus; credentials live so many seconds. */
   readonly turnSeconds?: number
+  /** By which coturn can be reached, as Nextcloud says; by default UDP. It listens on port 3478 for UDP and TCP. */
+  readonly turnUrls?: (host: string) => ReadonlyArray<string>
 }
 
 export interface Stack {
@@ -134,10 +136,10 @@ const certificate = (folder: string) =>
   })
 
 /** `<expiry>:<name>` and its HMAC, as Talk hands them out. */
-const turnServer = (seconds: number) => {
+const turnServer = (seconds: number, urls: ReadonlyArray<string>) => {
   const username = `${Math.floor(Date.now() / 1000) + seconds}:proof`
   const credential = createHmac("sha1", TURN_SECRET).update(username).digest("base64")
-  return { urls: [`turn:${LINK_IP}:3478?transport=udp`], username, credential }
+  return { urls, username, credential }
 }
 
 const startTurn = (folder: string) =>
@@ -156,7 +158,7 @@ const startTurn = (folder: string) =>
 
 const nextcloudOptions = (options: StackOptions, folder: string) =>
   Effect.gen(function* () {
-    const { https, turnSeconds } = options
+    const { https, turnSeconds, turnUrls = (host) => [`turn:${host}:3478?transport=udp`] } = options
     if (https !== undefined) {
       const tls = yield* certificate(folder)
       return { backend: "https://127.0.0.1/", absolute: https === "told", httpPort: 80, tls }
@@ -165,7 +167,7 @@ const nextcloudOptions = (options: StackOptions, folder: string) =>
     return {
       backend: `http://${host}:${NEXTCLOUD_PORT}/`,
       httpPort: NEXTCLOUD_PORT,
-      ...(turnSeconds === undefined ? {} : { turnServers: () => [turnServer(turnSeconds)] })
+      ...(turnSeconds === undefined ? {} : { turnServers: () => [turnServer(turnSeconds, turnUrls(LINK_IP))] })
     }
   })
 
