@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { Effect, type Scope } from "effect"
 import { WebSocketServer } from "ws"
@@ -75,7 +76,7 @@ export const make = Effect.fnUntraced(function* (
       socket.on("error", () => {})
       const refusal = refusalOf(request)
       if (refusal === undefined) {
-        const client = clientOf(request, url, entrance.dialect)
+        const client = { ...clientOf(request, url, entrance.dialect), received: countOf(request.socket) }
         entrance.server.handleUpgrade(request, socket, head, (accepted) =>
           sessions.open({ ...client, socket: accepted })
         )
@@ -88,6 +89,12 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 })
+
+/** Bytes that come from now on. */
+const countOf = (connection: Socket) => {
+  const before = connection.bytesRead
+  return () => connection.bytesRead - before
+}
 
 /** Nothing is compressed: it would cost each connection 300 KB and words are short. */
 const serverOf = (dialect: Dialect): WebSocketServer => {

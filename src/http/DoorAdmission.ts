@@ -4,8 +4,8 @@
 import { Effect, Redacted, type Scope } from "effect"
 import { type Privacy, strictest } from "../domain/Privacy.ts"
 import type { Access, AccessRefusal } from "./Access.ts"
-import type { Dialect, Event } from "./Dialect.ts"
-import type { Provenance } from "./Origin.ts"
+import type { Event } from "./Dialect.ts"
+import type { DoorClient } from "./DoorClient.ts"
 import type { Lease, QuotaRefusal, Quotas } from "./Quotas.ts"
 
 /** What the client is told. */
@@ -18,6 +18,8 @@ export interface DoorAdmission {
   /** By the credential of a message. */
   readonly authenticate: (token: string) => Effect.Effect<Greeting, never, Scope.Scope>
   readonly isAdmitted: () => boolean
+  /** Bytes that have come over the connection. */
+  readonly received: () => number
   /** Where the client's audio may go, by the credential. */
   readonly privacy: () => Privacy
   /** Counts what was heard; `false`: the day's minutes are used up. */
@@ -26,14 +28,10 @@ export interface DoorAdmission {
 
 type Admitted = Extract<Event, { readonly _tag: "Admitted" }>
 
-interface Knocking {
-  readonly dialect: Dialect
-  readonly provenance: Provenance
-  readonly credential: Redacted.Redacted | undefined
-}
+type Knocking = Pick<DoorClient, "credential" | "dialect" | "provenance" | "received">
 
 export const make = (
-  { credential, dialect, provenance }: Knocking,
+  { credential, dialect, provenance, received }: Knocking,
   { access, quotas }: { readonly access: Access["Service"]; readonly quotas: Quotas["Service"] }
 ): DoorAdmission => {
   let lease: Lease | undefined
@@ -55,6 +53,7 @@ export const make = (
     authenticate: (token) =>
       Effect.catch(admit(Redacted.make(token), "Message"), (refusal) => Effect.succeed(denied(refusal))),
     isAdmitted: () => lease !== undefined,
+    received,
     privacy: () => privacy,
     spend: (seconds) => lease?.spend(seconds) ?? true
   }

@@ -43,6 +43,8 @@ export interface DoorClient {
   readonly dialect: Dialect
   readonly opening: Opening
   readonly provenance: Provenance
+  /** Bytes that have come since. */
+  readonly received: () => number
   /** What the request showed. */
   readonly credential: Redacted.Redacted | undefined
 }

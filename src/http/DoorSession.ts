@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
   const fail = (failure: Failure, detail: string) => end({ _tag: "Failed", failure, detail })
   const broke = (defect: unknown) => end({ _tag: "Broken", defect })
 
-  const socket = yield* DoorSocket.make(client.socket, { now, onDrain: () => outbox.flush(), takeNow })
+  const socket = yield* DoorSocket.make(client.socket, { now, admission, onDrain: () => outbox.flush(), takeNow })
   const tell = (event: Event) => {
     if (!isTelling) return
     try {
@@ -100,7 +100,6 @@ export const make = Effect.fnUntraced(function* (
     onUnheard: () => fail("NoEngine", "no speech engine has taken all of the audio"),
     onBroken: (cause) => broke(Cause.squash(cause))
   })
-
   const keeping = DoorKeeping.make({ ...services, hearing, opening, put, fork })
   const requests = DoorRequests.make({
     doNow: (request) => doNow(request),

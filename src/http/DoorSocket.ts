@@ -5,6 +5,7 @@
 import { type Cause, Deferred, Effect, Queue } from "effect"
 import type { RawData, WebSocket } from "ws"
 import type { Message } from "./Dialect.ts"
+import type { DoorAdmission } from "./DoorAdmission.ts"
 
 /** Wakes whoever waits for a message. */
 export interface Nudge {
@@ -36,10 +37,14 @@ export interface DoorSocketOptions {
   readonly onDrain: () => void
   /** Asked for each message while whoever asked for the `next` waits; who takes it at once says `true`, else it is that. Absent: nobody does. */
   readonly takeNow?: (message: Message) => boolean
+  /** Whether it is known who the client is; absent: it is. */
+  readonly admission?: Pick<DoorAdmission, "isAdmitted" | "received">
 }
 
 /** What waits for the session: 5 s of PCM16 at 24 kHz. Then nothing more is read from the connection until half of it was taken. */
 const INBOX_BYTES = 256 * 1024
+/** Of a stranger no more is read than a credential and the start of what it wants to say need (and what comes between two looks). */
+const STRANGER_BYTES = 64 * 1024
 /** A message costs memory beyond its bytes. */
 const MESSAGE_BYTES = 256
 /** What may wait to be sent before new words are held back: the text of minutes. */
@@ -58,7 +63,7 @@ const MAX_REASON_BYTES = 123
 /** Takes over an open WebSocket. A broken frame, a message that is too large or text that is not UTF-8 ends it with 1002, 1009 or 1007 (`ws`). */
 export const make = Effect.fnUntraced(function* (
   socket: WebSocket,
-  { now, onDrain, takeNow = () => false }: DoorSocketOptions
+  { admission, now, onDrain, takeNow = () => false }: DoorSocketOptions
 ): Effect.fn.Return<DoorSocket> {
   // Bounded by pausing the connection: INBOX_BYTES, and what had been read by then (64 KiB or the end of one message). Nothing is dropped.
   const inbox = yield* Queue.unbounded<Message | Nudge, Cause.Done>()
@@ -71,6 +76,8 @@ export const make = Effect.fnUntraced(function* (
   let pingAtMs = now() + PING_MS
   let unanswered = 0
   let isClosing = false
+  /** Nothing more is read until it is known who it is. */
+  let isHeld = false
 
   const weigh = (message: Message) => message.length + MESSAGE_BYTES
   const receive = (data: RawData, isBinary: boolean) => {
@@ -86,7 +93,13 @@ export const make = Effect.fnUntraced(function* (
   }
   const taken = (message: Message | Nudge) => {
     if (typeof message === "string" || message instanceof Uint8Array) waiting -= weigh(message)
-    if (socket.isPaused && waiting < INBOX_BYTES / 2) socket.resume()
+    if (socket.isPaused && !isHeld && waiting < INBOX_BYTES / 2) socket.resume()
+  }
+  const hold = ({ isAdmitted, received }: Pick<DoorAdmission, "isAdmitted" | "received">) => {
+    if (isHeld === (received() > STRANGER_BYTES && !isAdmitted())) return
+    isHeld = !isHeld
+    if (isHeld) socket.pause()
+    else if (waiting <= INBOX_BYTES) socket.resume()
   }
   const moved = () => {
     movedAtMs = now()
@@ -96,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
     if (isClosing) return
     isClosing = true
     // or the answer is never read
-    if (socket.isPaused) socket.resume()
+    if (socket.isPaused && !isHeld) socket.resume()
     socket.close(code, cut(reason ?? ""))
     const cutting = setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
     socket.once("close", () => clearTimeout(cutting))
@@ -143,6 +156,7 @@ export const make = Effect.fnUntraced(function* (
     cut: () => socket.terminate(),
     tick: (nowMs) => {
       if (socket.readyState !== socket.OPEN) return "Alive"
+      if (admission !== undefined) hold(admission)
       const waits = socket.bufferedAmount
       if (waits > MOST_BYTES || (waits > 0 && nowMs - movedAtMs > STUCK_MS)) return "Slow"
       if (unanswered > MISSED_PINGS) return "Dead"

@@ -15,7 +15,11 @@ interface Pair {
 
 /** Both ends of a real connection; time passes only when told. */
 const open = (
-  options: { readonly autoPong?: boolean; readonly takeNow?: (message: Message) => boolean } = {}
+  options: {
+    readonly autoPong?: boolean
+    readonly takeNow?: (message: Message) => boolean
+    readonly admission?: DoorSocket.DoorSocketOptions["admission"]
+  } = {}
 ): Effect.Effect<Pair, never, Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* Effect.acquireRelease(
@@ -41,8 +45,13 @@ const open = (
     let nowMs = 0
     let drained = 0
     const socket = yield* Fiber.join(accepted)
-    const { takeNow = () => false } = options
-    const door = yield* DoorSocket.make(socket, { now: () => nowMs, onDrain: () => drained++, takeNow })
+    const { admission, takeNow = () => false } = options
+    const door = yield* DoorSocket.make(socket, {
+      now: () => nowMs,
+      onDrain: () => drained++,
+      takeNow,
+      ...(admission === undefined ? {} : { admission })
+    })
     yield* Effect.addFinalizer(() => Effect.sync(door.cut))
     yield* until(() => client.readyState === client.OPEN)
     return {
@@ -133,6 +142,31 @@ describe("a client's connection", () => {
       yield* door.gone
       assert.deepStrictEqual(offered, ["one", "two"])
       assert.deepStrictEqual([yield* door.next, yield* door.next], ["three", undefined])
+    })
+  )
+
+  it.live("of a stranger is read no further than a credential needs, and on when it is known who it is", () =>
+    Effect.gen(function* () {
+      let isAdmitted = false
+      let received = 0
+      const pair = yield* open({ admission: { isAdmitted: () => isAdmitted, received: () => received } })
+      const half = new Uint8Array(500 * 1024)
+      const read = yield* Effect.forkChild(Effect.repeat(pair.door.next, { times: 2 }))
+      pair.client.send("hello")
+      received = 64 * 1024
+      pair.pass(1)
+      yield* until(() => pair.client.bufferedAmount === 0)
+      received++
+      pair.pass(1)
+      for (let n = 0; n < 40; n++) pair.client.send(half)
+      // What the networks of this machine hold, and nothing more.
+      yield* Effect.sleep("200 millis")
+      pair.pass(1)
+      assert.isAbove(pair.client.bufferedAmount, 5 * half.length)
+      assert.isUndefined(read.pollUnsafe())
+      isAdmitted = true
+      pair.pass(1)
+      yield* Fiber.join(read)
     })
   )
 
