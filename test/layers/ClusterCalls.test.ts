@@ -100,6 +100,22 @@ describe("ClusterCalls", () => {
     })
   )
 
+  it.live("are left, and forgotten in the file, when the call has ended before the restart", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const first = yield* StoredCalls.boot(folder)
+      yield* first.calls.start(wish)
+      yield* StoredCalls.captions(first)
+      yield* first.end
+      const second = yield* StoredCalls.boot(folder, { isDeserted: true })
+      yield* CallScene.until(() => Effect.sync(() => second.phases.joins() === 1))
+      yield* CallScene.until(() => Effect.map(second.calls.list, (all) => all.length === 0))
+      assert.strictEqual(second.phases.present(room), 0)
+      yield* second.end
+      assert.deepStrictEqual(yield* rows(folder), [])
+    })
+  )
+
   it.live("come back when the crash came between the intent and the message", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

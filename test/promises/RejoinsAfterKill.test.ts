@@ -11,11 +11,11 @@ import * as TalkSimulator from "../../src/layers/TalkSimulator.ts"
 import * as ToneModem from "../../src/layers/ToneModem.ts"
 import * as ToneWords from "../../src/layers/ToneWords.ts"
 import { appApiHeaders, appSecret } from "../support/HttpSetup.ts"
-import { freePort, start } from "../support/ServiceProcess.ts"
+import { freePort, type ServiceProcess, start } from "../support/ServiceProcess.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 /** ms; real processes, real speech. */
-const patience = 60_000
+const patience = 120_000
 const post = { method: "POST", headers: { "content-type": "application/json" } }
 const turnServers = [{ urls: ["turn:127.0.0.1:9"], username: "user of the relay", credential: "secret of the relay" }]
 
@@ -29,20 +29,21 @@ const makeScene = Effect.gen(function* () {
   const kyutai = yield* KyutaiSimulator.make()
   const [PORT, APP_PORT] = [String(yield* freePort), String(yield* freePort)]
   const api = `http://127.0.0.1:${PORT}`
-  const boot = Effect.gen(function* () {
+  const boot = Effect.fnUntraced(function* (ports = [PORT, APP_PORT]) {
+    const [port = "", appPort = ""] = ports
     const service = yield* start({
-      PORT,
+      PORT: port,
       APP_PERSISTENT_STORAGE: folder,
-      APP_PORT,
+      APP_PORT: appPort,
       APP_SECRET: appSecret,
       LT_HPB_URL: talk.url,
       LT_INTERNAL_SECRET: Redacted.value(talk.internalSecret),
       STT_STREAM_URL: kyutai.url
     })
-    for (const port of [PORT, APP_PORT]) yield* service.says(`:${port}"`)
+    for (const one of ports) yield* service.says(`:${one}"`)
     return service
   })
-  const kill = (service: Effect.Success<typeof boot>, signal: NodeJS.Signals) =>
+  const kill = (service: ServiceProcess, signal: NodeJS.Signals) =>
     Effect.andThen(
       Effect.sync(() => service.child.kill(signal)),
       service.exit
@@ -56,8 +57,8 @@ const makeScene = Effect.gen(function* () {
           headers: { ...post.headers, ...appApiHeaders() },
           body: JSON.stringify({ roomToken: room, ncSessionId, enable: true })
         })
-  const health = (text: string) =>
-    ask(`${api}/health`).pipe(
+  const health = (text: string, port = PORT) =>
+    ask(`http://127.0.0.1:${port}/health`).pipe(
       Effect.repeat({ until: (answer) => answer.includes(text), schedule: Schedule.spaced("20 millis") })
     )
   return { folder, talk, boot, kill, want, health }
@@ -82,7 +83,7 @@ describe("a process that is killed in mid-call", () => {
       Effect.gen(function* () {
         const scene = yield* makeScene
         const rooms = ["one", "two", "three"]
-        const first = yield* scene.boot
+        const first = yield* scene.boot()
         const people = yield* Effect.forEach(rooms, (room) =>
           Effect.all({
             viewer: scene.talk.addViewer({ name: `Vera ${room}`, room }),
@@ -98,7 +99,7 @@ describe("a process that is killed in mid-call", () => {
         yield* Effect.sleep("1 second")
         yield* scene.kill(first, "SIGKILL")
 
-        const second = yield* scene.boot
+        const second = yield* scene.boot()
         const [took] = yield* Effect.timed(scene.health('"speakers":3'))
         // Ten times what it takes.
         assert.isBelow(Duration.toMillis(took), 5000)
@@ -125,6 +126,26 @@ describe("a process that is killed in mid-call", () => {
         assert.include(stored.join(), "everyone")
         assert.notInclude(stored.join(), "of the relay")
         assert.notInclude(stored.join(), Redacted.value(scene.talk.internalSecret))
+      }),
+    patience
+  )
+
+  it.live(
+    "is followed at once by another that waited with the same folder",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* makeScene
+        const first = yield* scene.boot()
+        yield* scene.talk.addViewer({ name: "Vera", room: "one" })
+        yield* scene.talk.addSpeaker({ name: "Ada", room: "one" })
+        yield* scene.want("one")
+        yield* scene.health('"speakers":1')
+        const ports = [String(yield* freePort), String(yield* freePort)]
+        const second = yield* scene.boot(ports)
+        yield* second.says("Another process has")
+        assert.strictEqual(scene.talk.servicesIn("one"), 1)
+        yield* scene.kill(first, "SIGKILL")
+        yield* scene.health('"speakers":1', ports[0])
       }),
     patience
   )

@@ -56,8 +56,8 @@ const gate = (): Gate => {
   }
 }
 
-/** `lines` is what is logged. */
-export const make = () => {
+/** `lines` is what is logged. `isDeserted`: nobody is in any call. */
+export const make = (options: { readonly isDeserted?: boolean } = {}) => {
   const lines: Array<string> = []
   const inside = new Map<RoomToken, number>()
   let joins = 0
@@ -82,7 +82,10 @@ export const make = () => {
     internal: false,
     virtual: false
   }
-  const roster = { self: SessionId.make("hpb-self"), participants: new Map([[vera.session, vera]]) }
+  const roster = {
+    self: SessionId.make("hpb-self"),
+    participants: new Map(options.isDeserted === true ? [] : [[vera.session, vera]])
+  }
   const signaling = Layer.succeed(Signaling, {
     refusal: () => undefined,
     join: (token) =>
@@ -129,4 +132,4 @@ export const make = () => {
 }
 
 /** Nobody waits long in a test. */
-export const presence = { ...CallPresence.defaultLimits, graceMs: 50 }
+export const presence = { ...CallPresence.defaultLimits, graceMs: 50, absenceMs: 500 }

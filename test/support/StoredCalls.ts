@@ -13,8 +13,8 @@ import * as CallScene from "./CallScene.ts"
 export const fileIn = (folder: string) => join(folder, ClusterCalls.FILE)
 
 /** Begins with what the folder has; `end` is what SIGTERM does. */
-export const boot = Effect.fnUntraced(function* (storage: string) {
-  const { layer, lines, phases } = CallPhases.make()
+export const boot = Effect.fnUntraced(function* (storage: string, options: { readonly isDeserted?: boolean } = {}) {
+  const { layer, lines, phases } = CallPhases.make(options)
   const scope = yield* Scope.make()
   const end = Scope.close(scope, Exit.void)
   yield* Effect.addFinalizer(() => end)
