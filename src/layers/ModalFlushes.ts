@@ -96,12 +96,11 @@ export const make = (send: (pcm: Float32Array) => void, now: () => number): Moda
     }
     running.add(flush)
 
-    const dueMs = (): number => {
-      const quietMs = Math.max(silentMs, answeredMs ?? 0) + QUIET_MS
-      if (spokenOnMs !== undefined) return Math.min(quietMs, spokenOnMs + SPOKEN_ON_MS)
+    const quietMs = (): number => {
       if (answeredMs === undefined) return silentMs + (isAll || behind > 0 ? SPEECHLESS_MS : LATE_MS)
-      return needsMore() ? answeredMs : quietMs
+      return needsMore() ? answeredMs : Math.max(silentMs, answeredMs) + QUIET_MS
     }
+    const dueMs = () => (spokenOnMs === undefined ? quietMs() : Math.min(quietMs(), spokenOnMs + SPOKEN_ON_MS))
     const needsMore = () => !isAll && behind === 0 && (answeredMs === undefined || answeredMs - silentMs > LATE_MS)
 
     return {
