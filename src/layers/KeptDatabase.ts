@@ -54,7 +54,7 @@ const damageCodes: ReadonlySet<number | string | undefined> = new Set([11, 26, 1
 /** READONLY, IOERR, FULL and CANTOPEN in words; the others say enough. */
 const words: ReadonlyMap<number | string | undefined, string> = new Map([
   [8, "it can only be read"],
-  [10, "the disk is broken, or full"],
+  [10, "the disk cannot be read or written"],
   [FULL, "the disk is full"],
   [14, "it cannot be opened"]
 ])
