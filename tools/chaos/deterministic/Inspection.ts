@@ -84,7 +84,10 @@ const inspectWords = ({ scenario, sessions, voices }: Outcome, voice: VoiceOutco
   const said = words.map((word): Judge.Said => ({ word: word.word, ...(isMissing(word) ? { optional: true } : {}) }))
   const own = sessions.filter(({ speaker }) => speaker !== undefined && voices[speaker] === voice)
   const claimedTo = Math.max(0, ...own.map((session) => session.claimedTo))
-  const verdict = Judge.judge(said, textOf(read, plan.unspaced))
+  const all = Judge.judge(said, textOf(read, plan.unspaced))
+  // a guess that was shown stays as it was where nobody can hear any more what it was
+  const verdict =
+    gaps.length === 0 ? all : { ...all, invented: all.invented.filter(({ word }) => !wasGuessed(read, word)) }
   const blamed = verdict.lost.map(({ at }) => `${((words[at]?.from ?? 0) / 24_000).toFixed(2)} s`)
   return [
     ...(Judge.isClean(verdict)
@@ -94,6 +97,9 @@ const inspectWords = ({ scenario, sessions, voices }: Outcome, voice: VoiceOutco
     ...inspectSettled(words, said, voice, claimedTo)
   ]
 }
+
+const wasGuessed = (read: ReadonlyArray<Read>, word: string): boolean =>
+  read.some(({ what }) => what._tag === "Segment" && Judge.wordsOf(what.segment.open).includes(word))
 
 /** Words of all finals in the order in which they came. */
 const textOf = (read: ReadonlyArray<Read>, unspaced: boolean): ReadonlyArray<string> => {

@@ -172,6 +172,7 @@ const revising = (throat: Throat): Mouth => {
 interface Keyed {
   readonly id: string
   readonly last: SpokenWord
+  hasSpoken: boolean
   isComplete: boolean
 }
 
@@ -184,25 +185,26 @@ const keyed = (throat: Throat): Mouth => {
   let previous: string | null = null
   let spoken: Array<SpokenWord> = []
   const open: Array<Keyed> = []
-  let flushes: Array<{ readonly behind: Keyed | undefined; readonly position: number; readonly done: () => void }> = []
+  let flushes: Array<{ readonly behind: Keyed; readonly position: number; readonly done: () => void }> = []
 
   const settle = () => {
-    for (let [first] = open; first?.isComplete === true; [first] = open) {
-      open.shift()
-      emit({ _tag: "Marked", position: behind(throat, first.last) })
-      flushes = flushes.filter(({ behind: last, position, done }) => {
-        if (last !== first) return true
-        // audio without words in it was heard all the same
-        if (open.length === 0 && spoken.length === 0) emit({ _tag: "Marked", position: safe(throat, position) })
-        done()
-        return false
-      })
+    let done: Keyed | undefined
+    for (let [first] = open; first?.isComplete === true; [first] = open) done = open.shift()
+    if (done === undefined) return
+    // what a later one has said already is said of audio that lies behind
+    if (open.every(({ hasSpoken }) => !hasSpoken)) emit({ _tag: "Marked", position: behind(throat, done.last) })
+    const completed = flushes.filter((one) => !open.includes(one.behind))
+    flushes = flushes.filter((one) => open.includes(one.behind))
+    for (const one of completed) {
+      // audio without words in it was heard all the same
+      if (open.length === 0 && spoken.length === 0) emit({ _tag: "Marked", position: safe(throat, one.position) })
+      one.done()
     }
   }
   const commit = () => {
     const last = spoken.at(-1)
     if (last === undefined) return
-    const item: Keyed = { id: `item${made++}`, last, isComplete: false }
+    const item: Keyed = { id: `item${made++}`, last, hasSpoken: false, isComplete: false }
     const follows = previous
     const texts = spoken.map(({ word }, index) => shown(throat, word, index === 0))
     const whole = spoken
@@ -215,9 +217,10 @@ const keyed = (throat: Throat): Mouth => {
     const eachMs = dice.between(0, 40)
     if (hasDeltas)
       for (const [index, text] of texts.entries())
-        later(beginsMs + index * eachMs, () =>
+        later(beginsMs + index * eachMs, () => {
+          item.hasSpoken = true
           emit({ _tag: "Appended", item: item.id, words: [{ text, joiner: unspaced ? "none" : "space" }] })
-        )
+        })
     later(beginsMs + texts.length * eachMs + dice.between(0, 900), () => {
       const event: SpeechEvent = {
         _tag: "Completed",
@@ -228,6 +231,7 @@ const keyed = (throat: Throat): Mouth => {
       }
       emit(event)
       if (throat.repeats()) emit(event)
+      item.hasSpoken = true
       item.isComplete = true
       settle()
     })

@@ -93,7 +93,7 @@ const AHEAD_MS = 2_000
 /** A client catches up at most at this pace. */
 const FASTEST = 4
 const EVENT_CAPACITY = 10_000
-/** After a flush an engine without signs of life is waited for so long; what has not come then is taken for silence (as on Modal). */
+/** So long behind the last word it could have said a flushed engine without signs of life is waited for; then it is taken for silent (as on Modal). */
 const QUIET_MS = 1_200
 /** Of what a slow engine takes for each second of sound. */
 const SLOWNESS = 1.6
@@ -347,7 +347,7 @@ const makeSession = Effect.fnUntraced(function* (
     const completed =
       plan.family === "plain"
         ? Effect.timeoutOrElse(Deferred.await(done), {
-            duration: plan.latencyMs + plan.delayMs + QUIET_MS,
+            duration: busyUntilMs - now() + plan.latencyMs + plan.delayMs + QUIET_MS,
             orElse: () => claimed
           })
         : Deferred.await(done)

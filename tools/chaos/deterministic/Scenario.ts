@@ -150,7 +150,7 @@ const engineOf = (
     pieces: dice.chance(0.25),
     hasProgress: family !== "plain" && dice.chance(0.6),
     hasProbe: dice.chance(0.5),
-    finishes: dice.chance(0.15),
+    finishes: family !== "plain" && dice.chance(0.2),
     ...(dice.chance(0.2) ? { maxSessionMs: dice.between(12_000, 40_000) } : {}),
     ...(dice.chance(0.1) ? { maxSessions: voiceCount + dice.between(0, 1) } : {}),
     faults
