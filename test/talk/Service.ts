@@ -2,7 +2,7 @@
  * The service under test as a black box: `src/main.ts` (or what `--main` names) with its environment, asked over HTTP as AppAPI asks an ExApp, and watched
  * from outside through /proc.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Schema, type Scope } from "effect"
@@ -133,7 +133,8 @@ export const make = (
         APP_VERSION: APP.version,
         APP_HOST: host,
         APP_PORT: String(APP_PORT),
-        APP_PERSISTENT_STORAGE: stack.folder,
+        // a restart joins the calls of its own scene only
+        APP_PERSISTENT_STORAGE: mkdtempSync(join(stack.folder, "storage-")),
         LOG_LEVEL: "debug",
         PROOF_HEAP_FILE: heapFile,
         ...env
