@@ -46,8 +46,8 @@ export interface CallVoices {
 
 /** Gaps and the end of speech are noticed to within this. */
 const tickEvery = "20 millis"
-/** A flush takes the engine up to 3 s. */
-const lastWords = "5 seconds"
+/** The Transcriber waits 10 s for an engine's last words; then what is open becomes final, and that is still published. */
+const lastWords = "11 seconds"
 /** Packets that no decoder understands, in a row, before we say so: 2 s. */
 const undecodableLimit = 100
 
