@@ -41,6 +41,8 @@ export interface EngineLink {
   readonly hasHeard: (position: number) => boolean
   /** From now on this one listens; nothing is read from the session before there is anybody. */
   readonly attend: (listener: Listener) => void
+  /** The mark that the session has reached was taken; waits a second for it at most. */
+  readonly marked: Effect.Effect<void>
   /** Fails with the reason when the session ends by itself, behind all it said. */
   readonly ended: Effect.Effect<never, EngineError>
   /** Brings what the engine tells of its progress up to date, and gives the watch over it. */
@@ -64,7 +66,7 @@ export const open = Effect.fnUntraced(function* (
   const attempt = Effect.gen(function* () {
     const session = yield* pool.open(chosen)
     const { capabilities } = chosen.configured.engine
-    const watch = StallWatch.make(session.progress !== undefined)
+    const watch = StallWatch.make(() => session.progress !== undefined)
     const pace = Pace.make(capabilities.fasterThanRealtime ? FASTEST : 1, now)
     const attended = yield* Latch.make(false)
     const ended = yield* Deferred.make<never, EngineError>()
@@ -72,6 +74,7 @@ export const open = Effect.fnUntraced(function* (
     let listener: Listener | undefined
     let aliveMs = now()
     let hasSpoken = false
+    let markedTo = 0
     let progress = Number.NEGATIVE_INFINITY
     const lookAtProgress = () => {
       const position = session.progress?.() ?? progress
@@ -95,6 +98,7 @@ export const open = Effect.fnUntraced(function* (
     const hear = (event: SpeechEvent) => {
       aliveMs = now()
       if (event._tag === "Marked") {
+        markedTo = event.position
         // an engine that has fallen silent in the middle of speech looks as if it had said everything
         if (capabilities.mark === "KnownDelay" && watch.owes()) return Effect.void
         watch.proven()
@@ -134,6 +138,11 @@ export const open = Effect.fnUntraced(function* (
         listener = next
         attended.openUnsafe()
       },
+      marked: Effect.whileLoop({
+        while: () => markedTo < session.mark(),
+        body: () => Effect.sleep(1),
+        step: () => {}
+      }).pipe(Effect.timeoutOption("1 second"), Effect.asVoid),
       ended: Deferred.await(ended),
       watch: () => {
         lookAtProgress()

@@ -38,8 +38,8 @@ export interface StallWatch {
   readonly dueInMs: (nowMs: number) => number
 }
 
-/** The watch over one session. `tells`: it gives signs of life, and is suspected of nothing while it does. */
-export const make = (tells: boolean): StallWatch => {
+/** The watch over one session. `tells`: it gives signs of life, and is suspected of nothing while it does; some begin late. */
+export const make = (tells: () => boolean): StallWatch => {
   let unansweredMs = 0
   let unansweredSinceMs = 0
   let patienceMs = FIRST_PATIENCE_MS
@@ -69,15 +69,15 @@ export const make = (tells: boolean): StallWatch => {
       outstandingMs = 0
       outstandingSinceMs = nowMs
     },
-    isStalled: (nowMs) => tells && outstandingMs >= STEP_MS && nowMs - outstandingSinceMs >= STALL_MS,
-    isSuspect: (nowMs) => !tells && unansweredMs >= patienceMs && nowMs - unansweredSinceMs >= patienceMs,
+    isStalled: (nowMs) => tells() && outstandingMs >= STEP_MS && nowMs - outstandingSinceMs >= STALL_MS,
+    isSuspect: (nowMs) => !tells() && unansweredMs >= patienceMs && nowMs - unansweredSinceMs >= patienceMs,
     acquit: (nowMs) => {
       unansweredMs = 0
       acquittedMs = nowMs
       patienceMs = Math.min(MOST_PATIENCE_MS, patienceMs * 2)
     },
     dueInMs: (nowMs) => {
-      if (tells) {
+      if (tells()) {
         return outstandingMs === 0
           ? Number.POSITIVE_INFINITY
           : inMs(outstandingMs, outstandingSinceMs, STALL_MS, STEP_MS, nowMs)
