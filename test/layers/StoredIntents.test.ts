@@ -128,6 +128,20 @@ describe("StoredIntents", () => {
     })
   )
 
+  it.effect("gives a file that took the place of a damaged one all that is wanted", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* opened
+      const intents = yield* StoredIntents.make(sql)
+      yield* intents.load
+      for (const name of ["a", "b"]) intents.record(intentOf(name), true)
+      yield* intents.write
+      yield* sql`DELETE FROM call_intents`
+      assert.deepStrictEqual(yield* intents.load, [])
+      yield* intents.write
+      assert.sameDeepMembers([...(yield* found(sql))], [intentOf("a"), intentOf("b")])
+    })
+  )
+
   it.effect("passes over rows that it would not have written, and removes them", () =>
     Effect.gen(function* () {
       const { sql } = yield* opened
