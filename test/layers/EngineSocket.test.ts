@@ -2,6 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as EngineSocket from "../../src/layers/EngineSocket.ts"
+import * as LocalServer from "../../src/layers/LocalServer.ts"
 import { live } from "../support/Live.ts"
 
 /** A server on loopback, and the first who comes. */
@@ -126,6 +127,55 @@ describe("EngineSocket", () => {
       assert.isBelow(sent, 1000)
       assert.isFalse(socket.send("more"))
       assert.strictEqual((yield* Fiber.join(stuck)).reason, "Silent")
+    })
+  )
+
+  for (const [status, reason] of [
+    ["401 Unauthorized", "Refused"],
+    ["402 Payment Required", "Refused"],
+    ["403 Forbidden", "Refused"],
+    ["429 Too Many Requests", "Busy"],
+    ["503 Service Unavailable", "Busy"],
+    ["500 Internal Server Error", "Unreachable"],
+    ["502 Bad Gateway", "Unreachable"],
+    ["404 Not Found", "Unreachable"]
+  ] as const)
+    live(
+      `a handshake that is answered with ${status} means ${reason}`,
+      Effect.gen(function* () {
+        const port = yield* LocalServer.listen(0, {
+          onRequest: () => {},
+          onUpgrade: (_request, socket) => LocalServer.refuseUpgrade(socket, status)
+        })
+        const error = yield* Effect.flip(EngineSocket.open({ ...options, url: `ws://127.0.0.1:${port}` }))
+        assert.deepInclude(EngineSocket.toEngineError(error), { reason, retryable: reason !== "Refused" })
+      })
+    )
+
+  live(
+    "a server that answers pings and is gone is found while something is sent, and later where it may take its time",
+    Effect.gen(function* () {
+      const gone = Effect.fnUntraced(function* (pongWithin: "1 second" | "3 seconds") {
+        const { url, client } = yield* serving
+        const socket = yield* EngineSocket.open({ ...options, url, pongWithin })
+        const server = yield* Effect.promise(() => client)
+        // the first ping, which shows that it answers them, is answered by now
+        yield* Effect.sleep("200 millis")
+        server.pause()
+        const fromMs = performance.now()
+        yield* Effect.forkScoped(
+          Effect.forever(
+            Effect.andThen(
+              Effect.sync(() => socket.send("x")),
+              Effect.sleep("80 millis")
+            )
+          )
+        )
+        assert.strictEqual((yield* Effect.flip(socket.stuck)).reason, "Silent")
+        return performance.now() - fromMs
+      })
+      const [soon, late] = yield* Effect.all([gone("1 second"), gone("3 seconds")], { concurrency: "unbounded" })
+      assert.isBelow(soon, late)
     })
   )
 })
