@@ -39,6 +39,8 @@ export interface EngineLink {
   readonly send: (frame: AudioFrame) => void
   /** It has certainly computed everything up to here (samples), or been asked to and shown that it works. */
   readonly hasHeard: (position: number) => boolean
+  /** It has said a word. */
+  readonly hasSpoken: () => boolean
   /** From now on this one listens; nothing is read from the session before there is anybody. */
   readonly attend: (listener: Listener) => void
   /** The mark that the session has reached was taken; waits a second for it at most. */
@@ -134,6 +136,7 @@ export const open = Effect.fnUntraced(function* (
         // an engine that completes a flush because nothing is heard of it has proved nothing
         return feed.flushedTo() >= position && (hasSpoken || capabilities.mark !== "KnownDelay")
       },
+      hasSpoken: () => hasSpoken,
       attend: (next) => {
         listener = next
         attended.openUnsafe()

@@ -33,6 +33,8 @@ const LAST_WORDS = "10 seconds"
 const PATIENT_LAST_WORDS = "30 seconds"
 /** What is open when a session is lost goes on in the next one; when there is none by then, readers need not wait for its end. */
 const ORPHANED = "3 seconds"
+/** Sessions in a row that were sent speech, said nothing and were lost, before the next one waits for somebody to speak. */
+const MOST_MUTE = 3
 /** Without speech; a session that was flushed before was held for 30 s by then. */
 const STANDBY_LIMIT = "30 seconds"
 /** Of what a session that was closed had not proven, the next one hears this much again: nobody pays twice for minutes of music. */
@@ -109,7 +111,7 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
 /** One session after the other while there is something to send; ends with the voice. */
 const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void, never, Scope.Scope> {
   const { cutter, line, now, outbox, pool, standby } = work
-  const past: Past = { seamTo: 0, heardOnceTo: 0, isUnproven: false, opened: 0 }
+  const past: Past = { seamTo: 0, heardOnceTo: 0, isUnproven: false, opened: 0, mute: 0 }
   /** Why the newest session that had been open is no more. */
   let lost: EngineError["reason"] | undefined
   let relief: Audition.Relief | undefined
@@ -151,7 +153,8 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
       line.adopt()
       cutter.resume(relief.lost !== undefined)
       if (relief.lost !== undefined) interrupt(work, relief.lost)
-    } else hearAgain(work, past)
+    } else if (result._tag === "Failure" && isMute(past, link)) past.isUnproven = true
+    else hearAgain(work, past)
     const error = result._tag === "Failure" ? result.failure : relief === undefined ? undefined : silent
     yield* link.close(error)
     if (error === undefined) continue
@@ -171,6 +174,8 @@ interface Past {
   isUnproven: boolean
   /** How many there were. */
   opened: number
+  /** How many of the last ones were lost without having said a word. */
+  mute: number
 }
 
 const silent = new EngineError({
@@ -186,6 +191,12 @@ const hearAgain = ({ cutter, line }: Work, past: Past, most?: number): void => {
   past.seamTo = Math.max(past.seamTo, backlog.sentTo())
   past.isUnproven = false
   cutter.resume(!backlog.rewind(most))
+}
+
+/** One more session was lost. After several that said nothing the next one is opened when somebody speaks: noise, or dead engines, cost no more. */
+const isMute = (past: Past, link: EngineLink.EngineLink): boolean => {
+  past.mute = link.hasSpoken() ? 0 : past.mute + 1
+  return past.mute >= MOST_MUTE && link.feed.hasSent()
 }
 
 /** Nobody will hear this: what was said before ends here. */

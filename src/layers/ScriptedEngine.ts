@@ -44,7 +44,7 @@ export interface Script {
   /** Runs before session number `index` is open: sleep for a cold start, fail for a refusal. */
   readonly opening?: (index: number) => Effect.Effect<void, EngineError>
   readonly onFrame?: (frame: AudioFrame, session: ScriptedSession) => void
-  /** Runs for each flush, which completes with it; the mark then covers what was sent before. */
+  /** Runs for each flush, which completes with it; the mark then covers what was sent before, unless more was sent and said meanwhile. */
   readonly flushing?: (session: ScriptedSession) => Effect.Effect<void, EngineError>
   /** Makes the engine one that wants to be told when no more audio comes; runs for that, in place of the last flush. */
   readonly finishing?: (session: ScriptedSession) => Effect.Effect<void, EngineError>
@@ -132,12 +132,14 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
   let flushes = 0
   let closed = false
   let mark = 0
+  let emitted = 0
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       closed = true
     })
   )
   const emit = (...said: ReadonlyArray<SpeechEvent>) => {
+    emitted += said.length
     for (const event of said) Queue.offerUnsafe(events, event)
   }
   const proveUpTo = (position: number) => {
@@ -163,9 +165,11 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
   }
   const flush = Effect.gen(function* () {
     const upTo = sentTo
+    const emittedBefore = emitted
     flushes += 1
     yield* script.flushing?.(inside) ?? Effect.void
-    proveUpTo(upTo)
+    // of words that came meanwhile nobody knows where they belong
+    if (sentTo === upTo || emitted === emittedBefore) proveUpTo(upTo)
   })
   const finish = script.finishing?.(inside)
   return {

@@ -5,7 +5,6 @@ import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
 
-
 export interface SessionFeed {
   readonly send: (frame: AudioFrame) => void
   /** The last: completes when the engine has finished what was sent, or will not. No frame may follow. */
@@ -16,6 +15,8 @@ export interface SessionFeed {
   readonly isPaused: () => boolean
   /** Something was sent and no flush was asked for since. */
   readonly isOpen: () => boolean
+  /** Anything was ever sent. */
+  readonly hasSent: () => boolean
   /** Up to where a flush has completed (samples). */
   readonly flushedTo: () => number
   /** When the last frame was sent or the last flush behind completed. */
@@ -108,6 +109,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     flushBehind: Effect.asVoid(flushBehind),
     isPaused: () => sent === flushed,
     isOpen: () => asked < sent,
+    hasSent: () => sent > 0,
     flushedTo: () => flushedTo,
     activeMs: () => activeMs,
     broken: Deferred.await(broken)

@@ -22,7 +22,7 @@ export interface StallWatch {
   readonly sent: (frame: AudioFrame, nowMs: number) => void
   /** It said something. */
   readonly answered: (nowMs: number) => void
-  /** So much speech has been sent since it last said something that there must be more to say. */
+  /** Only words tell that it is alive, and so much speech was sent since the last that there must be more to say. */
   readonly owes: () => boolean
   /** All it was sent is said. */
   readonly proven: () => void
@@ -61,7 +61,7 @@ export const make = (tells: () => boolean): StallWatch => {
       unansweredMs = Math.min(unansweredMs, DELAY_MS)
       unansweredSinceMs = nowMs
     },
-    owes: () => unansweredMs >= OWED_MS,
+    owes: () => !tells && unansweredMs >= OWED_MS,
     proven: () => {
       unansweredMs = 0
     },

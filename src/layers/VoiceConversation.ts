@@ -72,11 +72,10 @@ export const conduct = Effect.fnUntraced(function* <Relief extends object>(
 const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, utterances }: Conversation<Relief>) {
   const metrics = yield* Effect.context<never>()
   const backlog = line.backlog()
-  const wasSent = link.feed.isOpen() || !link.feed.isPaused()
   const tell = Effect.suspend(() => {
     const lost = backlog.lost()
     if (lost === undefined) return Effect.void
-    onLost(lost.position, lost.samples, !wasSent && backlog.unproven() === 0)
+    onLost(lost.position, lost.samples, !link.feed.hasSent())
     return Metric.update(
       Metric.withAttributes(Metrics.drops, { reason: "ring_overwritten" }),
       lost.samples / FRAME_SAMPLES
@@ -155,6 +154,7 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
       line.disconnect()
       onClosing(closing)
       yield* feed.finish
+      yield* link.marked
       const relief = closing === "StreamEnd" ? yield* lastAudition : undefined
       return relief === undefined ? { _tag: "Closed", cause: closing } : { _tag: "Relieved", by: relief }
     }

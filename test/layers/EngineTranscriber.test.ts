@@ -132,14 +132,25 @@ describe("EngineTranscriber", () => {
   )
 
   told(
-    "an engine that never completes a flush holds no segment up",
-    { flushing: () => Effect.never },
+    "an engine that does not complete a flush is taken for dead, and another session hears again what it was sent",
+    {
+      tellsProgress: false,
+      flushing: (session) => (session.index === 0 ? Effect.never : Effect.sleep("700 millis"))
+    },
     Effect.gen(function* () {
       const engine = yield* ScriptedEngine.ScriptedEngine
       const voice = yield* ScriptedVoice.make()
       yield* voice.speak(5)
-      ;(yield* engine.session(0)).say("still here")
-      yield* TestClock.adjust("6 seconds")
+      const first = yield* engine.session(0)
+      first.say("still")
+      yield* TestClock.adjust("2900 millis")
+      assert.isFalse(first.closed())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(first.closed())
+      const second = engine.sessions().at(-1)
+      assert.deepStrictEqual(second?.positions(), voice.spoken())
+      second?.say("still here")
+      yield* TestClock.adjust("3 seconds")
       assert.deepStrictEqual(voice.finals(), ["still here (Silence)"])
     })
   )
@@ -412,15 +423,15 @@ describe("EngineTranscriber", () => {
     )
 
     told(
-      "an engine that does not answer is not waited for longer than 4 s",
-      { flushing: () => Effect.never },
+      "an engine that does not answer is not waited for longer than 10 s",
+      { tellsProgress: false, flushing: () => Effect.never },
       Effect.gen(function* () {
         const engine = yield* ScriptedEngine.ScriptedEngine
         const voice = yield* ScriptedVoice.make()
         yield* voice.speak(5)
         ;(yield* engine.session(0)).say("good bye")
         yield* voice.leave
-        yield* TestClock.adjust("3900 millis")
+        yield* TestClock.adjust("9900 millis")
         assert.isFalse(voice.isDone())
         yield* TestClock.adjust("200 millis")
         yield* voice.done
@@ -429,13 +440,13 @@ describe("EngineTranscriber", () => {
     )
 
     told(
-      "during a cold start the segments end after 4 s",
+      "during a cold start the segments end after 10 s",
       { opening: () => Effect.sleep("3 minutes") },
       Effect.gen(function* () {
         const voice = yield* ScriptedVoice.make()
         yield* voice.speak(5)
         yield* voice.leave
-        yield* TestClock.adjust("4100 millis")
+        yield* TestClock.adjust("10100 millis")
         yield* voice.done
         assert.deepStrictEqual(voice.states, [])
       })

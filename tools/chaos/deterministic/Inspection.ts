@@ -14,6 +14,8 @@ const HELD_MS = 60_000 + 5_500
 /** A stream ends so long after its voice did, ms; one that waits may still have audio that no engine has taken. */
 const LAST_WORDS_MS = 10_600
 
+/** Where the next session begins behind a gap nobody can count what was in doubt: so many words, beside each gap, may come twice. */
+const TWICE_AT_A_GAP = 4
 /** For last words engines are given this at least, ms. */
 const PATIENCE_MS = 9_900
 
@@ -85,9 +87,15 @@ const inspectWords = ({ scenario, sessions, voices }: Outcome, voice: VoiceOutco
   const own = sessions.filter(({ speaker }) => speaker !== undefined && voices[speaker] === voice)
   const claimedTo = Math.max(0, ...own.map((session) => session.claimedTo))
   const all = Judge.judge(said, textOf(read, plan.unspaced))
-  // a guess that was shown stays as it was where nobody can hear any more what it was
+  // a guess that was shown stays as it was where nobody can hear any more what it was; and words beside a gap may come twice, rather than not
   const verdict =
-    gaps.length === 0 ? all : { ...all, invented: all.invented.filter(({ word }) => !wasGuessed(read, word)) }
+    gaps.length === 0
+      ? all
+      : {
+          ...all,
+          invented: all.invented.filter(({ word }) => !wasGuessed(read, word)),
+          duplicated: all.duplicated.slice(TWICE_AT_A_GAP * gaps.length)
+        }
   const blamed = verdict.lost.map(({ at }) => `${((words[at]?.from ?? 0) / 24_000).toFixed(2)} s`)
   return [
     ...(Judge.isClean(verdict)
