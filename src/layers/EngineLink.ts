@@ -7,6 +7,7 @@ import type { AudioFrame } from "../domain/Audio.ts"
 import type { SpeechEvent } from "../domain/Speech.ts"
 import type { Resampler } from "../services/Resampler.ts"
 import { type EngineCapabilities, EngineError } from "../services/SpeechEngine.ts"
+import * as EngineLag from "./EngineLag.ts"
 import type { Chosen, EnginePool } from "./EnginePool.ts"
 import * as EngineRate from "./EngineRate.ts"
 import * as Pace from "./Pace.ts"
@@ -49,6 +50,8 @@ export interface EngineLink {
   readonly ended: Effect.Effect<never, EngineError>
   /** Brings what the engine tells of its progress up to date, and gives the watch over it. */
   readonly watch: () => StallWatch.StallWatch
+  /** It falls further and further behind speech that it is sent as it is spoken. */
+  readonly isFallingBehind: () => boolean
   /** Ends the session; `lost` when it had not been ours to end. */
   readonly close: (lost?: EngineError) => Effect.Effect<void>
 }
@@ -69,6 +72,7 @@ export const open = Effect.fnUntraced(function* (
     const session = yield* pool.open(chosen)
     const { capabilities } = chosen.configured.engine
     const watch = StallWatch.make(() => session.progress !== undefined)
+    const lag = EngineLag.make()
     const pace = Pace.make(capabilities.fasterThanRealtime ? FASTEST : 1, now)
     const attended = yield* Latch.make(false)
     const ended = yield* Deferred.make<never, EngineError>()
@@ -84,6 +88,7 @@ export const open = Effect.fnUntraced(function* (
       progress = position
       aliveMs = now()
       watch.progressed(now())
+      lag.progressed(position)
     }
     const feed = yield* SessionFeed.make({
       session: { ...session, send: (frame) => session.send(atEngineRate(frame)) },
@@ -130,6 +135,7 @@ export const open = Effect.fnUntraced(function* (
         feed.send(frame)
         pace.sent(frame)
         watch.sent(frame, now())
+        if (session.progress !== undefined) lag.sent(frame)
       },
       hasHeard: (position) => {
         if (session.progress !== undefined) return session.progress() >= position
@@ -150,6 +156,10 @@ export const open = Effect.fnUntraced(function* (
       watch: () => {
         lookAtProgress()
         return watch
+      },
+      isFallingBehind: () => {
+        lookAtProgress()
+        return lag.isFallingBehind(now())
       },
       close: (lost) => Scope.close(scope, lost === undefined ? Exit.void : Exit.fail(lost))
     } satisfies EngineLink

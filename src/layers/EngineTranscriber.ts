@@ -6,7 +6,7 @@
  * `VoiceConversation` (one session as this voice uses it) with `Audition` (whether another would hear more), `Standby` (one that is starting),
  * `SegmentCutter` with `ItemText` and `Seam` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
-import { Effect, Fiber, Layer, Metric, Option, type Scope, Stream } from "effect"
+import { type Context, Effect, Fiber, Layer, Metric, Option, type Scope, Stream } from "effect"
 import { msOfSamples, SAMPLE_RATE } from "../domain/Audio.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
@@ -82,6 +82,7 @@ interface Work extends Shared {
   readonly cutter: SegmentCutter.SegmentCutter
   readonly outbox: SegmentOutbox.SegmentOutbox
   readonly standby: Standby.Standby
+  readonly metrics: Context.Context<never>
   /** Ends with the voice. */
   readonly scope: Scope.Scope
 }
@@ -90,6 +91,7 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   const line = VoiceLine.make(voice)
   const cutter = SegmentCutter.make(voice.id)
   const outbox = SegmentOutbox.make()
+  const metrics = yield* Effect.context<never>()
   yield* Effect.addFinalizer(() => Effect.sync(line.close))
   yield* Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -100,10 +102,10 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
       Effect.andThen(Fiber.await(feeding), Effect.sleep(lastWords)),
       shared.stopping.until("Words")
     )
-    yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox, standby, scope }), tooLate)
+    yield* Effect.raceFirst(sessions({ ...shared, voice, line, cutter, outbox, standby, scope, metrics }), tooLate)
     outbox.put(cutter.endSession("StreamEnd"))
     const unheard = line.backlog().waiting()
-    if (unheard !== undefined) outbox.interrupt(unheard.position, unheard.samples)
+    if (unheard !== undefined) interrupt({ cutter, metrics, outbox }, unheard)
   }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
   return outbox.transcribed
 })
@@ -200,9 +202,14 @@ const isMute = (past: Past, link: EngineLink.EngineLink): boolean => {
 }
 
 /** Nobody will hear this: what was said before ends here. */
-const interrupt = ({ cutter, outbox }: Work, { position, samples }: LostAudio) => {
+const interrupt = (
+  { cutter, metrics, outbox }: Pick<Work, "cutter" | "metrics" | "outbox">,
+  { position, samples }: LostAudio
+) => {
   outbox.put(cutter.end("EngineLost"))
   outbox.interrupt(position, samples)
+  Metrics.interruptions.updateUnsafe(1, metrics)
+  Metrics.interruptedSeconds.updateUnsafe(samples / SAMPLE_RATE, metrics)
 }
 
 const giveUpWaiting = ({ cutter, outbox }: Work, past: Past, opened: number) =>
@@ -291,6 +298,7 @@ const converse = Effect.fnUntraced(function* (
     onClosing: (cause) => {
       closing = cause
     },
+    hasOther: () => pool.cover(voice, link.chosen) !== undefined,
     betterSinceMs: () => standby.betterSinceMs(link),
     audition
   })

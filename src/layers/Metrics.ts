@@ -48,6 +48,11 @@ export const engineReconnects = counter(
   "engine_reconnects_total",
   "Engine sessions opened to replace a lost one, by reason"
 )
+export const interruptions = counter(
+  "interruptions_total",
+  "Times that speech was given up before an engine could hear it; readers are told"
+)
+export const interruptedSeconds = counter("interrupted_seconds_total", "Seconds of speech that were given up")
 export const speechSeconds = counter(
   "speech_seconds_total",
   "Seconds in which somebody was heard to speak, by source (talk, stream)"

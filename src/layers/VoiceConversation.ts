@@ -49,6 +49,8 @@ export interface Conversation<Relief> {
   readonly onLost: (position: number, samples: number, isFirst: boolean) => void
   /** From now on the session may end without having been lost. */
   readonly onClosing: (cause: EndCause) => void
+  /** Another engine could go on in place of this one. */
+  readonly hasOther: () => boolean
   /** Since when another session would be better, ms; absent while none would. */
   readonly betterSinceMs: () => number | undefined
   /** Somebody else hears again what this session may have missed. Nothing comes of it when nobody can, or this session speaks meanwhile. */
@@ -97,6 +99,8 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
 /** Suspects the session of having fallen silent when there is reason to. */
 const watch = Effect.fnUntraced(function* <Relief extends object>({
   audition,
+  hasOther,
+  line,
   link,
   now
 }: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>, EngineError> {
@@ -109,6 +113,10 @@ const watch = Effect.fnUntraced(function* <Relief extends object>({
       const verdict = yield* audition
       if (verdict === "Acquitted") watch.acquit(now())
       else if (verdict !== undefined) return { _tag: "Relieved", by: verdict }
+    }
+    // what is sent to catch up is not yet late, and without another engine a slow one is better than none
+    if (line.isConnected() && link.isFallingBehind() && hasOther()) {
+      return yield* new EngineError({ reason: "Busy", detail: "it falls behind what is spoken" })
     }
     yield* Effect.sleep(Math.min(LOOK_MS, Math.max(1, watch.dueInMs(now()))))
   }

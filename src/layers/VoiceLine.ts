@@ -22,6 +22,7 @@ export interface VoiceLine {
   readonly adopt: () => void
   /** Frames go there from now on; connect only when the backlog is empty, else the order is lost. */
   readonly connect: (to: Receiver) => void
+  readonly isConnected: () => boolean
   /** Frames go into the backlog from now on. */
   readonly disconnect: () => void
   /** Reads the voice until it ends. A frame that nobody takes yet holds up a voice that waits, once the backlog is full. */
@@ -84,6 +85,7 @@ export const make = (voice: Voice): VoiceLine => {
       receiver = to
       connected.openUnsafe()
     },
+    isConnected: () => receiver !== undefined,
     disconnect: () => {
       receiver = undefined
       connected.closeUnsafe()
