@@ -28,7 +28,10 @@ export interface FrameBacklog {
   readonly sentTo: () => number
   /** What of a live frame was not sent yet, usually all; it counts as sent. */
   readonly pass: (frame: AudioFrame) => AudioFrame | undefined
-  /** What lies before `position` (samples) will never have to be sent again. */
+  /**
+   * What lies before `position` (samples) will never have to be sent again. Within padding that is about the stretch that was padded, not about
+   * what began there.
+   */
   readonly prove: (position: number) => void
   /** Nothing that was ever sent has to be sent again. */
   readonly isProven: () => boolean
@@ -50,14 +53,23 @@ export interface FrameBacklog {
 }
 
 /** The backlog of a voice whose ring is read by `replay` (see `Voice`). Frames leave in order, none twice, cut where a replay overlaps. */
-export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameBacklog => from(replay, [], [], 0)
+export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameBacklog =>
+  from(replay, [], [], 0, undefined)
+
+/** Samples that two stretches of speech share: the padding of one, in which the next began. */
+interface Shared {
+  readonly start: number
+  readonly end: number
+}
 
 const from = (
   replay: (position: number) => Iterable<AudioFrame>,
   /** Where frames begin that only the ring has, in order. */
   older: Array<number>,
   kept: Array<AudioFrame>,
-  proven: number
+  proven: number,
+  /** The last frame that ended a stretch. */
+  padded: Shared | undefined
 ): FrameBacklog => {
   /** Where frames begin that were sent and are not proven, in order. */
   let sent: Array<number> = []
@@ -67,13 +79,25 @@ const from = (
   let lastEnded = true
   let farthest = proven
   let mark = proven
+  let lastPadded = padded
+  let shared: Array<Shared> = []
   let replaying: Iterator<AudioFrame> | undefined
   let gave = false
   let lost: LostAudio | undefined
 
+  /** Speech that begins within padding was not said yet when the padding was proven. */
+  const share = (start: number): void => {
+    if (lastPadded === undefined || start <= lastPadded.start || start >= lastPadded.end) return
+    const { end } = lastPadded
+    if (!shared.some((one) => one.start === start)) shared.push({ start, end })
+    if (shared.length > MOST_PLACES) shared.shift()
+    if (mark <= end) mark = Math.min(mark, start)
+  }
+
   const pass = (frame: AudioFrame): AudioFrame | undefined => {
     if (frame.position <= lastStart) return undefined
     const end = frame.position + frame.pcm.length
+    share(frame.position)
     // the last frame of a stretch is padded: what follows may begin within the padding
     const overlap = Math.max(lastEnded ? 0 : lastEnd - frame.position, mark - frame.position)
     lastStart = frame.position
@@ -83,6 +107,7 @@ const from = (
     lastEnd = end
     farthest = Math.max(farthest, end)
     lastEnded = frame.endsSpeech
+    if (lastEnded) lastPadded = { start: frame.position, end }
     return overlap <= 0 ? frame : { ...frame, position: frame.position + overlap, pcm: frame.pcm.subarray(overlap) }
   }
 
@@ -163,7 +188,9 @@ const from = (
     sentTo: () => lastEnd,
     pass,
     prove: (position) => {
-      mark = Math.max(mark, position)
+      const within = shared.find(({ end, start }) => start < position && position <= end)
+      mark = Math.max(mark, within?.start ?? position)
+      shared = shared.filter(({ end }) => end > mark)
       sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },
     isProven: () => sent.length === 0 && (older[0] ?? kept[0]?.position ?? farthest) >= farthest,
@@ -184,7 +211,7 @@ const from = (
       if (position === undefined) return undefined
       return { position: Math.max(position, mark), samples: (older.length + kept.length) * FRAME_SAMPLES }
     },
-    fork: () => from(replay, [...sent, ...older], [...kept], mark),
+    fork: () => from(replay, [...sent, ...older], [...kept], mark, lastPadded),
     lost: () => {
       const gone = lost
       lost = undefined

@@ -86,6 +86,51 @@ describe("FrameBacklog", () => {
     assert.strictEqual(backlog.pass(frameAt(500))?.pcm.length, FRAME_SAMPLES)
   })
 
+  describe("where speech begins within padding", () => {
+    const [padded, next] = [frameAt(0, true), frameAt(1)]
+    const wholeNext = Array.from({ length: FRAME_SAMPLES }, (_, index) => 1 + index)
+    const ring = (from: number) => [padded, next].filter((frame) => frame.position + FRAME_SAMPLES > from)
+
+    it("leaves it whole, though the padding was proven before it came", () => {
+      const backlog = FrameBacklog.make(() => [])
+      backlog.pass(padded)
+      backlog.prove(FRAME_SAMPLES)
+      assert.deepStrictEqual(samples([backlog.pass(next) ?? assert.fail("it was not sent")]), wholeNext)
+    })
+
+    it("leaves it whole for the next session, and for a second one", () => {
+      const backlog = FrameBacklog.make(() => [])
+      backlog.pass(padded)
+      backlog.prove(FRAME_SAMPLES)
+      backlog.rewind()
+      backlog.add(next)
+      assert.deepStrictEqual(samples(drain(backlog.fork())), wholeNext)
+      assert.deepStrictEqual(samples(drain(backlog)), wholeNext)
+    })
+
+    it("sends it again whole when only the padding was proven, before or after it was sent", () => {
+      for (const isProvenBefore of [true, false]) {
+        const backlog = FrameBacklog.make(ring)
+        backlog.pass(padded)
+        if (isProvenBefore) backlog.prove(FRAME_SAMPLES)
+        backlog.pass(next)
+        if (!isProvenBefore) backlog.prove(FRAME_SAMPLES)
+        backlog.rewind()
+        assert.deepStrictEqual(samples(drain(backlog)).slice(-FRAME_SAMPLES), wholeNext)
+        assert.isUndefined(backlog.lost())
+      }
+    })
+
+    it("does not send it again once it is proven itself", () => {
+      const backlog = FrameBacklog.make(() => assert.fail("the ring was read"))
+      backlog.pass(padded)
+      backlog.pass(next)
+      backlog.prove(FRAME_SAMPLES + 1)
+      backlog.rewind()
+      assert.isTrue(backlog.isEmpty())
+    })
+  })
+
   it("counts what the ring had lost", () => {
     const backlog = FrameBacklog.make(() => frames(30, 70))
     for (const frame of frames(0, 100)) backlog.add(frame)
