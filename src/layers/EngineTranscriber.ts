@@ -237,6 +237,7 @@ const converse = Effect.fnUntraced(function* (
   let hasSpoken = false
 
   const mark = (position: number) => {
+    if (position <= line.backlog().provenTo()) return
     line.backlog().prove(position)
     outbox.put(cutter.take({ _tag: "Marked", position }, now()))
   }

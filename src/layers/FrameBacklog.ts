@@ -33,6 +33,7 @@ export interface FrameBacklog {
    * what began there.
    */
   readonly prove: (position: number) => void
+  readonly provenTo: () => number
   /** Nothing that was ever sent has to be sent again. */
   readonly isProven: () => boolean
   /** Samples that were sent, not again since, and not proven. */
@@ -193,6 +194,7 @@ const from = (
       shared = shared.filter(({ end }) => end > mark)
       sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },
+    provenTo: () => mark,
     isProven: () => sent.length === 0 && (older[0] ?? kept[0]?.position ?? farthest) >= farthest,
     unproven: () => sent.length * FRAME_SAMPLES,
     rewind: (most = Number.POSITIVE_INFINITY) => {

@@ -133,6 +133,7 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
   let closed = false
   let mark = 0
   let emitted = 0
+  let emittedAtMark = 0
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       closed = true
@@ -168,8 +169,10 @@ const makeSession = Effect.fnUntraced(function* (script: Script, index: number, 
     const emittedBefore = emitted
     flushes += 1
     yield* script.flushing?.(inside) ?? Effect.void
-    // of words that came meanwhile nobody knows where they belong
-    if (sentTo === upTo || emitted === emittedBefore) proveUpTo(upTo)
+    // of words that came meanwhile nobody knows where they belong; and who says nothing, and does not tell that it hears, proves nothing
+    const isCertain = sentTo === upTo || emitted === emittedBefore
+    if (isCertain && (script.tellsProgress !== false || emitted > emittedAtMark)) proveUpTo(upTo)
+    emittedAtMark = emitted
   })
   const finish = script.finishing?.(inside)
   return {

@@ -61,7 +61,7 @@ export const make = (tells: () => boolean): StallWatch => {
       unansweredMs = Math.min(unansweredMs, DELAY_MS)
       unansweredSinceMs = nowMs
     },
-    owes: () => !tells && unansweredMs >= OWED_MS,
+    owes: () => !tells() && unansweredMs >= OWED_MS,
     proven: () => {
       unansweredMs = 0
     },
