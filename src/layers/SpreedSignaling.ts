@@ -26,8 +26,8 @@ const waitGrowth = 1.5
 const lastWaitMs = 10_000
 /** After a dial that nobody answered, from its beginning: an HPB that is back is found within two seconds. */
 const lastAwayMs = 1_500
-/** A connection that lived so long had no part in the trouble before it. */
-const healthyAfterMs = 60_000
+/** A connection that was in the room for so long ended the trouble before it: after the next cut it is dialled at once again. */
+const healthyAfterMs = 5_000
 /** Rooms which wait for the same moment do not all dial in it. */
 const spreadMs = 5_000
 
@@ -71,7 +71,7 @@ const join = Effect.fnUntraced(function* (
     yield* Effect.logWithLevel(wasJoined || failures === 0 ? "Info" : "Debug")("HPB connection lost", {
       reason: end.message
     })
-    if (endedAtMs - dialledAtMs >= healthyAfterMs) failures = 0
+    if (wasJoined && endedAtMs - dialledAtMs >= healthyAfterMs) failures = 0
     const wait = firstWaitMs * waitGrowth ** failures * (yield* Random.nextBetween(0.8, 1))
     failures += 1
     if (end.reason !== "Unreachable") return Math.min(lastWaitMs, wait)
