@@ -34,10 +34,12 @@ export interface Voice {
  * The one place with policy about engines: when a session is opened, kept, renewed and closed, what is sent again, where a segment ends.
  *
  * `transcribe` never fails: sessions come and go inside. Segments come in speaking order, each with exactly one final state; a final
- * always comes, also when the engine is lost or the voice ends. The stream ends after the voice has ended and its last words were
- * delivered (bounded by 10 s, 30 s for a voice that waits, and by the end of the service). `Settled` comes after every flush, behind the finals it led to; also after a
- * session was lost. Nothing is opened before the first frame, and no session is held longer than 60 s without speech. An engine is never
- * sent more than it can take (see `Pace`): a source that is faster is held up.
+ * always comes, also when the engine is lost or the voice ends. Words that a lost session had not said are said by the next one, none twice,
+ * as long as the voice's ring holds their audio; what had to be given up is told as `Interrupted`, between what was said before and behind it.
+ * The stream ends after the voice has ended and its last words were delivered (bounded by 10 s, 30 s for a voice that waits, and by the end
+ * of the service). `Settled` comes after every flush that an engine has completed, behind the finals it led to. Nothing is opened before
+ * the first frame, and no session is held longer than 60 s without speech. An engine is never sent more than it can take (see `Pace`): a
+ * source that is faster is held up.
  */
 export class Transcriber extends Context.Service<
   Transcriber,
