@@ -102,44 +102,48 @@ describe("npm run say", () => {
       })
     )
 
-    it.effect("says what is wrong, and not the token", () =>
-      Effect.gen(function* () {
-        const { url } = yield* Service
-        for (const dialect of ["tuon", "tldw", "recorder", "kyutai", "vosk", "realtime"]) {
-          const refused = yield* say(
-            "--tones",
-            "bado",
-            "--url",
-            url,
-            "--dialect",
-            dialect,
-            "--token",
-            "sesame",
-            "--fast"
-          )
-          assert.strictEqual(refused.code, 1, dialect)
-          assert.match(refused.err, /^say: \S/, dialect)
-          assert.notInclude(refused.err, "sesame")
-        }
-        const nobody = yield* say("--tones", "bado", "--url", "http://127.0.0.1:1")
-        assert.deepStrictEqual([nobody.code, nobody.err.includes("ECONNREFUSED")], [1, true])
-        const deaf = yield* say("--mic", "--url", url, "--token", token)
-        assert.deepStrictEqual([deaf.code, deaf.err.includes("neither arecord")], [1, true])
-        const noWav = yield* say(program, "--url", url)
-        assert.deepStrictEqual([noWav.code, noWav.err.includes("is no WAV file")], [1, true])
-        for (const wrong of [
-          [],
-          ["--tones", "hello"],
-          ["--dialect", "morse", "--mic"],
-          ["--mic", "--tones", "bado"],
-          ["--loud"]
-        ]) {
-          const { code, err } = yield* say(...wrong)
-          assert.deepStrictEqual([code, err.includes("--help")], [2, true], wrong.join(" "))
-        }
-        const { code, out } = yield* say("--help")
-        assert.deepStrictEqual([code, out.includes("--token-file")], [0, true])
-      })
+    it.effect(
+      "says what is wrong, and not the token",
+      () =>
+        Effect.gen(function* () {
+          const { url } = yield* Service
+          for (const dialect of ["tuon", "tldw", "recorder", "kyutai", "vosk", "realtime"]) {
+            const refused = yield* say(
+              "--tones",
+              "bado",
+              "--url",
+              url,
+              "--dialect",
+              dialect,
+              "--token",
+              "sesame",
+              "--fast"
+            )
+            assert.strictEqual(refused.code, 1, dialect)
+            assert.match(refused.err, /^say: \S/, dialect)
+            assert.notInclude(refused.err, "sesame")
+          }
+          const nobody = yield* say("--tones", "bado", "--url", "http://127.0.0.1:1")
+          assert.deepStrictEqual([nobody.code, nobody.err.includes("ECONNREFUSED")], [1, true])
+          const deaf = yield* say("--mic", "--url", url, "--token", token)
+          assert.deepStrictEqual([deaf.code, deaf.err.includes("neither arecord")], [1, true])
+          const noWav = yield* say(program, "--url", url)
+          assert.deepStrictEqual([noWav.code, noWav.err.includes("is no WAV file")], [1, true])
+          for (const wrong of [
+            [],
+            ["--tones", "hello"],
+            ["--dialect", "morse", "--mic"],
+            ["--mic", "--tones", "bado"],
+            ["--loud"]
+          ]) {
+            const { code, err } = yield* say(...wrong)
+            assert.deepStrictEqual([code, err.includes("--help")], [2, true], wrong.join(" "))
+          }
+          const { code, out } = yield* say("--help")
+          assert.deepStrictEqual([code, out.includes("--token-file")], [0, true])
+        }),
+      // one process after the other
+      60_000
     )
   })
 })
