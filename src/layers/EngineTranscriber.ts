@@ -3,29 +3,27 @@
  *
  * Its parts, by what they remember: `EnginePool` (which engine is asked, and how all voices fare with it), `VoiceLine` (where frames go) with
  * `FrameBacklog` (what has to be sent, or sent again), `EngineLink` (one session: what it was sent and flushed, whether it lives),
- * `VoiceConversation` (one session as this voice uses it) with `Audition` (whether another would hear more), `Standby` (one that is starting),
- * `SegmentCutter` with `ItemText` and `Seam` (what was said), `SegmentOutbox` (what the reader has not taken).
+ * `VoiceText` (what it says) over `VoiceConversation` (what it is sent) with `Audition` (whether another would hear more), `Standby` (one that
+ * is starting), `SegmentCutter` with `ItemText` and `Seam` (what was said), `SegmentOutbox` (what the reader has not taken).
  */
-import { type Context, Effect, Fiber, Layer, Metric, Option, type Scope, Stream } from "effect"
-import { msOfSamples, SAMPLE_RATE } from "../domain/Audio.ts"
-import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
+import { Effect, Fiber, Layer, Metric, Option, type Scope, Stream } from "effect"
+import { SAMPLE_RATE } from "../domain/Audio.ts"
 import { type ConfiguredEngine, Engines, languagesKnown } from "../services/Engines.ts"
 import { Resampler } from "../services/Resampler.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { Stopping } from "../services/Stopping.ts"
 import { Transcriber, type Voice } from "../services/Transcriber.ts"
-import * as Audition from "./Audition.ts"
+import type * as Audition from "./Audition.ts"
 import type * as EngineLink from "./EngineLink.ts"
 import * as EnginePool from "./EnginePool.ts"
-import type { LostAudio } from "./FrameBacklog.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as PolyphaseResampler from "./PolyphaseResampler.ts"
 import * as SegmentCutter from "./SegmentCutter.ts"
 import * as SegmentOutbox from "./SegmentOutbox.ts"
 import * as Standby from "./Standby.ts"
-import { conduct, type Outcome } from "./VoiceConversation.ts"
 import * as VoiceLine from "./VoiceLine.ts"
+import { converse, interrupt, type Past, type Work } from "./VoiceText.ts"
 
 /** After the voice ended; what no engine has said by then is not waited for. */
 const LAST_WORDS = "10 seconds"
@@ -73,18 +71,6 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (engines: Read
 /** What all voices share. */
 interface Shared extends EngineLink.LinkOptions {
   readonly stopping: Pick<Stopping, "until">
-}
-
-/** One voice and what is remembered of it. */
-interface Work extends Shared {
-  readonly voice: Voice
-  readonly line: VoiceLine.VoiceLine
-  readonly cutter: SegmentCutter.SegmentCutter
-  readonly outbox: SegmentOutbox.SegmentOutbox
-  readonly standby: Standby.Standby
-  readonly metrics: Context.Context<never>
-  /** Ends with the voice. */
-  readonly scope: Scope.Scope
 }
 
 const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
@@ -166,20 +152,6 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
   }
 })
 
-/** What is known of the sessions that were. */
-interface Past {
-  /** End of what the one before was sent: what is said of it comes a second time. */
-  seamTo: number
-  /** Up to where one that was closed had heard everything, whether it said something or not. */
-  heardOnceTo: number
-  /** One was closed that had not proven all it was sent. */
-  isUnproven: boolean
-  /** How many there were. */
-  opened: number
-  /** How many of the last ones were lost without having said a word. */
-  mute: number
-}
-
 const silent = new EngineError({
   reason: "Silent",
   detail: "it was sent speech and said nothing, and another session heard words in it"
@@ -201,17 +173,6 @@ const isMute = (past: Past, link: EngineLink.EngineLink): boolean => {
   return past.mute >= MOST_MUTE && link.feed.hasSent()
 }
 
-/** Nobody will hear this: what was said before ends here. */
-const interrupt = (
-  { cutter, metrics, outbox }: Pick<Work, "cutter" | "metrics" | "outbox">,
-  { position, samples }: LostAudio
-) => {
-  outbox.put(cutter.end("EngineLost"))
-  outbox.interrupt(position, samples)
-  Metrics.interruptions.updateUnsafe(1, metrics)
-  Metrics.interruptedSeconds.updateUnsafe(samples / SAMPLE_RATE, metrics)
-}
-
 const giveUpWaiting = ({ cutter, outbox }: Work, past: Past, opened: number) =>
   Effect.andThen(
     Effect.sleep(ORPHANED),
@@ -222,92 +183,3 @@ const giveUpWaiting = ({ cutter, outbox }: Work, past: Past, opened: number) =>
 
 const reconnected = (reason: EngineError["reason"]) =>
   Metric.update(Metric.withAttributes(Metrics.engineReconnects, { reason: reason.toLowerCase() }), 1)
-
-/** Uses a session until there is a reason to end it; fails when it ends by itself, after all it said was taken. */
-const converse = Effect.fnUntraced(function* (
-  work: Work,
-  past: Past,
-  link: EngineLink.EngineLink,
-  said: ReadonlyArray<SpeechEvent>
-): Effect.fn.Return<Outcome<Audition.Relief>, EngineError> {
-  const { cutter, line, now, outbox, pool, standby, voice } = work
-  const utterances = voice.utterances === true
-  let changedMs = now()
-  let closing: EndCause | undefined
-  let hasSpoken = false
-
-  const mark = (position: number) => {
-    if (position <= line.backlog().provenTo()) return
-    line.backlog().prove(position)
-    outbox.put(cutter.take({ _tag: "Marked", position }, now()))
-  }
-  const take = (event: SpeechEvent) => {
-    if (event._tag === "Marked") return mark(event.position)
-    const wasOpen = cutter.isOpen()
-    const states = cutter.take(event, now())
-    if (states.length === 0) return
-    changedMs = now()
-    outbox.put(states)
-    // what is open already and changes is only stale later
-    if (!wasOpen) line.ring()
-  }
-  const flushed = (position: number, paused: boolean) => {
-    // of what two sessions heard without a word there is nothing to say
-    const heardTwiceTo = Math.min(position, past.heardOnceTo)
-    if (heardTwiceTo > 0 && cutter.isCertain() && link.hasHeard(heardTwiceTo)) mark(heardTwiceTo)
-    if (position >= past.seamTo) outbox.put(cutter.endSeam())
-    if (paused || !utterances) {
-      if (paused) outbox.put(cutter.end("Silence"))
-      return outbox.settle(position)
-    }
-    outbox.put(cutter.endBefore(msOfSamples(position), "Silence"))
-    outbox.settle(position, "later")
-  }
-  for (const event of said) take(event)
-  link.attend({
-    onEvent: (event) => {
-      hasSpoken = true
-      take(event)
-      return outbox.room
-    },
-    onFlushed: (position, paused) => {
-      flushed(position, paused)
-      line.ring()
-    },
-    onBroken: line.disconnect
-  })
-  const audition = Effect.gen(function* () {
-    const chosen = pool.choose(voice)
-    if (chosen === undefined) return undefined
-    hasSpoken = false
-    const heard = yield* Audition.run({ ...work, chosen, utterances, isOver: () => hasSpoken })
-    if (heard === undefined || "link" in heard) return heard
-    mark(Math.min(heard.heardTo, line.backlog().sentTo()))
-    return "Acquitted" as const
-  })
-  const conversation = conduct({
-    line,
-    link,
-    now,
-    utterances,
-    openTextMs: () => (cutter.isOpen() ? changedMs : undefined),
-    onPause: () => outbox.put(cutter.end("Silence")),
-    onLost: (position, samples, isFirst) => {
-      interrupt(work, { position, samples })
-      if (isFirst) cutter.resume(true)
-    },
-    onClosing: (cause) => {
-      closing = cause
-    },
-    hasOther: () => pool.cover(voice, link.chosen) !== undefined,
-    betterSinceMs: () => standby.betterSinceMs(link),
-    audition
-  })
-  return yield* Effect.raceFirst(Effect.scoped(conversation), link.ended).pipe(
-    // a server may hang up behind the last words
-    Effect.catchIf(
-      ({ reason }) => reason === "Closed" && closing !== undefined && link.finishes,
-      (): Effect.Effect<Outcome<Audition.Relief>> => Effect.succeed({ _tag: "Closed", cause: closing ?? "StreamEnd" })
-    )
-  )
-})
