@@ -98,7 +98,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     const { block, line } = voice
     const shown = line.shown()
     if (block === undefined || shown === undefined) return
-    const isGone = whereIs(voice) !== block.speaker.session && !voice.isLeaving
+    const isGone = whereIs(voice) !== block.speaker.session
     // Pages have dropped a speaker whose id is void, and its open text stays as it is: a final for it would be ignored.
     if (!isGone && !outbox.final(block, shown, audience, nowMs)) return
     line.cut(isGone ? block.proven : shown)
@@ -117,11 +117,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
 
   /** Whether it is the voice's turn to begin; interrupts who has to be interrupted. */
   const mayBegin = (voice: CaptionVoices.Voice, audience: Audience, nowMs: number): boolean => {
-    const wish = {
-      sinceMs: voice.line.unsaidSinceMs() ?? nowMs,
-      isUrgent: voice.isLeaving,
-      areRivals: rivalsIn(audience)
-    }
+    const wish = { sinceMs: voice.line.unsaidSinceMs() ?? nowMs, areRivals: rivalsIn(audience) }
     let turn = turns.ask(voice.key, nowMs, wish)
     if (turn._tag === "Interrupt") {
       for (const key of turn.whom) {
@@ -134,13 +130,14 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     return turn._tag === "Speak"
   }
 
-  /** The speaker is not in the call (yet): pages would drop what it says. */
+  /** The speaker is not in the call (yet, or any more): pages would drop what it says. */
   const miss = (voice: CaptionVoices.Voice, nowMs: number) => {
     turns.withdrew(voice.key)
     waitsForPeople = true
     voice.absentSinceMs ??= nowMs
     if (nowMs - voice.absentSinceMs < CaptionSpeakers.absentMs) return
-    observer.onDropped("caption_speaker_unknown", voice.line.giveUp())
+    const reason = voices.isGone(voice) ? "caption_speaker_left" : "caption_speaker_unknown"
+    observer.onDropped(reason, voice.line.giveUp())
     turns.ended(voice.key)
     voices.forget(voice)
   }
@@ -150,10 +147,9 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     const { key, line } = voice
     if (!line.hasUnsaid()) {
       turns.withdrew(key)
-      voice.isLeaving = false
       return false
     }
-    const where = whereIs(voice) ?? (voice.isLeaving ? voice.speaker : undefined)
+    const where = whereIs(voice)
     if (where === undefined) {
       miss(voice, nowMs)
       return false
@@ -176,10 +172,10 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return false
     }
     const speaker = { session: where, key: voice.speakerKey }
-    const block = voice.block ?? outbox.begin({ speaker, proven: voice.leftOver, isUrgent: voice.isLeaving }, audience)
+    const block = voice.block ?? outbox.begin({ speaker, proven: voice.leftOver }, audience)
     if (block === undefined) return false
     if (step._tag === "Partial") {
-      if (!outbox.partial(block, step.text, audience)) return false
+      if (!outbox.partial(block, step.text, audience, nowMs)) return false
       voice.block = block
       turns.opened(key)
     } else {
@@ -194,9 +190,9 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     return true
   }
 
-  /** Those who have left, those who wait for their turn, the others; each by the age of what they have to say. */
+  /** Those who wait for their turn, the others; each by the age of what they have to say. */
   const inOrder = (): Array<CaptionVoices.Voice> => {
-    const rank = (voice: CaptionVoices.Voice) => (voice.isLeaving ? 0 : turns.isWaiting(voice.key) ? 1 : 2)
+    const rank = (voice: CaptionVoices.Voice) => (turns.isWaiting(voice.key) ? 0 : 1)
     const since = (voice: CaptionVoices.Voice) => voice.line.unsaidSinceMs() ?? 0
     return voices.all().sort((one, other) => rank(one) - rank(other) || since(one) - since(other))
   }
@@ -233,23 +229,18 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
 
   return {
     publish: ({ segment, speaker }) => {
-      if (voices.isGone(speaker, segment)) {
-        if (segment.final !== undefined) observer.onDropped("caption_speaker_left", 1)
-        return
-      }
       const voice = voices.of(speaker, segment)
-      // It may have appeared, or come back, only now.
-      if (whereIs(voice) !== undefined) voice.isLeaving = false
       const gone = voice.line.take(segment, now())
       if (gone > 0) observer.onDropped("caption_backlog", gone)
       attend()
     },
     speakerLeft: (speaker) => {
       if (!speakers.left(speaker, now())) return
+      outbox.left(speaker, now())
       for (const voice of voices.all()) {
-        if (voice.speaker !== speaker) continue
-        voice.isLeaving = true
-        voice.line.hurry()
+        if (voice.block?.speaker.session !== speaker) continue
+        voice.line.cut(voice.block.standing)
+        end(voice)
       }
       attend()
     },

@@ -9,37 +9,15 @@ import type { LanguageId } from "../domain/Language.ts"
 import { offsetBehind } from "../domain/Remainder.ts"
 import type { Recipient, SignalingSession } from "../services/Signaling.ts"
 import { type Audience, readersBeside } from "./CaptionAudience.ts"
+import * as CaptionReturns from "./CaptionReturns.ts"
+import { returnMs } from "./CaptionReturns.ts"
+import type { Block, Speaker } from "./CaptionScreens.ts"
+import * as CaptionScreens from "./CaptionScreens.ts"
 
 /** Finals kept until they are proven; the oldest goes first, counted. */
 export const maxUnproven = 1_000
-/** How long after the socket is back people are waited for who have to come back themselves. */
-const returnMs = 30_000
 /** Without news of the session, how long it must look joined before we believe that the socket never went. */
 const calmMs = 1_000
-
-/** A speaker as pages know it, and as Nextcloud does: the key survives a new session id. */
-export interface Speaker {
-  readonly session: SessionId
-  readonly key: string
-}
-
-/** One caption from its first partial to its final, as it stands on readers' screens. */
-export interface Block {
-  readonly speaker: Speaker
-  /** Set: one message to the call, in this language. */
-  readonly callLanguage: LanguageId | undefined
-  readonly languages: Map<string, LanguageId>
-  /** Sent, not proven yet. */
-  partials: Array<{ readonly number: number; readonly text: string }>
-  /** What readers certainly have of it. */
-  proven: string
-}
-
-export interface BlockWish {
-  readonly speaker: Speaker
-  readonly proven: string
-  readonly isUrgent: boolean
-}
 
 interface Final {
   readonly block: Block
@@ -49,6 +27,8 @@ interface Final {
   pending: Map<string, LanguageId>
   untilMs: number
   number: number
+  /** The speaker left before it was proven: pages ignored it, and some went on with what others said. */
+  isIgnored: boolean
 }
 
 export interface OutboxOptions {
@@ -67,15 +47,15 @@ export interface CaptionOutbox {
   readonly canSend: () => boolean
   /**
    * A new block for the current readers, who may already have `proven` of it on their screens. `undefined` while the route changes: what
-   * went by the former route must be proven first. An urgent one keeps the former route where that is right, and does not wait in any case.
+   * went by the former route must be proven first.
    */
-  readonly begin: (wish: BlockWish, audience: Audience) => Block | undefined
+  readonly begin: (wish: Pick<Block, "speaker" | "proven">, audience: Audience) => Block | undefined
   /** Whether the block may go on as it began: same route, same languages. */
   readonly isValid: (block: Block, audience: Audience) => boolean
   /** All who had it on their screens have stopped reading. */
   readonly isUnread: (block: Block, audience: Audience) => boolean
   /** `false`: not sent, the socket is gone. */
-  readonly partial: (block: Block, text: string, audience: Audience) => boolean
+  readonly partial: (block: Block, text: string, audience: Audience, nowMs: number) => boolean
   /** Once sent it is kept until it is proven. `false`: not sent, the socket is gone. */
   readonly final: (block: Block, text: string, audience: Audience, nowMs: number) => boolean
   /** Sends what waits for somebody to come back. To be called before anything new is sent. */
@@ -84,6 +64,11 @@ export interface CaptionOutbox {
   readonly needsProof: () => boolean
   /** A confirmation begins; the result takes its verdict. */
   readonly prove: () => (isProven: boolean, nowMs: number) => void
+  /**
+   * A speaker left: pages ignore everything of it that comes after they were told, which is what is not proven by now. Its finals among that
+   * are sent again when it is back, and an open block that ends here stands there as far as it is proven.
+   */
+  readonly left: (speaker: SessionId, nowMs: number) => void
   readonly resumed: (nowMs: number) => void
   readonly rejoined: (nowMs: number) => void
   /** Everything sent is proven, nothing waits. */
@@ -94,7 +79,8 @@ export interface CaptionOutbox {
 
 export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs }: OutboxOptions): CaptionOutbox => {
   const finals: Array<Final> = []
-  const known = new Set<string>()
+  const screens = CaptionScreens.make()
+  const returns = CaptionReturns.make()
   let sent = 0
   /** Everything up to here is proven, or known to be lost. */
   let settled = 0
@@ -105,7 +91,6 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   let epoch = 0
   let isBackWhileProving = false
   let calmSince: number | undefined
-  let returning: { readonly keys: ReadonlySet<string>; readonly untilMs: number } | undefined
 
   const send = (to: Recipient, transcript: Parameters<SignalingSession["sendTranscript"]>[1]): boolean => {
     if (isLost || !session.sendTranscript(to, transcript)) {
@@ -116,89 +101,97 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     return true
   }
 
-  const readersOf = (block: Block, audience: Audience): ReadonlyMap<string, LanguageId> => {
-    const readers = new Map<string, LanguageId>()
-    for (const { key, language } of readersBeside(audience, [block.speaker.session])) {
-      if (key !== block.speaker.key) readers.set(key, block.callLanguage ?? block.languages.get(key) ?? language)
-    }
-    return readers
+  const keep = (one: Pick<Final, "block" | "text" | "readers" | "pending">, nowMs: number) => {
+    finals.push({ ...one, untilMs: nowMs + returnMs, number: sent, isIgnored: false })
+    if (finals.length <= maxUnproven) return
+    finals.shift()
+    onDropped("caption_unproven")
   }
 
-  const deliver = (block: Block, text: string, final: boolean, audience: Audience): boolean => {
-    const readers = readersOf(block, audience)
+  /** Where a page ends with an open block of this speaker that nobody continues, it is finished before another one would replace it. */
+  const finishReplaced = (next: Block, audience: Audience, nowMs: number) => {
+    for (const { key, session: reader } of readersBeside(audience, [next.speaker.session])) {
+      const block = screens.replacedBy(key, next)
+      const langId = block?.callLanguage ?? block?.languages.get(key)
+      if (block === undefined || langId === undefined || block.standing === "") continue
+      const { speaker, standing: text } = block
+      if (!send({ _tag: "Session", session: reader }, { ...messageOf(speaker.session, text), langId })) return
+      onResent()
+      keep({ block, text, readers: new Map([[key, langId]]), pending: new Map() }, nowMs)
+    }
+  }
+
+  const deliver = (block: Block, text: string, final: boolean, audience: Audience, nowMs: number): boolean => {
+    const readers = CaptionScreens.readersOf(block, audience)
     if (readers.size === 0) return true
+    finishReplaced(block, audience, nowMs)
+    returns.reads(readers.keys())
     const message = { message: text, speakerSessionId: block.speaker.session, final }
     route = block.callLanguage === undefined ? "Sessions" : "Call"
     let isSent = true
     if (block.callLanguage !== undefined) isSent = send({ _tag: "Call" }, { ...message, langId: block.callLanguage })
     for (const [key, langId] of readers) {
-      known.add(key)
       block.languages.set(key, langId)
       const reader = audience.readers.get(key)
       if (block.callLanguage !== undefined || reader === undefined) continue
       isSent = send({ _tag: "Session", session: reader.session }, { ...message, langId }) && isSent
     }
+    if (isSent) for (const key of readers.keys()) screens.showed(key, block)
     if (isSent) onSent(final ? "final" : "partial")
     return isSent
   }
 
-  /** Who was here before the session was joined anew and is still on the way back. */
-  const absent = (audience: Audience, nowMs: number): Map<string, LanguageId> => {
-    const keys = new Map<string, LanguageId>()
-    if (returning === undefined || nowMs > returning.untilMs) return keys
-    for (const key of returning.keys) {
-      const language = audience.wanted(key)
-      if (language !== undefined && !audience.readers.has(key)) keys.set(key, language)
-    }
-    return keys
-  }
-
   const resend = (one: Final, audience: Audience, nowMs: number) => {
     const speaker = whereIs(one.block.speaker)
-    // Under a new id the words go into a new block, next to what was read of the old one.
-    const text =
-      speaker === one.block.speaker.session ? one.text : one.text.slice(offsetBehind(one.block.proven, one.text)).trim()
     const isLate = nowMs > one.untilMs
-    if (speaker === undefined && isLate) onDropped("caption_speaker_unknown")
-    if (text === "" || (speaker === undefined && isLate)) one.pending.clear()
+    if (speaker === undefined && isLate) {
+      onDropped("caption_speaker_unknown")
+      one.pending.clear()
+    }
     if (speaker === undefined) return
-    const message = { message: text, speakerSessionId: speaker, final: true }
     const toSend = reachable(one, speaker, audience, isLate)
     const { callLanguage } = one.block
-    const isForAll = readersBeside(audience, [speaker]).every(({ key }) => toSend.has(key))
+    const isForAll = readersBeside(audience, [speaker]).every(({ key }) => toSend.get(key)?.text === one.text)
     // By the way it went first, where that is still right: what follows on that way must not overtake it.
     if (callLanguage !== undefined && callLanguage === audience.callLanguage && isForAll && toSend.size > 0) {
-      if (!send({ _tag: "Call" }, { ...message, langId: callLanguage })) return
-      for (const key of toSend.keys()) one.pending.delete(key)
+      if (!send({ _tag: "Call" }, { ...messageOf(speaker, one.text), langId: callLanguage })) return
       onResent()
     } else {
-      for (const [key, { langId, session: reader }] of toSend) {
-        if (!send({ _tag: "Session", session: reader }, { ...message, langId })) return
+      for (const [key, { langId, session: reader, text }] of toSend) {
+        if (!send({ _tag: "Session", session: reader }, { ...messageOf(speaker, text), langId })) return
         route = "Sessions"
         one.pending.delete(key)
         onResent()
       }
     }
+    for (const key of toSend.keys()) {
+      one.pending.delete(key)
+      screens.showed(key, one.block)
+    }
     if (toSend.size > 0) one.number = sent
   }
 
-  /** Those of the pending who can be sent to now. Who will not come (any more) is struck off. */
+  /** Those of the pending who can be sent to now, and what. Who will not come (any more), or has all of it, is struck off. */
   const reachable = (one: Final, speaker: SessionId, audience: Audience, isLate: boolean) => {
-    const readers = new Map<string, { readonly langId: LanguageId; readonly session: SessionId }>()
+    const { block, isIgnored, text } = one
+    const readers = new Map<
+      string,
+      { readonly langId: LanguageId; readonly session: SessionId; readonly text: string }
+    >()
     for (const [key, langId] of one.pending) {
       const reader = audience.readers.get(key)
-      if (reader === undefined ? isLate || audience.wanted(key) === undefined : reader.session === speaker) {
-        one.pending.delete(key)
-      } else if (reader !== undefined) readers.set(key, { langId, session: reader.session })
+      // In another block than the one that was read the words stand next to what was read.
+      const isSameBlock = speaker === block.speaker.session && (!isIgnored || screens.endsWith(key, block))
+      const missing = isSameBlock ? text : text.slice(offsetBehind(block.proven, text)).trim()
+      if (reader === undefined) {
+        if (isLate || audience.wanted(key) === undefined) one.pending.delete(key)
+      } else if (reader.session === speaker || missing === "") one.pending.delete(key)
+      else readers.set(key, { langId, session: reader.session, text: missing })
     }
     return readers
   }
 
   const blocks = () => [...openBlocks(), ...finals.map((one) => one.block)]
-  const noteProven = (block: Block, upTo: number) => {
-    block.proven = block.partials.findLast((partial) => partial.number <= upTo)?.text ?? block.proven
-    block.partials = block.partials.filter((partial) => partial.number > upTo)
-  }
   const forgetProven = () => {
     for (const one of [...finals]) {
       if (one.pending.size === 0 && one.number <= settled) finals.splice(finals.indexOf(one), 1)
@@ -224,15 +217,14 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
 
   return {
     canSend: () => !isLost && !isBackWhileProving,
-    begin: ({ isUrgent, proven, speaker }, audience) => {
+    begin: ({ proven, speaker }, audience) => {
       const others = readersBeside(audience, [speaker.session]).length
       // For one reader a message to the call saves nothing.
-      const isWorthwhile = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
+      const toCall = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
       const isMixed = settled < sent && route !== undefined
-      const toCall = isWorthwhile && !(isUrgent && isMixed && route === "Sessions")
-      if (isMixed && !isUrgent && route !== (toCall ? "Call" : "Sessions")) return undefined
+      if (isMixed && route !== (toCall ? "Call" : "Sessions")) return undefined
       const callLanguage = toCall ? audience.callLanguage : undefined
-      return { speaker, callLanguage, languages: new Map(), partials: [], proven }
+      return CaptionScreens.begin({ speaker, callLanguage, proven })
     },
     isValid: (block, audience) =>
       block.callLanguage === undefined
@@ -242,24 +234,22 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
         : audience.callLanguage === block.callLanguage,
     isUnread: ({ languages }, audience) =>
       languages.size > 0 && [...languages.keys()].every((key) => audience.wanted(key) === undefined),
-    partial: (block, text, audience) => {
-      const isSent = deliver(block, text, false, audience)
+    partial: (block, text, audience, nowMs) => {
+      const isSent = deliver(block, text, false, audience, nowMs)
       if (isSent) block.partials.push({ number: sent, text })
       return isSent
     },
     final: (block, text, audience, nowMs) => {
-      const readers = readersOf(block, audience)
-      const pending = absent(audience, nowMs)
+      const readers = CaptionScreens.readersOf(block, audience)
+      const pending = returns.absent(audience, nowMs)
       if (readers.size === 0 && pending.size === 0) return true
-      if (!deliver(block, text, true, audience)) return false
-      finals.push({ block, text, readers, pending, untilMs: nowMs + returnMs, number: sent })
-      if (finals.length > maxUnproven) {
-        finals.shift()
-        onDropped("caption_unproven")
-      }
+      if (!deliver(block, text, true, audience, nowMs)) return false
+      block.isOpen = false
+      keep({ block, text, readers, pending }, nowMs)
       return true
     },
     attend: (audience, nowMs) => {
+      screens.keep((key) => audience.readers.has(key))
       if (isLost && session.state()._tag === "Joined") {
         calmSince ??= nowMs
         if (nowMs - calmSince >= calmMs) isLost = false
@@ -278,19 +268,30 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
         if (begunIn !== epoch) return
         if (isProven) {
           settled = Math.max(settled, upTo)
-          for (const block of blocks()) noteProven(block, upTo)
+          for (const block of blocks()) CaptionScreens.noteProven(block, upTo)
           forgetProven()
         } else if (isBackWhileProving) back(nowMs)
         else isLost = true
         isBackWhileProving = false
       }
     },
+    left: (speaker, nowMs) => {
+      for (const block of blocks()) if (block.speaker.session === speaker) block.partials = []
+      for (const one of finals) {
+        if (one.block.speaker.session !== speaker || one.number <= settled) continue
+        one.pending = new Map([...one.readers, ...one.pending])
+        one.untilMs = nowMs + returnMs
+        one.isIgnored = true
+      }
+    },
     resumed: isBack,
     rejoined: (nowMs) => {
-      returning = { keys: new Set(known), untilMs: nowMs + returnMs }
+      returns.rejoined(nowMs)
       isBack(nowMs)
     },
     isSettled: () => !isLost && settled >= sent && finals.length === 0,
     isWaiting: () => isLost || finals.some((one) => one.pending.size > 0)
   }
 }
+
+const messageOf = (speaker: SessionId, message: string) => ({ message, speakerSessionId: speaker, final: true })

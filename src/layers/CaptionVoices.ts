@@ -4,7 +4,7 @@
 import type { SessionId } from "../domain/Call.ts"
 import type { Segment } from "../domain/Segment.ts"
 import * as CaptionLine from "./CaptionLine.ts"
-import type { Block } from "./CaptionOutbox.ts"
+import type { Block } from "./CaptionScreens.ts"
 import type { CaptionSpeakers } from "./CaptionSpeakers.ts"
 
 /** With so many voices known those who have long been silent are forgotten: whoever publishes again gets a new voice. */
@@ -18,8 +18,6 @@ export interface Voice {
   /** The speaker as Nextcloud knows it: survives a new session id. */
   speakerKey: string
   block: Block | undefined
-  /** The speaker has left: what is known is said without regard to turns. */
-  isLeaving: boolean
   absentSinceMs: number | undefined
   /** When it published last. */
   heardMs: number
@@ -33,7 +31,7 @@ export interface CaptionVoices {
   /** The voice which says this segment; a new one when it is the first of it. */
   readonly of: (speaker: SessionId, segment: Segment) => Voice
   /** Its speaker has left and has not come back. */
-  readonly isGone: (speaker: SessionId, segment: Segment) => boolean
+  readonly isGone: (voice: Voice) => boolean
   readonly get: (key: string) => Voice | undefined
   readonly all: () => Array<Voice>
   readonly forget: (voice: Voice) => void
@@ -64,7 +62,6 @@ export const make = (options: { readonly speakers: CaptionSpeakers; readonly now
       speaker,
       speakerKey: speakers.keyOf(speaker) ?? unknownKey(speaker),
       block: undefined,
-      isLeaving: false,
       absentSinceMs: undefined,
       heardMs: now(),
       leftOver: "",
@@ -80,12 +77,7 @@ export const make = (options: { readonly speakers: CaptionSpeakers; readonly now
       voice.heardMs = now()
       return voice
     },
-    isGone: (speaker, segment) => {
-      const key = keyOf(speaker, segment)
-      const isGone = speakers.isGone(speaker, voices.get(key)?.speakerKey ?? unknownKey(speaker))
-      if (isGone && segment.final !== undefined) voices.delete(key)
-      return isGone
-    },
+    isGone: ({ speaker, speakerKey }) => speakers.isGone(speaker, speakerKey),
     get: (key) => voices.get(key),
     all: () => [...voices.values()],
     forget: (voice) => {

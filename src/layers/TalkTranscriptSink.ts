@@ -5,6 +5,8 @@
  * - Finals are clause-sized, each shown caption gets exactly one, words that were finalised are never revised.
  * - In cross-talk speakers take turns (`TurnTaking`), because the page continues only its last block.
  * - One message serves the whole call where all have asked in one language, else each viewer gets its own (`CaptionOutbox`).
+ * - Whoever leaves is not shown any more, by the pages themselves; whoever comes back first has finished what stood open, then said what nobody
+ *   could read.
  * - What is not proven to have reached the HPB is sent again after the socket is back, to those who still read.
  *
  * Nothing here waits for a reader: messages are handed to the socket and forgotten. A call has two fibers, one for what becomes due

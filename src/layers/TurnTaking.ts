@@ -19,8 +19,6 @@ export type AreRivals = (one: string, other: string) => boolean
 
 export interface Wish {
   readonly sinceMs: number
-  /** It cannot wait, for example because the speaker has left. */
-  readonly isUrgent: boolean
   readonly areRivals: AreRivals
 }
 
@@ -50,12 +48,12 @@ export const make = (): TurnTaking => {
     [...open].filter((other) => other !== who && areRivals(who, other))
 
   return {
-    ask: (who, nowMs, { areRivals, isUrgent, sinceMs }) => {
+    ask: (who, nowMs, { areRivals, sinceMs }) => {
       const since = waiting.get(who) ?? sinceMs
       const whom = openRivals(who, areRivals)
       if (whom.length === 0) return { _tag: "Speak" }
       waiting.set(who, since)
-      return isUrgent || nowMs - since >= turnWaitMs ? { _tag: "Interrupt", whom } : { _tag: "Wait" }
+      return nowMs - since >= turnWaitMs ? { _tag: "Interrupt", whom } : { _tag: "Wait" }
     },
     opened: (who) => {
       open.add(who)

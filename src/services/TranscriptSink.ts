@@ -17,7 +17,7 @@ export interface SinkCall {
 export interface CallSink {
   /** Takes a state of a segment. Partials may be skipped, finals are not. */
   readonly publish: (caption: Caption) => void
-  /** A speaker left the call: what was shown of it is finished before anything else is said. */
+  /** A speaker left the call. What it said and nobody has read is handed on if it comes back within 30 s. */
   readonly speakerLeft: (speaker: SessionId) => void
   /** The session's socket is back with the same session ids: what was not confirmed is sent again. */
   readonly resumed: () => void

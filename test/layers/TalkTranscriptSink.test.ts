@@ -10,6 +10,12 @@ const sceneWith = Effect.fnUntraced(function* (...names: ReadonlyArray<string>) 
   return scene
 })
 
+/** Everybody is told at the same time. */
+const leave = (scene: CaptionScene.CaptionScene, name: string) => {
+  scene.leave(name)
+  scene.sink.speakerLeft(id(name))
+}
+
 describe("partials", () => {
   it.effect("come at once, then at most every 200 ms with the newest text, and the last one is not forgotten", () =>
     Effect.gen(function* () {
@@ -224,22 +230,22 @@ describe("speakers", () => {
     })
   )
 
-  it.effect("who leave have their last words finished first", () =>
+  it.effect("who leave say nothing more, and nobody waits for their clause to end", () =>
     Effect.gen(function* () {
       const scene = yield* sceneWith("ada", "bob", "eve")
       scene.asks("eve")
       const ada = scene.voice("ada")
+      ada.says("I must")
       const bob = scene.voice("bob")
       bob.says("Well")
-      ada.says("I must")
+      yield* scene.wait(500)
+      leave(scene, "ada")
       ada.says("go")
-      ada.guesses("now")
-      scene.sink.speakerLeft(id("ada"))
       ada.ends()
-      scene.leave("ada")
-      ada.says("late")
-      ada.ends()
-      assert.deepStrictEqual(scene.messages(), ["eve bob: Well", "eve bob: Well*", "eve ada: I must go now*"])
+      yield* scene.wait(31_000)
+      scene.join(person("ada"))
+      yield* scene.wait(1_000)
+      assert.deepStrictEqual(scene.messages(), ["eve ada: I must", "eve bob: Well", "eve bob: Well*"])
     })
   )
 
@@ -247,11 +253,96 @@ describe("speakers", () => {
     Effect.gen(function* () {
       const scene = yield* sceneWith("ada", "eve")
       scene.asks("eve")
-      scene.leave("ada")
-      scene.sink.speakerLeft(id("ada"))
+      leave(scene, "ada")
       scene.join(person("ada"))
       scene.voice("ada").says("Back")
       assert.deepStrictEqual(scene.messages(), ["eve ada: Back"])
+    })
+  )
+
+  it.effect(
+    "who come back take nothing off the screens: what stood open is finished first, then what came while they were away",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* sceneWith("ada", "eve", "fay")
+        for (const name of ["eve", "fay"]) scene.asks(name)
+        const ada = scene.voice("ada")
+        ada.says("I must")
+        yield* scene.wait(300)
+        leave(scene, "ada")
+        ada.says("go")
+        ada.ends()
+        yield* scene.wait(2_000)
+        scene.join(person("ada"))
+        yield* scene.wait(300)
+        const anew = scene.voice("ada:1", "ada")
+        anew.says("Here")
+        anew.ends()
+        for (const name of ["eve", "fay"]) assert.strictEqual(scene.page(name).text(), "I must go Here")
+      })
+  )
+
+  it.effect("who come back after others spoke say only what was not read, to each reader", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve")
+      for (const name of ["bob", "eve"]) scene.asks(name)
+      const ada = scene.voice("ada")
+      ada.says("I must")
+      yield* scene.wait(300)
+      leave(scene, "ada")
+      ada.says("go")
+      ada.ends()
+      const bob = scene.voice("bob")
+      bob.says("Well")
+      bob.ends()
+      yield* scene.wait(300)
+      scene.join(person("ada"))
+      yield* scene.wait(300)
+      // Bob does not read what he says: on his page Ada's words stood open.
+      assert.strictEqual(scene.page("bob").text(), "I must go")
+      assert.strictEqual(scene.page("eve").text(), "I must\nWell\ngo")
+      assert.strictEqual(scene.page("eve").textOf(id("ada")), "I must go")
+    })
+  )
+
+  it.effect("who come back under another id say what was not read", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "eve")
+      scene.asks("eve")
+      const ada = scene.voice("ada")
+      ada.says("I must")
+      yield* scene.wait(300)
+      leave(scene, "ada")
+      ada.says("go")
+      ada.ends()
+      scene.join(person("ada-2", { nextcloudSession: nextcloudId("ada") }))
+      yield* scene.wait(300)
+      assert.strictEqual(scene.page("eve").text(), "I must\ngo")
+    })
+  )
+
+  it.effect("whose last final pages did not take any more say it when they are back", () =>
+    Effect.gen(function* () {
+      const scene = yield* sceneWith("ada", "bob", "eve", "fay")
+      for (const name of ["bob", "eve"]) scene.asks(name)
+      const ada = scene.voice("ada")
+      ada.says("I must")
+      yield* scene.wait(300)
+      // On its way to the HPB when the pages are told.
+      scene.vanish()
+      ada.says("go.")
+      ada.ends()
+      leave(scene, "ada")
+      scene.comeBack()
+      yield* scene.wait(300)
+      const bob = scene.voice("bob")
+      bob.says("Well")
+      bob.ends()
+      yield* scene.wait(300)
+      scene.join(person("ada"))
+      yield* scene.wait(300)
+      assert.strictEqual(scene.page("bob").text(), "I must go.")
+      assert.strictEqual(scene.page("eve").text(), "I must\nWell\ngo.")
     })
   )
 
@@ -571,8 +662,7 @@ describe("metrics", () => {
     Effect.gen(function* () {
       const scene = yield* sceneWith("ada", "eve")
       scene.asks("eve")
-      scene.leave("ada")
-      scene.sink.speakerLeft(id("ada"))
+      leave(scene, "ada")
       const ada = scene.voice("ada")
       ada.says("Too late")
       ada.ends()

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TurnTaking from "../../src/layers/TurnTaking.ts"
 
-const wish = { sinceMs: 0, isUrgent: false, areRivals: () => true }
+const wish = { sinceMs: 0, areRivals: () => true }
 const speak: TurnTaking.Turn = { _tag: "Speak" }
 
 describe("turns", () => {
@@ -23,12 +23,6 @@ describe("turns", () => {
     assert.deepStrictEqual(turns.ask("bob", 1599, wish), { _tag: "Wait" })
     assert.deepStrictEqual(turns.ask("bob", 1600, wish), { _tag: "Interrupt", whom: ["ada"] })
     assert.strictEqual(turns.deadline(1600), Number.POSITIVE_INFINITY)
-  })
-
-  it("are taken at once by who cannot wait", () => {
-    const turns = TurnTaking.make()
-    turns.opened("ada")
-    assert.deepStrictEqual(turns.ask("bob", 0, { ...wish, isUrgent: true }), { _tag: "Interrupt", whom: ["ada"] })
   })
 
   it("concern only those who meet on a screen", () => {

@@ -35,6 +35,8 @@ export interface Story {
   readonly scene: CaptionScene.CaptionScene
   /** Everybody who spoke, with the number of words said. */
   readonly said: ReadonlyMap<string, number>
+  /** Who was away for a while: nobody could finish what stood open of them. */
+  readonly leaver: string | undefined
   /** Read along from beginning to end. */
   readonly readers: ReadonlyArray<string>
 }
@@ -127,17 +129,23 @@ export const play = Effect.fnUntraced(function* ({ breaks, revisions, seed }: St
     if (part === 1 && breaks !== "none") yield* breakSocket()
   }
   const [leaver] = speakers
-  if (leaver !== undefined && speakers.length > 1 && dice.chance(0.5)) {
-    leaver.end()
-    scene.sink.speakerLeft(id(`${leaver.name}${suffix}`))
-    scene.leave(`${leaver.name}${suffix}`)
-    speakers.shift()
+  const leaves = leaver !== undefined && speakers.length > 1 && dice.chance(0.5)
+  if (leaves) {
+    // What the HPB has read but not proven may come twice, here as well: nobody waits for a turn any more.
+    yield* scene.wait(2_000)
+    const session = id(`${leaver.name}${suffix}`)
+    const person = scene.session.roster().participants.get(session)
+    scene.leave(session)
+    scene.sink.speakerLeft(session)
+    if (dice.chance(0.5)) leaver.end()
+    yield* talk(dice.between(0, 5))
+    if (person !== undefined) scene.join(person)
     yield* talk(5)
   }
   for (const speaker of speakers) speaker.end()
   yield* scene.wait(4_000)
-  const said = new Map([...speakers, ...(leaver === undefined ? [] : [leaver])].map((one) => [one.name, one.said()]))
-  const story: Story = { scene, said, readers }
+  const said = new Map(speakers.map((one) => [one.name, one.said()]))
+  const story: Story = { scene, said, readers, leaver: leaves ? leaver.name : undefined }
   return story
 })
 

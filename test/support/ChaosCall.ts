@@ -50,11 +50,6 @@ const SPEECH_MS = 12_000
 /** After the last word: what has broken is mended, what was said is read. */
 const AFTERWARDS_MS = 12_000
 
-/** A block stays open as long as somebody goes on speaking, which is not longer than this. */
-const OPEN_MS = 12_000
-/** Away at most 1.5 s, and heard again half a second later. */
-const BACK_MS = 2_000
-
 /** Plays the call of a seed; nothing of it outlives it. */
 export const play = (seed: number): Effect.Effect<CallOutcome> =>
   Effect.scoped(scene(seed)).pipe(
@@ -69,7 +64,9 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
   const dice = Dice.make(seed)
   const story: Array<string> = []
   const note = (what: string) => story.push(`${(now() / 1000).toFixed(2).padStart(7)} ${what}`)
-  const scripted = ScriptedSession.make({ now, canReachCall: dice.chance(0.5), confirmMs: dice.between(1, 40) })
+  const canReachCall = dice.chance(0.5)
+  const confirmMs = dice.between(1, 40)
+  const scripted = ScriptedSession.make({ now, canReachCall, confirmMs })
   // a test's own queue: as many as there are
   const events = yield* Queue.unbounded<SignalingEvent>()
   const tell = (event: SignalingEvent) => Queue.offerUnsafe(events, event)
@@ -129,13 +126,9 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
   tell({ _tag: "Joined", self: ScriptedSession.id("parlance"), again: false })
   tellRoster()
 
-  /** When somebody left the call: the page takes nothing more of them then, and replaces what was open when they are back. */
-  const departures: Array<{ readonly name: string; readonly atMs: number }> = []
-  const isCutOff = (name: string, fromMs: number) =>
-    departures.some((one) => one.name === name && fromMs > one.atMs - OPEN_MS && fromMs < one.atMs + BACK_MS)
   /** From when on each reader's page is judged. */
   const readsFromMs = new Map(readers.map((name) => [name, 0]))
-  const strikes: Readonly<Record<CallFault, (name: string) => Effect.Effect<void>>> = {
+  const strikes: Readonly<Record<CallFault, (name: string) => Effect.Effect<void, never, Scope.Scope>>> = {
     nothing: () => Effect.void,
     "socket dropped and resumed": () =>
       Effect.sync(() => {
@@ -183,14 +176,22 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
       }),
     "published anew, unannounced": (name) => Effect.sync(() => sounds.publishAnew(name)),
     "left and joined again": (name) =>
-      Effect.sync(() => {
+      Effect.gen(function* () {
         const session = sessionOf(name)
         const before = scripted.session.roster().participants.get(session)
         if (before === undefined || scripted.session.state()._tag !== "Joined") return
-        departures.push({ name, atMs: now() })
-        scripted.leave(session)
+        scripted.disappear(session)
         sounds.publishAnew(name)
-        tellRoster()
+        // we are told behind the answers to what the HPB read before
+        yield* Effect.sleep(confirmMs + 0.5).pipe(
+          Effect.andThen(
+            Effect.sync(() => {
+              scripted.leave(session)
+              tellRoster()
+            })
+          ),
+          Effect.forkScoped
+        )
         later(dice.between(50, 1_500), () => {
           if (sessionOf(name) !== session) return
           scripted.join(before)
@@ -250,9 +251,7 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
         .said(name)
         .map(
           (word): Judge.Said =>
-            word.isHeard && word.fromMs >= from && !isCutOff(name, word.fromMs)
-              ? { word: word.word }
-              : { word: word.word, optional: true }
+            word.isHeard && word.fromMs >= from ? { word: word.word } : { word: word.word, optional: true }
         )
       const verdict = Judge.judge(said, Judge.wordsOf(text))
       return Judge.isClean(verdict) ? [] : [`${name} read by ${reader}: ${Judge.complaint(verdict)}`]

@@ -30,6 +30,8 @@ export interface ScriptedSession {
   readonly session: SignalingSession
   readonly join: (...people: ReadonlyArray<Participant>) => void
   readonly leave: (name: string) => void
+  /** Leaves; pages know it, and we will. */
+  readonly disappear: (name: string) => void
   /** Everybody gets a new session id, as after a restart of the HPB: `name` becomes `name#generation`. */
   readonly renew: (generation: number) => void
   readonly page: (name: string) => TalkPage.TalkPage
@@ -115,6 +117,9 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     leave: (name) => {
       participants.delete(id(name))
       publishRoster()
+    },
+    disappear: (name) => {
+      participants.delete(id(name))
     },
     renew: (generation) => {
       const people = [...participants.values()]
