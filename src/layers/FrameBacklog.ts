@@ -189,8 +189,10 @@ const from = (
     sentTo: () => lastEnd,
     pass,
     prove: (position) => {
-      const within = shared.find(({ end, start }) => start < position && position <= end)
-      mark = Math.max(mark, within?.start ?? position)
+      // rates do not divide each other: engines tell positions that are a little behind the last sample
+      const to = Math.min(position, lastEnd)
+      const within = shared.find(({ end, start }) => start < to && to <= end)
+      mark = Math.max(mark, within?.start ?? to)
       shared = shared.filter(({ end }) => end > mark)
       sent = sent.filter((place) => place + FRAME_SAMPLES > mark)
     },

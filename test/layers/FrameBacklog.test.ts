@@ -98,6 +98,13 @@ describe("FrameBacklog", () => {
       assert.deepStrictEqual(samples([backlog.pass(next) ?? assert.fail("it was not sent")]), wholeNext)
     })
 
+    it("leaves it whole when an engine tells a little more than it was sent", () => {
+      const backlog = FrameBacklog.make(() => [])
+      backlog.pass(padded)
+      backlog.prove(FRAME_SAMPLES + 32)
+      assert.deepStrictEqual(samples([backlog.pass(next) ?? assert.fail("it was not sent")]), wholeNext)
+    })
+
     it("leaves it whole for the next session, and for a second one", () => {
       const backlog = FrameBacklog.make(() => [])
       backlog.pass(padded)
