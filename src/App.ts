@@ -28,6 +28,7 @@ import { Engines } from "./services/Engines.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
 import type { Transcriber } from "./services/Transcriber.ts"
 import type { TranscriptSink } from "./services/TranscriptSink.ts"
+import type { ViewerLanguages } from "./services/ViewerLanguages.ts"
 
 /** JSON lines on the standard output, from the level on that was asked for. */
 export const logs = (level: AppConfig["logLevel"]) =>
@@ -51,9 +52,7 @@ export const layer = (config: AppConfig) =>
 /** Nextcloud's listener where there is a Nextcloud; the service's where there is none, or where it is asked for. */
 const listeners = (config: AppConfig) => {
   const { appHost, appPort = 23_000, harpKey, harpSocket, servicePort = 8080 } = config
-  const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket }).pipe(
-    Layer.provide(MemoryViewerLanguages.layer)
-  )
+  const exApp = Server.exApp(harpKey === undefined ? { host: appHost, port: appPort } : { path: harpSocket })
   const service = Server.service({ host: serviceHost(config), port: servicePort }, certificate(config)).pipe(
     Layer.provide(doors(config)),
     Layer.provide([Access.layer(config), Quotas.layer(config)])
@@ -109,9 +108,13 @@ const announce = (config: AppConfig): Effect.Effect<void> => {
 /** What is said goes back into the call, and to whoever reads along over HTTP. */
 const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 
-const calls = (config: AppConfig): Layer.Layer<Calls, never, Nextcloud | Transcriber | TranscriptSink> => {
+const calls = (
+  config: AppConfig
+): Layer.Layer<Calls | ViewerLanguages, never, Nextcloud | Transcriber | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config
-  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) return noCalls
+  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) {
+    return Layer.merge(noCalls, MemoryViewerLanguages.layer)
+  }
   return ClusterCalls.layer({
     storage: storageOf(config),
     screenShares: config.screenAudio,

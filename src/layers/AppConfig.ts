@@ -281,7 +281,7 @@ export const settings = {
   }),
   storage: optional("APP_PERSISTENT_STORAGE", text, {
     description:
-      "Folder for what must outlive a restart: who wants captions, quotas, the generated key, models, transcripts not yet stored. One for each service. Left out: .parlance in the working directory.",
+      "Folder for what must outlive a restart: who wants captions, what users last read in, quotas, the generated key, models, transcripts not yet stored. One for each service. Left out: .parlance in the working directory.",
     setBy: "AppAPI"
   }),
   harpKey: secret("HP_SHARED_KEY", {

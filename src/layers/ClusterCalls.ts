@@ -2,17 +2,19 @@
  * Calls on Effect's cluster, in its form for one process: what is wanted is in a SQLite file, and a restart goes on with it.
  */
 import { join } from "node:path"
-import { Deferred, Effect, FiberSet, Layer, Queue, Schedule } from "effect"
+import { Context, Deferred, Effect, FiberSet, Layer, Queue, Schedule } from "effect"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RoomToken, Viewer } from "../domain/Call.ts"
 import { type CallStatus, Calls } from "../services/Calls.ts"
+import { ViewerLanguages } from "../services/ViewerLanguages.ts"
 import * as CallKeeping from "./CallKeeping.ts"
 import * as CallMailbox from "./CallMailbox.ts"
 import * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
 import * as StoredIntents from "./StoredIntents.ts"
+import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
 import type { TalkCallOptions } from "./TalkCall.ts"
 
 export interface ClusterCallsOptions extends Partial<TalkCallOptions> {
@@ -35,8 +37,9 @@ const CONSEQUENCE = "Captions go on, but who has asked for them is forgotten if 
  * Runs every call in this process. An intent is in the file before a request is acknowledged; where the file cannot be used that is said
  * in the log and by each call's advice, and intents are in memory until it can. When its scope closes, every call delivers its last words and
  * says bye, and stays wanted: the next process with this file joins it again. While another process has the file, no call runs here.
+ * What viewers last read in is in the same file.
  */
-export const layer = (options: ClusterCallsOptions) => Layer.effect(Calls, make(options))
+export const layer = (options: ClusterCallsOptions) => Layer.effectContext(make(options))
 
 const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsOptions) {
   // What is made first ends last: the file outlives the calls, the calls outlive the cluster.
@@ -44,18 +47,20 @@ const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsO
   const database = yield* NodeSqlite.make(file)
   const { sql } = database
   const intents = yield* StoredIntents.make(sql)
+  const viewers = yield* StoredViewerLanguages.make(sql, () => kept.wantWrite())
   const keepingMade = Deferred.makeUnsafe<CallKeeping.CallKeeping>()
   let isReady = false
   const kept = yield* KeptDatabase.make({
     database,
     file,
     consequence: CONSEQUENCE,
-    write: intents.write,
+    write: Effect.andThen(intents.write, viewers.write),
     prepare: Effect.gen(function* () {
       yield* migrate(sql, "calls_migrations", StoredIntents.migrations)
       yield* migrate(sql, "cluster_migrations", CallMailbox.migrations)
       yield* CallMailbox.reopen(sql)
       yield* CallMailbox.purge(sql)
+      yield* viewers.load
       const found = yield* intents.load
       const keeping = yield* Deferred.await(keepingMade)
       keeping.restore(found)
@@ -103,7 +108,7 @@ const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsO
   )
   const dismiss = (room?: RoomToken, viewer?: Viewer) => Effect.sync(() => intents.dismiss(room, viewer))
   const { end, endAll, list, setLanguage, start, stop } = keeping.calls
-  return Calls.of({
+  const served = Calls.of({
     start: (intent, given) => Effect.andThen(start(intent, given), recorded),
     stop: (room, viewer) => dismiss(room, viewer).pipe(Effect.andThen(stop(room, viewer)), Effect.andThen(recorded)),
     end: (room) => dismiss(room).pipe(Effect.andThen(end(room)), Effect.tap(recorded)),
@@ -111,6 +116,7 @@ const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsO
     setLanguage: (room, language) => Effect.tap(setLanguage(room, language), recorded),
     list: Effect.map(list, (all) => all.map((status) => advised(status, kept.advice())))
   })
+  return Context.make(Calls, served).pipe(Context.add(ViewerLanguages, viewers.languages))
 })
 
 const migrate = (sql: SqlClient.SqlClient, table: string, loader: Migrator.Loader) =>

@@ -19,6 +19,7 @@ import { Privacy } from "../domain/Privacy.ts"
 import type { RecordIntent } from "./CallIntents.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
 
 export interface StoredIntents {
   readonly record: RecordIntent
@@ -47,6 +48,7 @@ const RENEW_MS = LIFETIME_MS / 12
 /** SQLite takes 32,766 parameters in a statement. */
 const ROWS_AT_ONCE = 1000
 
+/** Of the whole file. */
 export const migrations: Migrator.Loader = Migrator.fromRecord({
   "0001_call_intents": Effect.flatMap(
     SqlClient.SqlClient,
@@ -60,7 +62,8 @@ export const migrations: Migrator.Loader = Migrator.fromRecord({
         expires_ms INTEGER NOT NULL,
         PRIMARY KEY (room, viewer)
       ) WITHOUT ROWID`
-  )
+  ),
+  "0002_viewer_languages": StoredViewerLanguages.table
 })
 
 const Row = Schema.Struct({

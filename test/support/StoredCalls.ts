@@ -7,6 +7,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import * as ClusterCalls from "../../src/layers/ClusterCalls.ts"
 import * as NodeSqlite from "../../src/layers/NodeSqlite.ts"
 import { Calls } from "../../src/services/Calls.ts"
+import { ViewerLanguages } from "../../src/services/ViewerLanguages.ts"
 import * as CallPhases from "./CallPhases.ts"
 import * as CallScene from "./CallScene.ts"
 
@@ -20,7 +21,7 @@ export const boot = Effect.fnUntraced(function* (storage: string, options: { rea
   yield* Effect.addFinalizer(() => end)
   const calls = ClusterCalls.layer({ presence: CallPhases.presence, storage }).pipe(Layer.provide(layer))
   const context = yield* Layer.build(calls).pipe(Scope.provide(scope))
-  return { calls: Context.get(context, Calls), phases, lines, end }
+  return { calls: Context.get(context, Calls), languages: Context.get(context, ViewerLanguages), phases, lines, end }
 })
 
 export type Process = Effect.Success<ReturnType<typeof boot>>

@@ -1,0 +1,146 @@
+/**
+ * ViewerLanguages on the disk: one row for each user of Nextcloud in a room, and one for the room itself. The next process begins with them.
+ */
+import { Array as Arr, Clock, Effect, Option, Schema } from "effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { RoomToken } from "../domain/Call.ts"
+import { LanguageId } from "../domain/Language.ts"
+import type { ViewerLanguages } from "../services/ViewerLanguages.ts"
+
+export interface StoredViewerLanguages {
+  readonly languages: ViewerLanguages["Service"]
+  /** Reads what an earlier process left; only the first time: later files get what this process knows. */
+  readonly load: Effect.Effect<void, SqlError>
+  /** Writes what has changed. */
+  readonly write: Effect.Effect<void, SqlError>
+}
+
+/** A choice counts for so long: a meeting held once a month finds its language again. */
+export const LIFETIME_MS = 30 * 24 * 3_600_000
+/** Of all rooms; beyond, those go that were chosen longest ago. A megabyte. */
+export const MOST = 10_000
+/** SQLite takes 32,766 parameters in a statement. */
+const ROWS_AT_ONCE = 1000
+/** In the place of a user: chosen for everybody. No user has this name. */
+const ALL = ""
+
+export const table = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`
+    CREATE TABLE viewer_languages (
+      room TEXT NOT NULL,
+      user TEXT NOT NULL,
+      language TEXT NOT NULL,
+      chosen_ms INTEGER NOT NULL,
+      PRIMARY KEY (room, user)
+    ) WITHOUT ROWID`
+)
+
+const Row = Schema.Struct({ room: RoomToken, user: Schema.String, language: LanguageId, chosen_ms: Schema.Finite })
+type Row = typeof Row.Type
+const decode = Schema.decodeUnknownOption(Row)
+
+/** `onChange`: there is something to write. */
+export const make = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  onChange: () => void
+): Effect.fn.Return<StoredViewerLanguages> {
+  const clock = yield* Clock.Clock
+  /** The oldest choice first. */
+  const choices = new Map<string, Row>()
+  /** What stands otherwise in the file, by key. */
+  let changed = new Map<string, Pick<Row, "room" | "user">>()
+  let isAllChanged = false
+  let isLoaded = false
+  /** Rooms of which nothing counts that has not been read yet. */
+  const cleared = new Set<RoomToken>()
+
+  const isOver = ({ chosen_ms }: Row) => clock.currentTimeMillisUnsafe() - chosen_ms >= LIFETIME_MS
+  const remove = (row: Row) => {
+    choices.delete(keyOf(row))
+    changed.set(keyOf(row), row)
+  }
+  const trim = () => {
+    for (const oldest of choices.values()) {
+      if (choices.size <= MOST && !isOver(oldest)) return
+      remove(oldest)
+    }
+  }
+  const put = (room: RoomToken, user: string, language: LanguageId) => {
+    const row: Row = { room, user, language, chosen_ms: clock.currentTimeMillisUnsafe() }
+    // behind all others
+    remove(row)
+    choices.set(keyOf(row), row)
+    trim()
+    onChange()
+  }
+  const find = (room: RoomToken, user: string): LanguageId | undefined => {
+    const row = choices.get(keyOf({ room, user }))
+    return row === undefined || isOver(row) ? undefined : row.language
+  }
+
+  const load = Effect.gen(function* () {
+    if (isLoaded) {
+      isAllChanged = true
+      return
+    }
+    const rows = yield* sql`SELECT * FROM viewer_languages ORDER BY chosen_ms`
+    isLoaded = true
+    const found = rows.flatMap((row) => Option.toArray(decode(row)))
+    isAllChanged = found.length < rows.length || found.some(({ room }) => cleared.has(room))
+    const newer = [...choices]
+    choices.clear()
+    for (const row of found) if (!cleared.has(row.room)) choices.set(keyOf(row), row)
+    for (const [key, row] of newer) {
+      choices.delete(key)
+      choices.set(key, row)
+    }
+    cleared.clear()
+    trim()
+  })
+
+  const write = Effect.suspend(() => {
+    if (changed.size === 0 && !isAllChanged) return Effect.void
+    const [batch, isAll] = [changed, isAllChanged]
+    const rows = isAll ? [...choices.values()] : [...batch.keys()].flatMap((key) => choices.get(key) ?? [])
+    const gone = isAll ? [] : [...batch].flatMap(([key, row]) => (choices.has(key) ? [] : [row]))
+    changed = new Map()
+    isAllChanged = false
+    return Effect.gen(function* () {
+      if (isAll) yield* sql`DELETE FROM viewer_languages`
+      for (const { room, user } of gone) {
+        yield* sql`DELETE FROM viewer_languages WHERE room = ${room} AND user = ${user}`
+      }
+      for (const some of Arr.chunksOf(rows, ROWS_AT_ONCE)) {
+        yield* sql`INSERT OR REPLACE INTO viewer_languages ${sql.insert(some)}`
+      }
+    }).pipe(
+      sql.withTransaction,
+      Effect.onError(() =>
+        Effect.sync(() => {
+          changed = new Map([...batch, ...changed])
+          isAllChanged ||= isAll
+        })
+      )
+    )
+  })
+
+  const made: StoredViewerLanguages = {
+    languages: {
+      choose: (room, user, language) => Effect.sync(() => put(room, user, language)),
+      chooseForAll: (room, language) =>
+        Effect.sync(() => {
+          if (!isLoaded) cleared.add(room)
+          for (const row of choices.values()) if (row.room === room) remove(row)
+          put(room, ALL, language)
+        }),
+      last: (room, user) => Effect.sync(() => (user === undefined ? undefined : find(room, user)) ?? find(room, ALL))
+    },
+    load,
+    write
+  }
+  return made
+})
+
+const keyOf = ({ room, user }: Pick<Row, "room" | "user">): string => `${room} ${user}`
