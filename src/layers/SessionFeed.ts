@@ -4,6 +4,10 @@
 import { Deferred, Effect, type Scope } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import { EngineError, type EngineSession } from "../services/SpeechEngine.ts"
+import * as Standstill from "./Standstill.ts"
+
+/** Behind a standstill: until what had come meanwhile is read. */
+const GRACE_MS = 50
 
 export interface SessionFeed {
   readonly send: (frame: AudioFrame) => void
@@ -56,7 +60,8 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     const askedMs = now() + options.busyMs()
     return Effect.gen(function* () {
       const leftMs = () => Math.max(askedMs, options.aliveMs()) + options.flushLimitMs - now()
-      while (leftMs() > 0) yield* Effect.sleep(Math.max(1, leftMs()))
+      for (let stood = false; leftMs() > 0 || stood; )
+        stood = yield* Standstill.sleep(Math.max(GRACE_MS, leftMs()), now)
       const error = new EngineError({ reason: "Silent", detail: "it does not finish what it was sent" })
       Deferred.doneUnsafe(broken, Effect.fail(error))
       return yield* error

@@ -9,6 +9,7 @@ import { EngineError } from "../services/SpeechEngine.ts"
 import * as CatchUp from "./CatchUp.ts"
 import type { EngineLink } from "./EngineLink.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Standstill from "./Standstill.ts"
 import type { VoiceLine } from "./VoiceLine.ts"
 
 /** After the last flush; a session is never held longer than 60 s without speech. */
@@ -17,6 +18,7 @@ const IDLE_MS = 30_000
 const STALE_MS = 2_000
 /** How often it is looked whether something has become due that nobody rings for. */
 const LOOK_MS = 1_000
+const SOON_MS = 50
 /** Nobody can be asked at the moment: how soon again, and for how long when the voice is over. */
 const RETRY_MS = 250
 const LAST_AUDITION_MS = 5_000
@@ -118,7 +120,8 @@ const watch = Effect.fnUntraced(function* <Relief extends object>({
     if (line.isConnected() && link.isFallingBehind() && hasOther()) {
       return yield* new EngineError({ reason: "Busy", detail: "it falls behind what is spoken" })
     }
-    yield* Effect.sleep(Math.min(LOOK_MS, Math.max(1, watch.dueInMs(now()))))
+    // what the engine said while this process stood still is read first
+    while (yield* Standstill.sleep(Math.min(LOOK_MS, Math.max(SOON_MS, watch.dueInMs(now()))), now));
   }
 })
 
@@ -138,7 +141,9 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
   const leaveMs = () =>
     Math.min(openedMs + life * RENEW_ANYHOW, (betterSinceMs() ?? Number.POSITIVE_INFINITY) + PATIENCE_FOR_PAUSE_MS)
   const idleMs = () => feed.activeMs() + IDLE_MS
-  const staleMs = () => (feed.isOpen() ? feed.activeMs() + STALE_MS : Number.POSITIVE_INFINITY)
+  /** When this process had stood still last: what was spoken meanwhile is still to come. */
+  let stoodMs = 0
+  const staleMs = () => (feed.isOpen() ? Math.max(feed.activeMs(), stoodMs) + STALE_MS : Number.POSITIVE_INFINITY)
   const lateMs = () =>
     feed.isPaused() ? (openTextMs() ?? Number.POSITIVE_INFINITY) + STALE_MS : Number.POSITIVE_INFINITY
   /** The voice is over: what this session has not proven is heard once more, while somebody may be asked. */
@@ -151,6 +156,7 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
     }
     return undefined
   })
+  const lookInMs = (dueMs: number) => Math.max(1, Math.min(dueMs - now(), LOOK_MS))
   const reason = (): EndCause | undefined => {
     if (line.ended()) return "StreamEnd"
     if (feed.isPaused() && (now() >= pausedMs() || betterSinceMs() !== undefined)) return "Rotation"
@@ -172,6 +178,7 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
     if (now() >= lateMs()) onPause()
     const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
     const dueMs = Math.min(renewalMs, idleMs(), staleMs(), lateMs())
-    yield* Effect.timeoutOption(line.rung, Math.max(1, Math.min(dueMs - now(), LOOK_MS)))
+    const stood = yield* Effect.raceFirst(Effect.as(line.rung, false), Standstill.sleep(lookInMs(dueMs), now))
+    if (stood) stoodMs = now()
   }
 })

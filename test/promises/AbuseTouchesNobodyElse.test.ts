@@ -220,10 +220,10 @@ describe("a client that takes its time", () => {
     "over reading is let go when too much waits for it, and others speak meanwhile",
     () =>
       Effect.gen(function* () {
-        // 20 captions of 30 KB per frame: what the kernel keeps for a socket (some 10 MB) is full after a few dozen frames
+        // 20 captions of 3 KB per frame: what the kernel keeps for a socket (some 10 MB) is full after a few hundred frames
         const engine = ScriptedEngine.layer({
           onFrame: (_frame, session) => {
-            for (let at = 0; at < 20; at++) session.say(`${"word ".repeat(6000)}.`)
+            for (let at = 0; at < 20; at++) session.say(`${"word ".repeat(600)}.`)
           }
         })
         const chatty = yield* DoorSetup.start({ engine })
