@@ -203,7 +203,7 @@ describe("EngineTranscriber", () => {
     )
 
     told(
-      "what the ring had overwritten is counted",
+      "what the ring had overwritten is counted and told",
       { opening: () => Effect.sleep("30 seconds") },
       Effect.gen(function* () {
         const engine = yield* ScriptedEngine.ScriptedEngine
@@ -216,6 +216,12 @@ describe("EngineTranscriber", () => {
         assert.isAtLeast(session.heard(), 100)
         assert.strictEqual(new Set(session.positions()).size, session.heard())
         assert.strictEqual(session.positions().at(-1), 374 * FRAME_SAMPLES)
+        assert.deepStrictEqual(
+          voice.interruptions.map(({ position, samples }) => [position, samples]),
+          [[0, drops.count * FRAME_SAMPLES]]
+        )
+        assert.strictEqual((yield* Metric.value(Metrics.interruptions)).count, 1)
+        assert.strictEqual((yield* Metric.value(Metrics.interruptedSeconds)).count, drops.count * 0.08)
       })
     )
 
@@ -449,6 +455,8 @@ describe("EngineTranscriber", () => {
         yield* TestClock.adjust("10100 millis")
         yield* voice.done
         assert.deepStrictEqual(voice.states, [])
+        const [unheard] = voice.interruptions
+        assert.deepStrictEqual([unheard?.position, unheard?.samples], [0, 5 * FRAME_SAMPLES])
       })
     )
 

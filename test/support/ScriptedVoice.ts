@@ -69,10 +69,12 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const states: Array<Segment> = []
   const transcriber = yield* Transcriber
   const settled: Array<string> = []
+  const interruptions: Array<{ readonly position: number; readonly samples: number }> = []
   const reading = yield* transcriber.transcribe(voice).pipe(
     Stream.runForEach((one) =>
       Effect.sync(() => {
         if (one._tag === "Segment") return note(states, one.segment)
+        if (one._tag === "Interrupted") return interruptions.push(one)
         settled.push(`${one.position / FRAME_SAMPLES} frames behind ${states.filter(isFinal).length} finals`)
       })
     ),
@@ -92,6 +94,8 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     states,
     /** What was told of how far all is said. */
     settled,
+    /** Audio that was given up. */
+    interruptions,
     finals: () => states.filter(isFinal).map((state) => `${textOf(state)} (${state.final})`),
     /** The text of the open segment. */
     now: () => {
