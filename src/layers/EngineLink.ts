@@ -107,7 +107,7 @@ export const open = Effect.fnUntraced(function* (
       if (event._tag === "Marked") {
         markedTo = event.position
         // an engine that has fallen silent in the middle of speech looks as if it had said everything
-        if (capabilities.mark === "KnownDelay" && watch.owes()) return Effect.void
+        if (capabilities.mark === "KnownDelay" && watch.owes(event.position)) return Effect.void
         watch.proven()
       }
       if (saysSomething(event)) {

@@ -10,6 +10,8 @@ const MOST_PATIENCE_MS = 60_000
 const DELAY_MS = 700
 /** Words are not that far apart. */
 const OWED_MS = 1_500
+/** Frames: 5 s, more than is sent while a flush takes its time. */
+const MOST_BEHIND = 64
 /** Nothing was suspected for so long: the next time is a first time. */
 const CALM_MS = 60_000
 /** An engine that gives signs of life gives them several times a second. */
@@ -22,8 +24,11 @@ export interface StallWatch {
   readonly sent: (frame: AudioFrame, nowMs: number) => void
   /** It said something. */
   readonly answered: (nowMs: number) => void
-  /** Only words tell that it is alive, and so much speech was sent since the last that there must be more to say. */
-  readonly owes: () => boolean
+  /**
+   * Only words tell that it is alive, and so much speech before `position` (samples) was sent since the last that there must be more to say of
+   * it.
+   */
+  readonly owes: (position: number) => boolean
   /** All it was sent is said. */
   readonly proven: () => void
   /** It has computed more of what it was sent. */
@@ -46,22 +51,28 @@ export const make = (tells: () => boolean): StallWatch => {
   let acquittedMs = Number.NEGATIVE_INFINITY
   let outstandingMs = 0
   let outstandingSinceMs = 0
+  /** The newest frames that were sent. */
+  const newest: Array<{ readonly position: number; readonly ms: number }> = []
+  const behindMs = (position: number) =>
+    newest.reduce((sum, frame) => (frame.position >= position ? sum + frame.ms : sum), 0)
   const inMs = (auditedMs: number, sinceMs: number, limitMs: number, stepMs: number, nowMs: number) =>
     Math.max(sinceMs + limitMs - nowMs, stepMs - auditedMs)
   return {
-    sent: ({ pcm }, nowMs) => {
+    sent: ({ pcm, position }, nowMs) => {
       if (unansweredMs === 0) unansweredSinceMs = nowMs
       if (outstandingMs === 0) outstandingSinceMs = nowMs
       const ms = msOfSamples(pcm.length)
       unansweredMs += ms
       outstandingMs += ms
+      newest.push({ position, ms })
+      if (newest.length > MOST_BEHIND) newest.shift()
       if (nowMs - acquittedMs > CALM_MS) patienceMs = FIRST_PATIENCE_MS
     },
     answered: (nowMs) => {
       unansweredMs = Math.min(unansweredMs, DELAY_MS)
       unansweredSinceMs = nowMs
     },
-    owes: () => !tells() && unansweredMs >= OWED_MS,
+    owes: (position) => !tells() && unansweredMs - behindMs(position) >= OWED_MS,
     proven: () => {
       unansweredMs = 0
     },

@@ -57,11 +57,22 @@ describe("an engine of which only words are heard", () => {
     watch.answered(1600)
     speaking(watch, 1600, 3040)
     assert.isFalse(watch.isSuspect(3040))
-    assert.isTrue(watch.owes())
+    assert.isTrue(watch.owes(38 * FRAME_SAMPLES))
     speaking(watch, 3040, 3600)
     assert.isTrue(watch.isSuspect(3600))
     watch.proven()
-    assert.deepStrictEqual([watch.isSuspect(3600), watch.owes()], [false, false])
+    assert.deepStrictEqual([watch.isSuspect(3600), watch.owes(45 * FRAME_SAMPLES)], [false, false])
+  })
+
+  it("owes no word of what was sent before a position for what was sent behind it", () => {
+    const watch = StallWatch.make(() => false)
+    speaking(watch, 0, 1600)
+    watch.answered(1600)
+    speaking(watch, 1600, 4000)
+    assert.deepStrictEqual(
+      [20, 29, 30, 50].map((frame) => watch.owes(frame * FRAME_SAMPLES)),
+      [false, false, true, true]
+    )
   })
 })
 
