@@ -9,8 +9,11 @@ const closeNotify = Buffer.from([1, 0])
 const ALERT = 21
 const headerBytes = 13
 
-/** Says that nothing follows, if there is a connection to say it over. */
-export const say = (dtls: NonNullable<RTCDtlsTransport["dtls"]>, iceTransport: RTCIceTransport): void => {
+/** Says that nothing follows, if there is a connection to say it over. Done when it has left: whoever closes the socket before takes it back. */
+export const say = async (
+  dtls: NonNullable<RTCDtlsTransport["dtls"]>,
+  iceTransport: RTCIceTransport
+): Promise<void> => {
   const { cipher, dtls: context, sessionType } = dtls
   if (!dtls.connected) return
   const version = (context.version.major << 8) | context.version.minor
@@ -23,5 +26,5 @@ export const say = (dtls: NonNullable<RTCDtlsTransport["dtls"]>, iceTransport: R
   record.writeUInt16BE(header.epoch, 3)
   record.writeUIntBE(sequenceNumber, 5, 6)
   record.writeUInt16BE(fragment.length, 11)
-  iceTransport.connection.send(Buffer.concat([record, fragment])).catch(() => undefined)
+  await iceTransport.connection.send(Buffer.concat([record, fragment])).catch(() => undefined)
 }

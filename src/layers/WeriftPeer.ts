@@ -156,13 +156,19 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   })
 
   const close = Effect.suspend(() => {
-    for (const { dtls, iceTransport } of listened) if (dtls !== undefined) DtlsGoodbye.say(dtls, iceTransport)
+    const goodbyes = listened.map(({ dtls, iceTransport }) =>
+      dtls === undefined ? Promise.resolve() : DtlsGoodbye.say(dtls, iceTransport)
+    )
     become("closed")
     // What a server answers only after the end would stay open for good.
     for (const [{ connection: ice }, gathered] of gatherings) {
       void gathered.then(() => ice.close()).catch(options.onDefect)
     }
-    return Effect.promise(() => connection.close().catch(options.onDefect))
+    return Effect.promise(() =>
+      Promise.allSettled(goodbyes)
+        .then(() => connection.close())
+        .catch(options.onDefect)
+    )
   }).pipe(Effect.timeoutOption(closeTimeout), Effect.asVoid)
 
   return {

@@ -120,7 +120,7 @@ const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
     isHungUp: () => sender.dtlsTransport.state === "closed",
     hangUp: () => {
       const { dtls, iceTransport } = sender.dtlsTransport
-      if (dtls !== undefined) DtlsGoodbye.say(dtls, iceTransport)
+      if (dtls !== undefined) void DtlsGoodbye.say(dtls, iceTransport)
     },
     close: Effect.promise(() => connection.close())
   }
