@@ -156,7 +156,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   })
 
   const close = Effect.suspend(() => {
-    const goodbyes = listened.map(({ dtls, iceTransport }) =>
+    const goodbyes = Array.from(listened, ({ dtls, iceTransport }) =>
       dtls === undefined ? Promise.resolve() : DtlsGoodbye.say(dtls, iceTransport)
     )
     become("closed")

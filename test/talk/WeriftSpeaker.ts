@@ -122,7 +122,8 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
     connected: () => peer?.connectionState === "connected",
     close: async () => {
       // As a browser does: Janus hangs up at once.
-      for (const { dtls, iceTransport } of peer?.dtlsTransports ?? []) if (dtls) DtlsGoodbye.say(dtls, iceTransport)
+      for (const { dtls, iceTransport } of peer?.dtlsTransports ?? [])
+        if (dtls) void DtlsGoodbye.say(dtls, iceTransport)
       await peer?.close()
       peer = undefined
     },
