@@ -38,6 +38,9 @@ export const make = (): DoorTranscript => {
   /** End of the newest final. */
   let saidMs = 0
   let settledMs = 0
+  /** What the open segment reads, and how much had been heard when it last changed. */
+  let shown = ""
+  let grownMs = 0
   /** Speech before this is forgotten. */
   let forgottenMs = 0
 
@@ -51,11 +54,15 @@ export const make = (): DoorTranscript => {
   return {
     take: (segment, heardMs) => {
       const known = open.get(segment.id) ?? begin(segment, heardMs)
+      if (textOf(segment) !== shown) grownMs = heardMs
+      shown = isFinal(segment) ? "" : textOf(segment)
       if (isFinal(segment)) open.delete(segment.id)
       else open.set(segment.id, known)
       if (known === "Forgotten") return undefined
       const startMs = segment.startMs ?? known
-      const endMs = Math.max(startMs, segment.endMs ?? heardMs)
+      // speech that has begun since its last word is not in it
+      const isBefore = segment.final === "Silence" && grownMs < speechMs
+      const endMs = Math.max(startMs, segment.endMs ?? (isBefore ? Math.min(heardMs, speechMs) : heardMs))
       if (isFinal(segment)) {
         saidMs = endMs
         const text = textOf(segment).trim()

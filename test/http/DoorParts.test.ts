@@ -87,6 +87,18 @@ describe("where something was said", () => {
     )
   })
 
+  it("ends, where the engine does not say, before speech that began after its last word", () => {
+    const transcript = DoorTranscript.make()
+    transcript.speechStarted(1000)
+    transcript.take(state("a", "one"), 1800)
+    transcript.speechStarted(2200)
+    assert.include(transcript.take(final("a", "one"), 2400), { startMs: 1000, endMs: 2200 })
+    transcript.take(state("b", "two"), 3000)
+    transcript.speechStarted(3100)
+    transcript.take(state("b", "two three"), 3600)
+    assert.include(transcript.take(final("b", "two three"), 4000), { startMs: 2200, endMs: 4000 })
+  })
+
   it("is forgotten with a reset: what was open, and what was still to come of it", () => {
     const transcript = DoorTranscript.make()
     transcript.take(final("a", "one"), 1000)
