@@ -14,8 +14,10 @@ import * as WeriftPublisher from "../support/WeriftPublisher.ts"
 import { connect, layer, listen, pause, until } from "../support/WeriftScene.ts"
 
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope | Layered>) =>
-  it.live(name, () =>
-    body.pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(Metric.MetricRegistry, new Map()))
+  it.live(
+    name,
+    () => body.pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(Metric.MetricRegistry, new Map())),
+    60_000
   )
 type Layered = Effect.Services<ReturnType<typeof listen>>
 
@@ -358,8 +360,7 @@ describe("WeriftPeerConnection", () => {
       yield* until("the last packet", () => heard.includes(102))
       assert.deepStrictEqual(heard, [1, 2, 101, 102])
       assert.strictEqual(subscriptions.connected(), 1)
-    }),
-    60_000
+    })
   )
 })
 
