@@ -5,10 +5,8 @@
  * name. `--main=dist/main.js`: another program under test. Logs and screenshots are kept under `artefacts/talk`.
  */
 
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { spawn } from "node:child_process"
 import { setPriority } from "node:os"
-import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
@@ -20,11 +18,10 @@ import * as Namespace from "./Namespace.ts"
 import { because, failure, type ProofError } from "./ProofError.ts"
 import * as Provision from "./Provision.ts"
 import * as Report from "./Report.ts"
+import { ended, freshFolder } from "./RunFolder.ts"
 import { perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
 import { faults } from "./ScenariosFaults.ts"
-
-const RUNS_KEPT = 5
 
 const here = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const argument = (name: string) => process.argv.find((one) => one.startsWith(`--${name}=`))?.slice(name.length + 3)
@@ -59,24 +56,6 @@ const inside = (bench: string) =>
       Effect.tap(perform(decoded, scenario), (result) => Effect.sync(() => Report.printOne(result)))
     )
     return Report.print(results)
-  })
-
-/** A folder for this run; those of the last few are kept, and those of runs that go on. */
-const freshFolder = (root: string): string => {
-  mkdirSync(root, { recursive: true })
-  const over = readdirSync(root).filter((name) => !existsSync(`/proc/${name.split("-").at(-1)}`))
-  for (const old of over.sort().slice(0, -RUNS_KEPT)) rmSync(join(root, old), { recursive: true, force: true })
-  const folder = join(root, `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}-${process.pid}`)
-  mkdirSync(folder)
-  return folder
-}
-
-/** Waits for the end of a process; gives its exit code. */
-const ended = (child: ChildProcess) =>
-  Effect.callback<number>((resume) => {
-    const code = () => resume(Effect.succeed(child.exitCode ?? 128))
-    if (child.exitCode !== null || child.signalCode !== null) code()
-    else child.once("exit", code)
   })
 
 /** Outside: provides what is needed, makes the namespaces, and runs this program once more in the first of them. */

@@ -2,23 +2,23 @@
  * `npm run chaos`: breaks things while people speak in a call, and counts the words. `--help` says how. On the real HPB and Janus where they
  * can be had (Debian 12, root), else on simulators; the service and the engines are processes of their own in either case.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
 import { setPriority } from "node:os"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import * as Namespace from "../../test/talk/Namespace.ts"
 import { because, failure, type ProofError } from "../../test/talk/ProofError.ts"
 import * as Provision from "../../test/talk/Provision.ts"
+import { ended, freshFolder } from "../../test/talk/RunFolder.ts"
 import * as Deterministic from "./deterministic/Command.ts"
 import * as Options from "./real/Options.ts"
 import * as Rig from "./real/Rig.ts"
 import * as Run from "./real/Run.ts"
 import * as Simulated from "./real/Simulated.ts"
 
-const RUNS_KEPT = 5
 /** As `npm run test:talk`. */
 const PRIORITY = -5
 
@@ -35,23 +35,6 @@ const Bench = Schema.fromJsonString(
     )
   })
 )
-
-/** A folder for this run; those of the last few are kept, and those of runs that go on. */
-const freshFolder = (root: string): string => {
-  mkdirSync(root, { recursive: true })
-  const over = readdirSync(root).filter((name) => !existsSync(`/proc/${name.split("-").at(-1)}`))
-  for (const old of over.sort().slice(0, -RUNS_KEPT)) rmSync(join(root, old), { recursive: true, force: true })
-  const folder = join(root, `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}-${process.pid}`)
-  mkdirSync(folder)
-  return folder
-}
-
-const ended = (child: ChildProcess) =>
-  Effect.callback<number>((resume) => {
-    const code = () => resume(Effect.succeed(child.exitCode ?? 128))
-    if (child.exitCode !== null || child.signalCode !== null) code()
-    else child.once("exit", code)
-  })
 
 const voicesOf = ({ voices }: Options.Options) =>
   ["ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"].slice(0, voices)
