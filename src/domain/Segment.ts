@@ -23,12 +23,14 @@ export interface Segment {
 
 /**
  * What a voice gives: states of its segments; whenever an engine has finished with what it was sent, up to which position (samples at
- * 24 kHz) everything that was said is in finals that came before; and where words may be missing, because `samples` of speech had to be given
+ * 24 kHz) everything that was said is in finals that came before; to those who ask for it, how far what was heard is certainly in the segments
+ * that came before, and what of them was `said` behind that; and where words may be missing, because `samples` of speech had to be given
  * up before an engine could hear them (behind what was said before it, in front of what was said after).
  */
 export type Transcribed =
   | { readonly _tag: "Segment"; readonly segment: Segment }
   | { readonly _tag: "Settled"; readonly position: number }
+  | { readonly _tag: "Marked"; readonly position: number; readonly said: string }
   | { readonly _tag: "Interrupted"; readonly position: number; readonly samples: number }
 
 /** Stands for words that nobody could recognise, in every language. */

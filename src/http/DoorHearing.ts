@@ -123,6 +123,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const take = (transcribed: Transcribed) => {
+    if (transcribed._tag === "Marked") return
     movedAtMs = now()
     const isQuiet = voice?.isSpeaking() === false && voice.queued() === 0
     owedSinceMs = transcribed._tag === "Settled" && isQuiet ? undefined : movedAtMs

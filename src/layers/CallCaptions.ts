@@ -6,6 +6,7 @@ import type { Intent, SessionId } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
 import { offsetBehind } from "../domain/Remainder.ts"
 import type { SignalingSession } from "../services/Signaling.ts"
+import type { UnsaidText } from "../services/SpeechJournal.ts"
 import { type Audience, audienceOf, readersBeside } from "./CaptionAudience.ts"
 import * as CaptionLine from "./CaptionLine.ts"
 import * as CaptionOutbox from "./CaptionOutbox.ts"
@@ -50,6 +51,8 @@ export interface CallCaptions {
   readonly dueMs: () => number
   readonly needsProof: () => boolean
   readonly prove: () => (isProven: boolean) => void
+  /** What was published and is in no final that is on its way. */
+  readonly unsaid: () => ReadonlyArray<UnsaidText>
   /** Everything is said and proven. */
   readonly isSettled: () => boolean
 }
@@ -272,6 +275,13 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
         attend()
       }
     },
+    unsaid: () => [
+      ...outbox.held().map(({ speaker, text }) => ({ voice: `${speaker} held`, speaker, texts: [text], ahead: "" })),
+      ...voices.all().flatMap(({ id, line, speaker }) => {
+        const { ahead, texts } = line.unsaid()
+        return texts.length === 0 && ahead === "" ? [] : [{ voice: id, speaker, texts, ahead }]
+      })
+    ],
     isSettled: () =>
       outbox.isSettled() && voices.all().every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)
   }

@@ -3,33 +3,30 @@
  */
 import { Effect, FiberMap, Latch, Metric, Schedule, type Scope, Stream } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
-import type { RoomToken, SessionId } from "../domain/Call.ts"
-import type { Gap } from "../domain/Caption.ts"
-import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import { type Roster, speakerOf } from "../domain/Roster.ts"
-import { gapBehind, type Segment, type Transcribed } from "../domain/Segment.ts"
+import type { Transcribed } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
+import type { CallJournal, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
 import { Stopping } from "../services/Stopping.ts"
 import { Transcriber } from "../services/Transcriber.ts"
-import type { CallSink } from "../services/TranscriptSink.ts"
+import * as CallSpeech from "./CallSpeech.ts"
+import * as EarlierVoice from "./EarlierVoice.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Voice from "./Voice.ts"
 
-export interface CallVoicesOptions {
-  readonly room: RoomToken
-  readonly sink: CallSink
-  readonly roster: () => Roster
-  readonly language: () => LanguageId
+export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
   /** Read when a voice begins, for all of its life; see `CallPrivacy`. */
   readonly privacy: () => Privacy
+  readonly journal: CallJournal
 }
 
 export interface CallVoices {
+  /** What a process that was killed had heard and not said: said first. To be called before anybody is heard. */
+  readonly takeUp: Effect.Effect<void>
   /** A publisher is to be heard; packets go to `onPacket`. */
   readonly start: (key: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
   /** The publisher is gone: its last words are still transcribed and published. */
@@ -61,32 +58,94 @@ export const make = Effect.fnUntraced(function* (
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
+  /** Voices that an earlier process heard, until all of it is said. */
+  const retelling = new Map<string, Latch.Latch>()
   const ticking = yield* Latch.make(false)
   let generation = 0
 
+  const nextId = (key: VoiceKey) => `${voiceId(key)}:${generation++}`
+
   const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
-    const voice = yield* Voice.make({ id, language: options.language, privacy: options.privacy(), decoder, now })
+    const journal = options.journal.voice(id, key, (position, listener) => voice.tell(position, listener))
+    const voice: Voice.HeardVoice = yield* Voice.make({
+      id,
+      language: options.language,
+      privacy: options.privacy(),
+      decoder,
+      now,
+      listener: journal
+    })
     const one: HeardVoice = { key, voice, reported: reportOf(voice), wasSpeaking: false, unansweredSinceMs: undefined }
     heard.set(id, one)
     ticking.openUnsafe()
-    const speakerOfSegment = attribution(key, options.roster)
-    const marks = gapMarks(id, now)
-    const take = (said: Transcribed): Effect.Effect<void> => {
-      if (said._tag === "Settled") return Effect.void
-      if (said._tag === "Interrupted") {
-        const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
-        const mark = marks.next()
-        publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
-        return Effect.void
-      }
-      marks.behind(said.segment)
-      publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
-      return answered(one, now())
-    }
+    const speech = CallSpeech.make(options, { key, id, now, journal })
+    // what it said before it was heard anew comes first
+    const earlier = retelling.get(voiceId(key))?.await ?? Effect.void
+    const take = Effect.fnUntraced(function* (said: Transcribed) {
+      yield* earlier
+      speech.take(said)
+      if (said._tag === "Segment") yield* answered(one, now())
+    })
     yield* transcriber
       .transcribe(voice.voice)
-      .pipe(Stream.runForEach(take), Effect.ensuring(Effect.suspend(() => forget(id))))
+      .pipe(
+        Stream.runForEach(take),
+        Effect.ensuring(Effect.suspend(() => forget(id))),
+        Effect.ensuring(Effect.sync(journal.forget))
+      )
   }, Effect.scoped)
+
+  /** What is behind the mark is heard once more, under the id of what was said before it. */
+  const retell = (left: LeftVoice, id: string, unsaid: UnsaidText | undefined) => {
+    const { key } = left
+    const journal = options.journal.voice(id, key, (position, listener) => earlier.tell(position, listener))
+    const earlier = EarlierVoice.make({
+      id,
+      left,
+      ahead: unsaid?.ahead ?? "",
+      segments: unsaid?.texts.length ?? 0,
+      language: options.language,
+      privacy: options.privacy(),
+      decoder,
+      now,
+      listener: journal
+    })
+    journal.mark(left)
+    const speech = CallSpeech.make(options, { key, id, now, journal })
+    const done = Latch.makeUnsafe(false)
+    retelling.set(voiceId(key), done)
+    const over = () => {
+      journal.forget()
+      done.openUnsafe()
+    }
+    const said = Stream.runForEach(transcriber.transcribe(earlier.voice), (one) => Effect.sync(() => speech.take(one)))
+    fork(id, Effect.ensuring(said, Effect.sync(over)))
+  }
+
+  const takeUp = Effect.suspend(() => {
+    const { unsaid, voices } = options.journal.take()
+    const spoken = voices.filter((voice) => voice.hasSpeech)
+    const ids = new Map(spoken.map((voice) => [voice.id, nextId(voice.key)]))
+    for (const { speaker, texts, voice } of unsaid) {
+      const id = ids.get(voice) ?? `${voice}:${generation++}`
+      for (const [ordinal, text] of texts.entries()) {
+        const segment = { id: `${id}:${ordinal}`, revision: 1, committed: text, open: "", tokenAtMs: now() }
+        CallSpeech.publish(options, { speaker, segment: { ...segment, final: "EngineLost" } })
+      }
+    }
+    for (const left of spoken) {
+      retell(
+        left,
+        ids.get(left.id) ?? nextId(left.key),
+        unsaid.find(({ voice }) => voice === left.id)
+      )
+    }
+    if (spoken.length === 0 && unsaid.length === 0) return Effect.void
+    return Effect.logInfo("what was heard before the service was killed is said now", {
+      voices: spoken.length,
+      captions: unsaid.reduce((sum, { texts }) => sum + texts.length, 0)
+    })
+  })
 
   const forget = (id: string) => {
     const one = heard.get(id)
@@ -112,8 +171,9 @@ export const make = Effect.fnUntraced(function* (
     for (const { voice } of heard.values()) voice.end()
   })
   return {
+    takeUp,
     start: (key) => {
-      const id = `${voiceId(key)}:${generation++}`
+      const id = nextId(key)
       fork(id, hear(key, id))
       return { onPacket: (packet) => heard.get(id)?.voice.onPacket(packet, now()) }
     },
@@ -160,48 +220,6 @@ type Report = Voice.VoiceCounters & { readonly queued: number }
 
 const reportOf = (voice: Voice.HeardVoice): Report => ({ ...voice.counters, queued: voice.queued() })
 const nothingHeld = { queued: 0, ringBytes: 0 }
-
-/** Whoever is talking when a segment begins has said all of it: a phone caller's neighbour does not take it over. */
-const attribution = (key: VoiceKey, roster: () => Roster) => {
-  let current: { readonly segment: string; readonly speaker: SessionId } | undefined
-  return (segment: Segment): SessionId => {
-    if (current?.segment !== segment.id) {
-      // Whoever has just left is no longer in the roster, their last words are still theirs.
-      const speaker = speakerOf(roster(), key.publisher)?.session ?? current?.speaker ?? key.publisher
-      current = { segment: segment.id, speaker }
-    }
-    return current.speaker
-  }
-}
-
-/** Segments that say where words are missing in a voice, between those that say words. */
-const gapMarks = (voice: string, now: () => number) => {
-  let newest: string | undefined
-  let ordinal = 0
-  return {
-    behind: ({ id }: Segment) => {
-      if (id !== newest) ordinal = 0
-      newest = id
-    },
-    next: () => gapBehind(newest, { atMs: now(), ordinal: ++ordinal, voice })
-  }
-}
-
-interface Said {
-  readonly speaker: SessionId
-  readonly segment: Segment
-  readonly interrupted?: Gap
-}
-
-const publish = (options: CallVoicesOptions, said: Said) => {
-  const name = options.roster().participants.get(said.speaker)?.name
-  options.sink.publish({
-    room: options.room,
-    ...(name === undefined ? {} : { speakerName: name }),
-    language: options.language(),
-    ...said
-  })
-}
 
 const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
   counters.undecodable >= undecodableLimit && counters.undecodable > counters.packets / 2

@@ -48,6 +48,8 @@ export interface CaptionLine {
   readonly repeat: () => void
   /** What is known by now is never said: nobody reads. */
   readonly skip: () => void
+  /** What is promised and not finalised, in order; and what was finalised `ahead` of the promise. */
+  readonly unsaid: () => { readonly texts: ReadonlyArray<string>; readonly ahead: string }
   /** Everything is given up; returns how many finals that were. */
   readonly giveUp: () => number
 }
@@ -80,6 +82,14 @@ const restOf = ({ base, frozen, segment }: Utterance) => {
   const text = full.slice(start).trimEnd()
   return { start, text, committed: Math.max(0, Math.min(segment.committed.length - start, text.length)) }
 }
+
+const promisedOf = (one: Utterance): string => {
+  const { committed, text } = restOf(one)
+  return text.slice(0, committed).trimEnd()
+}
+/** What was finalised behind the promised text. */
+const aheadOf = (one: Utterance): string =>
+  textOf(one.segment).slice(one.segment.committed.length, restOf(one).start).trim()
 
 const hasWork = (one: Utterance): boolean => one.shown !== undefined || isSayable(restOf(one).text)
 
@@ -218,6 +228,10 @@ export const make = (): CaptionLine => {
         one.tokens = []
       }
     },
+    unsaid: () => ({
+      texts: utterances.map(promisedOf).filter(isSayable),
+      ahead: utterances.map(aheadOf).at(-1) ?? ""
+    }),
     giveUp: () => {
       const finals = utterances.filter((one) => isFinal(one.segment)).length
       for (const one of [...utterances]) remove(one)

@@ -75,6 +75,8 @@ export interface CaptionOutbox {
   readonly isSettled: () => boolean
   /** Somebody or something is waited for without an event to tell. */
   readonly isWaiting: () => boolean
+  /** Finals that wait for a socket, oldest first. */
+  readonly held: () => ReadonlyArray<{ readonly speaker: SessionId; readonly text: string }>
 }
 
 export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs }: OutboxOptions): CaptionOutbox => {
@@ -290,6 +292,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       isBack(nowMs)
     },
     isSettled: () => !isLost && settled >= sent && finals.length === 0,
+    held: () => (isLost ? finals.map(({ block, text }) => ({ speaker: block.speaker.session, text })) : []),
     isWaiting: () => isLost || finals.some((one) => one.pending.size > 0)
   }
 }

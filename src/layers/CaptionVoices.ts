@@ -13,6 +13,8 @@ const forgetMs = 60_000
 
 export interface Voice {
   readonly key: string
+  /** As those know it who publish. */
+  readonly id: string
   readonly line: CaptionLine.CaptionLine
   readonly speaker: SessionId
   /** The speaker as Nextcloud knows it: survives a new session id. */
@@ -44,20 +46,22 @@ export interface CaptionVoices {
 const unknownKey = (speaker: SessionId): string => `session:${speaker}`
 
 /** A speaker can have several voices: a microphone and a shared screen, or one that was published anew. */
-const keyOf = (speaker: SessionId, { id }: Segment): string => `${speaker} ${id.slice(0, id.lastIndexOf(":"))}`
+const keyOf = (speaker: SessionId, id: string): string => `${speaker} ${id}`
+const voiceOf = ({ id }: Segment): string => id.slice(0, id.lastIndexOf(":"))
 
 export const make = (options: { readonly speakers: CaptionSpeakers; readonly now: () => number }): CaptionVoices => {
   const { now, speakers } = options
   const voices = new Map<string, Voice>()
 
-  const begin = (key: string, speaker: SessionId): Voice => {
+  const begin = (id: string, speaker: SessionId): Voice => {
     if (voices.size >= manyVoices) {
       for (const [other, { heardMs, line }] of voices) {
         if (!line.hasUnsaid() && now() - heardMs > forgetMs) voices.delete(other)
       }
     }
     const voice: Voice = {
-      key,
+      key: keyOf(speaker, id),
+      id,
       line: CaptionLine.make(),
       speaker,
       speakerKey: speakers.keyOf(speaker) ?? unknownKey(speaker),
@@ -67,13 +71,13 @@ export const make = (options: { readonly speakers: CaptionSpeakers; readonly now
       leftOver: "",
       askedMs: undefined
     }
-    voices.set(key, voice)
+    voices.set(voice.key, voice)
     return voice
   }
   return {
     of: (speaker, segment) => {
-      const key = keyOf(speaker, segment)
-      const voice = voices.get(key) ?? begin(key, speaker)
+      const id = voiceOf(segment)
+      const voice = voices.get(keyOf(speaker, id)) ?? begin(id, speaker)
       voice.heardMs = now()
       return voice
     },

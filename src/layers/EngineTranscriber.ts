@@ -75,8 +75,11 @@ interface Shared extends EngineLink.LinkOptions {
 
 const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
   const line = VoiceLine.make(voice)
-  const cutter = SegmentCutter.make(voice.id)
-  const outbox = SegmentOutbox.make()
+  const cutter = SegmentCutter.make(voice.id, voice.begun)
+  if (voice.begun !== undefined) cutter.resume(false)
+  const outbox = SegmentOutbox.make(
+    voice.marks === true ? () => ({ position: line.backlog().provenTo(), said: cutter.doubt() }) : undefined
+  )
   const metrics = yield* Effect.context<never>()
   yield* Effect.addFinalizer(() => Effect.sync(line.close))
   yield* Effect.gen(function* () {
@@ -98,8 +101,9 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
 
 /** One session after the other while there is something to send; ends with the voice. */
 const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void, never, Scope.Scope> {
-  const { cutter, line, now, outbox, pool, standby } = work
-  const past: Past = { seamTo: 0, heardOnceTo: 0, isUnproven: false, opened: 0, mute: 0 }
+  const { cutter, line, now, outbox, pool, standby, voice } = work
+  const seamTo = voice.begun === undefined ? 0 : Number.POSITIVE_INFINITY
+  const past: Past = { seamTo, heardOnceTo: 0, isUnproven: false, opened: 0, mute: 0 }
   /** Why the newest session that had been open is no more. */
   let lost: EngineError["reason"] | undefined
   let relief: Audition.Relief | undefined

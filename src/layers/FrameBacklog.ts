@@ -53,9 +53,12 @@ export interface FrameBacklog {
   readonly close: () => void
 }
 
-/** The backlog of a voice whose ring is read by `replay` (see `Voice`). Frames leave in order, none twice, cut where a replay overlaps. */
-export const make = (replay: (position: number) => Iterable<AudioFrame>): FrameBacklog =>
-  from(replay, [], [], 0, undefined)
+/**
+ * The backlog of a voice whose ring is read by `replay` (see `Voice`), and of which all before `proven` (samples) never has to be sent. Frames
+ * leave in order, none twice, cut where a replay overlaps.
+ */
+export const make = (replay: (position: number) => Iterable<AudioFrame>, proven = 0): FrameBacklog =>
+  from(replay, [], [], proven, undefined)
 
 /** Samples that two stretches of speech share: the padding of one, in which the next began. */
 interface Shared {

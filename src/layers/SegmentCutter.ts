@@ -25,6 +25,8 @@ export interface SegmentCutter {
   readonly isOpen: () => boolean
   /** Nothing was promised since the mark. */
   readonly isCertain: () => boolean
+  /** What was promised since the mark. */
+  readonly doubt: () => string
   /** Whatever is open becomes final as it was shown. Words that follow make a new segment. */
   readonly end: (cause: EndCause) => ReadonlyArray<Segment>
   /**
@@ -52,8 +54,8 @@ export interface SegmentCutter {
  * promised are taken. Utterances that complete out of order are put in order; one segment is open at a time; every segment that was
  * shown gets exactly one final. A segment ends with its utterance, at the end of a sentence, and at 200 characters.
  */
-export const make = (voice: string, known = ""): SegmentCutter => {
-  let ordinal = 0
+export const make = (voice: string, { said: known = "", segments = 0 }: Partial<Before> = {}): SegmentCutter => {
+  let ordinal = segments
   let open: Segment | undefined
   /** The open segment is of a session that was lost, and no utterance continues it yet. */
   let isOrphan = false
@@ -244,6 +246,7 @@ export const make = (voice: string, known = ""): SegmentCutter => {
       }
     },
     isOpen: () => open !== undefined,
+    doubt: () => doubt,
     isCertain: () => doubt === "" && open === undefined,
     end,
     endBefore,
@@ -266,11 +269,19 @@ export const make = (voice: string, known = ""): SegmentCutter => {
       return states
     },
     rehearse: (mayLead) => {
-      const other = make(voice, doubt)
+      const other = make(voice, { said: doubt })
       other.resume(mayLead)
       return other
     }
   }
+}
+
+/** Of the voice, before this cutter had anything to do with it. */
+interface Before {
+  /** Promised since the mark. */
+  readonly said: string
+  /** How many ordinals are taken. */
+  readonly segments: number
 }
 
 /** What was said before and may come again. */

@@ -25,14 +25,18 @@ export interface SegmentOutbox {
   readonly transcribed: Stream.Stream<Transcribed>
 }
 
-/** An empty outbox. Bounded by `room`; nothing but what is superseded (partials, `Settled`) is dropped. */
-export const make = (): SegmentOutbox => {
+/** What a reader that asks for it is told behind whatever is put, when it has changed. */
+export type ReadMark = () => { readonly position: number; readonly said: string }
+
+/** An empty outbox. Bounded by `room`; nothing but what is superseded (partials, `Settled`, `Marked`) is dropped. */
+export const make = (readMark?: ReadMark): SegmentOutbox => {
   let waiting: Array<Transcribed> = []
   let ended = false
   let isOpen = false
   /** The reader was told of it; and what it is told when the open segment ends. */
   let settled = 0
   let settling = 0
+  let marked: ReturnType<ReadMark> = { position: 0, said: "" }
   const filled = Latch.makeUnsafe(false)
   const roomy = Latch.makeUnsafe(true)
 
@@ -54,6 +58,12 @@ export const make = (): SegmentOutbox => {
     if (waiting.at(-1)?._tag === "Settled") waiting.pop()
     waiting.push({ _tag: "Settled", position: settled })
   }
+  const mark = (isOwed: boolean): void => {
+    const next = readMark?.()
+    if (next === undefined || (!isOwed && next.position === marked.position && next.said === marked.said)) return
+    marked = next
+    waiting.push({ _tag: "Marked", ...next })
+  }
   const wake = (): void => {
     if (waiting.length > 0) filled.openUnsafe()
     if (waiting.length > CAPACITY) roomy.closeUnsafe()
@@ -61,6 +71,8 @@ export const make = (): SegmentOutbox => {
 
   return {
     put: (states) => {
+      const isOwed = waiting.at(-1)?._tag === "Marked"
+      if (isOwed) waiting.pop()
       for (const segment of states) {
         const last = waiting.at(-1)
         if (last?._tag === "Segment" && last.segment.id === segment.id && !isFinal(last.segment)) waiting.pop()
@@ -68,6 +80,7 @@ export const make = (): SegmentOutbox => {
         isOpen = !isFinal(segment)
         tell()
       }
+      mark(isOwed)
       wake()
     },
     settle: (position, open) => {

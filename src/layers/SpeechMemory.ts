@@ -3,21 +3,18 @@
  */
 import { type AudioFrame, FRAME_SAMPLES, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
 import type { Codec } from "../services/Decoder.ts"
+import type { HeardSpeech } from "../services/SpeechJournal.ts"
 import * as ByteRing from "./ByteRing.ts"
 import * as SpeechFrames from "./SpeechFrames.ts"
 
-export interface SpeechMemory {
-  /** Takes every packet that was decoded, with the position of its audio. In silence only the last ones are kept. */
-  readonly hear: (position: number, packet: Uint8Array) => void
-  /** Speech begins at `start`, which lies in a packet heard before or in the next one, and was heard at `atMs`. */
-  readonly begin: (start: number, atMs: number) => void
-  /** Speech ended: sound up to `heard`, zeros up to `end`, the end of its last frame, silence in the last `silence` samples before that. */
-  readonly end: (heard: number, end: number, silence: number) => void
+export interface SpeechMemory extends HeardSpeech {
   /**
    * The frames from the one with `position` in it on, decoded anew while they are asked for, up to the last full one there is. Where the
    * ring was overwritten it begins later.
    */
   readonly replay: (position: number) => Iterable<AudioFrame>
+  /** Tells all that `replay` would need. */
+  readonly tell: (position: number, listener: HeardSpeech) => void
   readonly counters: Readonly<ByteRing.RingCounters>
 }
 
@@ -39,8 +36,8 @@ const LEAD_IN_PACKETS = 5
 /** Holds the lead-in and the pre-roll before speech, up to 256 kbit/s. */
 const LOBBY_BYTES = 16_384
 
-/** Makes the memory of one voice, at most `size` bytes (allocated with the first speech). */
-export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
+/** Makes the memory of one voice, at most `size` bytes (allocated with the first speech). `listener` is told what is kept of speech, packets before it included. */
+export const make = (size: number, makeCodec: () => Codec, listener?: HeardSpeech): SpeechMemory => {
   const ring = ByteRing.make(size)
   const lobby = ByteRing.make(LOBBY_BYTES)
   const stretches: Array<Stretch> = []
@@ -91,15 +88,21 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
     }
   }
 
+  const keep = (position: number, packet: Uint8Array) => {
+    ring.append(position, packet)
+    listener?.hear(position, packet)
+  }
+
   return {
-    hear: (position, packet) => (current === undefined ? lobby : ring).append(position, packet),
+    hear: (position, packet) => (current === undefined ? lobby.append(position, packet) : keep(position, packet)),
     begin: (start, atMs) => {
       forgetOverwritten()
+      listener?.begin(start, atMs)
       current = { start, atMs, heard: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY, silence: 0 }
       stretches.push(current)
       const reader = lobby.from(start - LEAD_IN, LEAD_IN_PACKETS)
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
-        ring.append(record.position, record.packet)
+        keep(record.position, record.packet)
       }
       lobby.clear()
     },
@@ -109,6 +112,7 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
       current.heard = heard
       current.end = end
       current = undefined
+      listener?.end(heard, end, silence)
     },
     replay: function* (position) {
       const codec = makeCodec()
@@ -121,6 +125,29 @@ export const make = (size: number, makeCodec: () => Codec): SpeechMemory => {
       } finally {
         codec.close()
       }
+    },
+    tell: (position, listener) => {
+      const waiting = stretches.filter(({ end }) => end > position)
+      const first = waiting[0]
+      if (first === undefined) return
+      const reader = ring.from(firstFrame(first, Math.max(position, first.start)) - LEAD_IN, LEAD_IN_PACKETS)
+      let telling: Stretch | undefined
+      const finish = () => {
+        if (telling !== undefined && telling.heard < Number.POSITIVE_INFINITY) {
+          listener.end(telling.heard, telling.end, telling.silence)
+        }
+        telling = undefined
+      }
+      for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        if (telling !== undefined && record.position >= telling.heard) finish()
+        const [next] = waiting
+        if (telling === undefined && next !== undefined) {
+          telling = waiting.shift()
+          listener.begin(next.start, next.atMs)
+        }
+        listener.hear(record.position, record.packet)
+      }
+      finish()
     },
     counters: ring.counters
   }

@@ -10,6 +10,7 @@ import type { Decoder } from "../services/Decoder.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
 import type { PeerConnection } from "../services/PeerConnection.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
+import { SpeechJournal } from "../services/SpeechJournal.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
 import * as CallIceServers from "./CallIceServers.ts"
@@ -78,13 +79,15 @@ const run = Effect.fnUntraced(function* (
     yield* Effect.logWarning(EngineAdvice.make("NotAllowed"))
   }
   const session = yield* (yield* Signaling).join(intents.room)
-  const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list })
+  const journal = yield* (yield* SpeechJournal).open(intents.room)
+  const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list, onUnsaid: journal.unsaid })
   const voices = yield* CallVoices.make({
     room: intents.room,
     sink,
     roster: session.roster,
     language: intents.language,
-    privacy
+    privacy,
+    journal
   })
   const subscriptions = yield* Subscriptions.make({
     session,
@@ -143,6 +146,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
   const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
     if (hearing === isHearing) return
     isHearing = hearing
+    if (hearing) yield* voices.takeUp
     yield* subscriptions.setHearing(hearing)
     if (!hearing) yield* voices.silence
   })

@@ -51,7 +51,10 @@ const makeObserver = Effect.fnUntraced(function* (options: TalkTranscriptSinkOpt
   return observer
 })
 
-const open = Effect.fnUntraced(function* ({ intents, session }: SinkCall, options: TalkTranscriptSinkOptions) {
+const open = Effect.fnUntraced(function* (
+  { intents, onUnsaid, session }: SinkCall,
+  options: TalkTranscriptSinkOptions
+) {
   const now = yield* monotonicMs
   const stopping = yield* Stopping
   const captions = CallCaptions.make({ session, intents, now, observer: yield* makeObserver(options) })
@@ -62,6 +65,7 @@ const open = Effect.fnUntraced(function* ({ intents, session }: SinkCall, option
 
   /** After every change: wakes whom it concerns. */
   const look = () => {
+    onUnsaid?.(captions.unsaid())
     if (captions.dueMs() < sleepsUntilMs) earlier.openUnsafe()
     if (captions.needsProof()) unproven.openUnsafe()
     if (captions.isSettled()) settled.openUnsafe()

@@ -8,6 +8,7 @@ import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import type { Decoder, DecoderCounters } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
+import type { HeardSpeech } from "../services/SpeechJournal.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as Hearing from "./Hearing.ts"
 import * as Lull from "./Lull.ts"
@@ -22,8 +23,10 @@ export interface VoiceOptions {
   readonly now: () => number
   /** Frames that wait for the reader, default 64 (5 s). */
   readonly queueCapacity?: number
-  /** Memory for what was heard of speech, default 800,000 bytes: 180 s at 32 kbit/s. */
+  /** Memory for what was heard of speech, default `RING_BYTES`. */
   readonly ringBytes?: number
+  /** Is told of all speech that is heard. */
+  readonly listener?: HeardSpeech
   /** Sound before speech was noticed, default 300 ms: a soft onset ("f", "h") is that early before it is loud. */
   readonly preRollMs?: number
 }
@@ -38,6 +41,8 @@ export interface VoiceCounters extends Readonly<DecoderCounters>, Hearing.Hearin
 
 export interface HeardVoice {
   readonly voice: Voice
+  /** Tells a listener what is kept of the speech from `position` (samples) on. */
+  readonly tell: SpeechMemory.SpeechMemory["tell"]
   /** Takes a packet that arrived at `atMs`; its payload may be reused afterwards. */
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
   /** About every 20 ms: gives up on lost packets, and ends speech when packets have stopped. */
@@ -52,6 +57,8 @@ export interface HeardVoice {
   readonly end: () => void
 }
 
+/** 180 s at 32 kbit/s. */
+export const RING_BYTES = 800_000
 /**
  * A packet so late means that none are sent (`replaceTrack(null)`, DTX): 420 ms after the last one of 20 ms. A busy sender and a change of
  * radio cell stand still for up to 0.3 s in the middle of a word; what comes after a frame was padded would be cut.
@@ -76,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Done>): HeardVoice => {
-  const memory = SpeechMemory.make(options.ringBytes ?? 800_000, options.decoder.makeCodec)
+  const memory = SpeechMemory.make(options.ringBytes ?? RING_BYTES, options.decoder.makeCodec, options.listener)
   const hearing = Hearing.make({
     queue,
     memory,
@@ -95,8 +102,10 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       frames: Stream.fromQueue(queue),
       replay: memory.replay,
       language: options.language,
+      marks: options.listener !== undefined,
       ...(options.privacy === undefined ? {} : { privacy: options.privacy })
     },
+    tell: memory.tell,
     onPacket: (packet, atMs) => {
       if (!ended) decoder.decode(packet, atMs)
     },

@@ -39,7 +39,7 @@ export interface VoiceLine {
 
 /** The line of a voice that nobody is connected to yet. */
 export const make = (voice: Voice): VoiceLine => {
-  let backlog = FrameBacklog.make(voice.replay)
+  let backlog = FrameBacklog.make(voice.replay, voice.begun?.position)
   let tapped: FrameBacklog.FrameBacklog | undefined
   const bell = Latch.makeUnsafe(false)
   const connected = Latch.makeUnsafe(false)

@@ -28,6 +28,19 @@ export interface Voice {
   readonly waits?: boolean
   /** Each stretch of speech is an utterance of its own: its segment ends with the flush behind it, also when speech has gone on meanwhile. */
   readonly utterances?: boolean
+  /** The reader wants to know how far the voice is said: `Marked`. */
+  readonly marks?: boolean
+  /** A part of it was said before, by a process that is no more: all of its frames were heard then. */
+  readonly begun?: Begun
+}
+
+export interface Begun {
+  /** What was heard before it (samples) is said. */
+  readonly position: number
+  /** What was said behind it: words that come again are left out. */
+  readonly said: string
+  /** Ordinals of segments that are taken. */
+  readonly segments: number
 }
 
 /**

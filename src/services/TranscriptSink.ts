@@ -5,12 +5,15 @@ import { Context, Effect, type Scope } from "effect"
 import type { Intent, SessionId } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
 import type { SignalingSession } from "./Signaling.ts"
+import type { UnsaidText } from "./SpeechJournal.ts"
 
 /** The call a sink is opened for. */
 export interface SinkCall {
   readonly session: SignalingSession
   /** Who reads now. */
   readonly intents: () => ReadonlyArray<Intent>
+  /** Is told what was published and has not been handed on as final, whenever that changes. */
+  readonly onUnsaid?: (texts: ReadonlyArray<UnsaidText>) => void
 }
 
 /** The sink of one call. Nothing here waits for a reader. */

@@ -9,6 +9,7 @@ import { isFinal, type Segment, type Transcribed, textOf } from "../../src/domai
 import * as CallVoices from "../../src/layers/CallVoices.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
+import { keepsNothing } from "../../src/services/SpeechJournal.ts"
 import { Transcriber } from "../../src/services/Transcriber.ts"
 import { payloads, send } from "../support/OpusRecordings.ts"
 
@@ -48,7 +49,8 @@ const scene = Effect.fnUntraced(function* (first: Roster) {
     sink,
     roster: () => roster,
     language: () => defaultLanguage,
-    privacy: () => "any"
+    privacy: () => "any",
+    journal: keepsNothing
   }).pipe(Effect.provide(Layer.merge(OpusDecoder.layer, transcriber)))
   const gives = (one: Transcribed) =>
     Effect.andThen(Queue.offer(said, one), Effect.repeat(Effect.yieldNow, { times: 5 }))
@@ -95,7 +97,8 @@ describe("who is said to have spoken", () => {
         },
         roster: () => roster,
         language: () => defaultLanguage,
-        privacy: () => "any"
+        privacy: () => "any",
+        journal: keepsNothing
       }).pipe(
         Effect.provide(OpusDecoder.layer),
         // Each voice says its own id.

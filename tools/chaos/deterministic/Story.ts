@@ -54,6 +54,7 @@ const audio = (samples: number): string => `${(samples / 24_000).toFixed(2)} s`
 const said = (voice: string, what: Transcribed, next: Transcribed | undefined): string | undefined => {
   if (what._tag === "Settled") return `${voice} settled up to ${audio(what.position)}`
   if (what._tag === "Interrupted") return `${voice} interrupted at ${audio(what.position)} for ${audio(what.samples)}`
+  if (what._tag === "Marked") return undefined
   const { committed, final, id, open } = what.segment
   if (final !== undefined) return `${id} "${textOf(what.segment)}" ${final}`
   return next?._tag === "Segment" && next.segment.id === id ? undefined : `${id} "${committed}|${open}"`

@@ -1,0 +1,95 @@
+/**
+ * CallSpeech: what is made of one voice of a call becomes captions of somebody.
+ */
+import { msOfSamples } from "../domain/Audio.ts"
+import type { RoomToken, SessionId } from "../domain/Call.ts"
+import type { Gap } from "../domain/Caption.ts"
+import type { LanguageId } from "../domain/Language.ts"
+import { type Roster, speakerOf } from "../domain/Roster.ts"
+import { gapBehind, type Segment, type Transcribed } from "../domain/Segment.ts"
+import type { VoiceKey } from "../domain/Speaker.ts"
+import type { VoiceJournal } from "../services/SpeechJournal.ts"
+import type { CallSink } from "../services/TranscriptSink.ts"
+
+/** Of a call. */
+export interface CallSpeechOptions {
+  readonly room: RoomToken
+  readonly sink: CallSink
+  readonly roster: () => Roster
+  readonly language: () => LanguageId
+}
+
+export interface VoiceSpeechOptions {
+  /** The voice's id. */
+  readonly id: string
+  readonly key: VoiceKey
+  readonly now: () => number
+  readonly journal: Pick<VoiceJournal, "mark">
+}
+
+export interface CallSpeech {
+  /** Publishes it, then tells the journal how far the voice is said. */
+  readonly take: (said: Transcribed) => void
+}
+
+/** For one voice. */
+export const make = (options: CallSpeechOptions, { id, journal, key, now }: VoiceSpeechOptions): CallSpeech => {
+  const speakerOfSegment = attribution(key, options.roster)
+  const marks = gapMarks(id, now)
+  return {
+    take: (said) => {
+      if (said._tag === "Marked") return journal.mark(said)
+      if (said._tag === "Settled") return
+      if (said._tag === "Segment") {
+        marks.behind(said.segment)
+        return publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
+      }
+      const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
+      const mark = marks.next()
+      publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
+    }
+  }
+}
+
+/** Whoever is talking when a segment begins has said all of it: a phone caller's neighbour does not take it over. */
+const attribution = (key: VoiceKey, roster: () => Roster) => {
+  let current: { readonly segment: string; readonly speaker: SessionId } | undefined
+  return (segment: Segment): SessionId => {
+    if (current?.segment !== segment.id) {
+      // Whoever has just left is no longer in the roster, their last words are still theirs.
+      const speaker = speakerOf(roster(), key.publisher)?.session ?? current?.speaker ?? key.publisher
+      current = { segment: segment.id, speaker }
+    }
+    return current.speaker
+  }
+}
+
+/** Segments that say where words are missing in a voice, between those that say words. */
+const gapMarks = (voice: string, now: () => number) => {
+  let newest: string | undefined
+  let ordinal = 0
+  return {
+    behind: ({ id }: Segment) => {
+      if (id !== newest) ordinal = 0
+      newest = id
+    },
+    next: () => gapBehind(newest, { atMs: now(), ordinal: ++ordinal, voice })
+  }
+}
+
+interface Said {
+  readonly speaker: SessionId
+  readonly segment: Segment
+  readonly interrupted?: Gap
+}
+
+/** A state of a segment, as the caption of somebody. */
+export const publish = (options: CallSpeechOptions, said: Said): void => {
+  const name = options.roster().participants.get(said.speaker)?.name
+  options.sink.publish({
+    room: options.room,
+    ...(name === undefined ? {} : { speakerName: name }),
+    language: options.language(),
+    ...said
+  })
+}
