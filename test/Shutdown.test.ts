@@ -139,6 +139,7 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
           roster: () => roster,
           state: () => ({ _tag: "Joined" as const }),
           canReachCall: () => true,
+          keepsFailed: () => false,
           requestOffer: (voice) => Queue.offerUnsafe(events, { _tag: "Offered", voice, sdp: "offer" }),
           answer: () => {},
           sendCandidate: () => {},

@@ -174,6 +174,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       roster: () => people?.roster ?? emptyRoster,
       state: () => state,
       canReachCall: sender.canReachCall,
+      keepsFailed: sender.keepsFailed,
       requestOffer,
       answer: (voice, sid, sdp) => offers.answered(sender.answer(voice, sid, sdp), voice, sid),
       sendCandidate: sender.candidate,

@@ -24,15 +24,19 @@ export interface SpreedSender {
   /** A request was refused; an HPB which calls a caption invalid wants another form. */
   readonly refused: (id: string, code: string) => void
   readonly canReachCall: () => boolean
+  readonly keepsFailed: () => boolean
   readonly confirm: Effect.Effect<boolean>
 }
 
 /** HPBs from 1.0 until 1.3 refuse captions without a `roomType`; unreadable versions get one too, it never hurts. */
 const needsRoomType = (version: string): boolean => !/^(0\.|1\.([3-9]|\d\d)|[2-9]|\d\d)/.test(version)
+/** Until 2.0.2 an HPB keeps subscriptions that came to nothing. */
+const keepsFailed = (version: string): boolean => /^([01]\.|2\.0\.[0-2](?!\d))/.test(version)
 
 export const make = (): SpreedSender => {
   let socket: SpreedSocket | undefined
   let features: ReadonlySet<string> = new Set()
+  let version = ""
   let addsRoomType = false
   let sent = 0
 
@@ -48,7 +52,8 @@ export const make = (): SpreedSender => {
       socket = opened
       if (hpb === undefined) return
       features = hpb.features
-      addsRoomType = needsRoomType(hpb.version)
+      version = hpb.version
+      addsRoomType = needsRoomType(version)
     },
     detach: () => {
       socket = undefined
@@ -82,6 +87,7 @@ export const make = (): SpreedSender => {
       if (id.startsWith("transcript-") && code === "invalid_format") addsRoomType = true
     },
     canReachCall: () => features.has("recipient-call"),
+    keepsFailed: () => keepsFailed(version),
     confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false))
   }
 }

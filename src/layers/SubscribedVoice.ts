@@ -14,7 +14,6 @@ import type { Health } from "./SubscriptionWatchdog.ts"
 
 export interface SubscribedVoiceOptions {
   readonly key: VoiceKey
-  readonly session: SignalingSession
   readonly peers: PeerConnection["Service"]
   readonly iceServers: Effect.Effect<ReadonlyArray<IceServer>>
   readonly now: () => number
@@ -30,8 +29,8 @@ export interface SubscribedVoiceOptions {
 }
 
 export interface SubscribedVoice {
-  /** A new subscription, or, with a `sid` which is known, a renegotiation (`false`). */
-  readonly offered: (sid: string | undefined, sdp: string) => Effect.Effect<boolean>
+  /** A new subscription of this session of ours, or, with a `sid` which is known, a renegotiation (`false`). */
+  readonly offered: (session: SignalingSession, sid: string | undefined, sdp: string) => Effect.Effect<boolean>
   readonly candidateFound: (sid: string | undefined, candidate: Candidate) => void
   /** The HPB has given this subscription up before it was connected. */
   readonly refused: (sid: string | undefined) => void
@@ -68,6 +67,7 @@ const renewAfterMs = 300_000
 const renewByMs = 560_000
 
 interface Subscription {
+  readonly session: SignalingSession
   readonly sid: string | undefined
   readonly offeredAtMs: number
   readonly furtherOffers: Queue.Queue<string>
@@ -82,7 +82,7 @@ interface Subscription {
 }
 
 export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
-  const { key, now, session } = options
+  const { key, now } = options
   /** Oldest first, at most two. */
   let subscriptions: ReadonlyArray<Subscription> = []
   let heard: Subscription | undefined
@@ -120,6 +120,7 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
   }
 
   const carry = Effect.fnUntraced(function* (one: Subscription, sdp: string) {
+    const { session } = one
     const iceServers = yield* options.iceServers.pipe(
       Effect.timeoutOrElse({
         duration: iceServersTimeout,
@@ -161,9 +162,10 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
       Effect.ensuring(Effect.sync(() => drop(one)))
     )
 
-  const subscribe = Effect.fnUntraced(function* (sid: string | undefined, sdp: string) {
+  const subscribe = Effect.fnUntraced(function* (session: SignalingSession, sid: string | undefined, sdp: string) {
     const nowMs = now()
     const one: Subscription = {
+      session,
       sid,
       offeredAtMs: nowMs,
       // Capacity 4, sliding: the newest offer describes everything. Drops are counted where it is offered to.
@@ -182,9 +184,9 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
   })
 
   return {
-    offered: (sid, sdp) => {
+    offered: (session, sid, sdp) => {
       const known = sid === undefined ? undefined : subscriptions.find((one) => one.sid === sid)
-      if (known === undefined) return Effect.as(subscribe(sid, sdp), true)
+      if (known === undefined) return Effect.as(subscribe(session, sid, sdp), true)
       return Effect.sync(() => {
         if (Queue.isFullUnsafe(known.furtherOffers)) options.onDropped()
         Queue.offerUnsafe(known.furtherOffers, sdp)

@@ -8,11 +8,10 @@ import type { IceServer } from "../domain/Call.ts"
 import { humansInCall, publishers, type Roster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { PeerConnection, type RtpPacket } from "../services/PeerConnection.ts"
-import type { SignalingEvent, SignalingSession } from "../services/Signaling.ts"
+import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
-import * as SubscribedVoice from "./SubscribedVoice.ts"
-import * as SubscriptionWatchdog from "./SubscriptionWatchdog.ts"
+import * as WantedVoice from "./WantedVoice.ts"
 
 export interface SubscriptionsOptions {
   readonly session: SignalingSession
@@ -35,18 +34,6 @@ const reviewEvery = "250 millis"
 /** Looks so far apart mean that this process stood still. */
 const stoodStillMs = 1_000
 
-/** Plain numbers since the call began. */
-export interface SubscriptionCounters {
-  /** Offers asked for, and how many of them because nothing was heard. */
-  requests: number
-  repeatedRequests: number
-  /** New subscriptions, and further offers for one that is known. */
-  offers: number
-  renegotiations: number
-  /** Voices refused because there were enough already. */
-  refused: number
-}
-
 export interface Subscriptions {
   /** Takes the session's events, in their order; returns at once. */
   readonly handle: (event: SignalingEvent) => Effect.Effect<void>
@@ -55,24 +42,33 @@ export interface Subscriptions {
   /** Voices with a connected peer. */
   readonly connected: () => number
   readonly heard: (voice: VoiceKey) => boolean
-  readonly counters: Readonly<SubscriptionCounters>
+  readonly counters: Readonly<WantedVoice.SubscriptionCounters>
 }
 
 /** Subscriptions of one call; every peer is closed with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: SubscriptionsOptions
-): Effect.fn.Return<Subscriptions, never, PeerConnection | Scope.Scope> {
+): Effect.fn.Return<Subscriptions, never, PeerConnection | Signaling | Scope.Scope> {
   const { session } = options
   const peers = yield* PeerConnection
+  const signaling = yield* Signaling
   const now = yield* monotonicMs
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)()
   const opened = yield* Metrics.countsOf(Metrics.peersOpened, {})
   const overLimit = yield* Metrics.countsOf(Metrics.drops, { reason: "speaker_limit" })
   const dropped = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_signaling" })
-  const counters: SubscriptionCounters = { requests: 0, repeatedRequests: 0, offers: 0, renegotiations: 0, refused: 0 }
+  const counters: WantedVoice.SubscriptionCounters = {
+    requests: 0,
+    repeatedRequests: 0,
+    offers: 0,
+    renegotiations: 0,
+    refused: 0
+  }
 
-  const voices = new Map<string, WantedVoice>()
+  const voices = new Map<string, WantedVoice.WantedVoice>()
+  /** Who left while our place may have been spoilt for them. */
+  const spoilt = new Map<string, VoiceKey>()
   /** Whom there was no room for. */
   let refused: ReadonlySet<string> = new Set()
   let roster: Roster = session.roster()
@@ -82,39 +78,48 @@ export const make = Effect.fnUntraced(function* (
   let canAsk = session.state()._tag === "Joined"
 
   const add = (key: VoiceKey) => {
-    const watchdog = SubscriptionWatchdog.make(
-      key.roomType === "screen" ? SubscriptionWatchdog.screen : SubscriptionWatchdog.microphone
-    )
-    const voice = SubscribedVoice.make({
+    const voice = WantedVoice.make({
       key,
-      session,
+      first: session,
+      canAskFirst: () => canAsk,
+      join: signaling.join(session.room),
       peers,
       iceServers: options.iceServers,
       now,
       fork,
+      counters,
+      isMuted: () => isMuted(key),
+      isSpeaking: () => options.isSpeaking(key),
+      hasRoom: () => {
+        const hasRoom = placesTaken() < options.maxVoices()
+        if (!hasRoom) refuse()
+        return hasRoom
+      },
       onVoice: options.onVoice,
       onVoiceEnd: options.onVoiceEnd,
-      onConnected: () => watchdog.connected(now()),
       onOpened: opened,
-      onDropped: dropped
+      onDropped: dropped,
+      onSpare: review
     })
-    voices.set(voiceId(key), { key, voice, watchdog, packets: 0, isNew: true })
+    if (spoilt.delete(voiceId(key))) voice.move()
+    voices.set(voiceId(key), voice)
   }
 
   const endWhere = (isOver: (id: string) => boolean) => {
-    for (const [id, { voice }] of voices) {
+    for (const [id, voice] of voices) {
       if (!isOver(id)) continue
       voices.delete(id)
-      voice.end()
+      if (voice.end() && roster.participants.has(voice.key.publisher)) spoilt.set(id, voice.key)
     }
   }
 
   /** A screen that nobody shares takes no place. */
   const placesTaken = () =>
-    [...voices.values()].filter(({ key, voice }) => key.roomType === "video" || voice.peerCount() > 0).length
+    [...voices.values()].filter(({ key, peerCount }) => key.roomType === "video" || peerCount() > 0).length
 
   /** Voices become those of the roster. */
   const follow = Effect.sync(() => {
+    for (const [id, { publisher }] of spoilt) if (!roster.participants.has(publisher)) spoilt.delete(id)
     if (!isHearing) return
     const wanted = new Map(wantedIn(roster, options.screenShares).map((key) => [voiceId(key), key]))
     endWhere((id) => !wanted.has(id))
@@ -142,58 +147,23 @@ export const make = Effect.fnUntraced(function* (
     const nowMs = now()
     const awayMs = nowMs - reviewedAtMs
     reviewedAtMs = nowMs
-    for (const one of voices.values()) {
-      const { key, voice, watchdog } = one
-      if (awayMs >= stoodStillMs) watchdog.stoodStill(awayMs)
-      voice.tick(nowMs)
-      if (voice.packets() !== one.packets) {
-        one.packets = voice.packets()
-        watchdog.heard(nowMs)
-      }
-      const isWorn = voice.isWorn(nowMs, () => options.isSpeaking(key))
-      if (!canAsk || !watchdog.isDue(nowMs, { health: voice.health(nowMs), isMuted: isMuted(key), isWorn })) continue
-      counters.requests++
-      if (!one.isNew) counters.repeatedRequests++
-      one.isNew = false
-      watchdog.asked(nowMs)
-      session.requestOffer(key)
-    }
+    for (const voice of voices.values()) voice.review(nowMs, awayMs >= stoodStillMs ? awayMs : 0)
   })
 
-  const offered = Effect.fnUntraced(function* (key: VoiceKey, sid: string | undefined, sdp: string) {
-    const one = voices.get(voiceId(key))
-    if (one === undefined) return
-    if (key.roomType === "screen" && one.voice.peerCount() === 0 && placesTaken() >= options.maxVoices()) {
-      one.watchdog.failed(now())
-      return refuse()
-    }
-    const isNew = yield* one.voice.offered(sid, sdp)
-    if (!isNew) {
-      counters.renegotiations++
-      return
-    }
-    counters.offers++
-    one.watchdog.offered(now())
-  })
-
-  const failed = (key: VoiceKey, code: string) => {
-    const one = voices.get(voiceId(key))
-    if (one === undefined) return
-    one.watchdog.failed(now())
-    // It has fallen silent and the HPB knows of none: nobody shares it any more.
-    if (key.roomType === "screen" && code === "client_not_found") one.voice.end()
-  }
-
-  /** Without this the set-up would be waited for until it is certainly late. */
-  const answerRefused = (key: VoiceKey, sid: string | undefined) => {
-    const one = voices.get(voiceId(key))
-    one?.voice.refused(sid)
-    one?.watchdog.failed(now())
+  const takeMedia = (event: WantedVoice.MediaEvent): Effect.Effect<void> => {
+    const id = voiceId(event.voice)
+    // It came to something after all, or there was nothing published that the HPB could have kept.
+    if (event._tag === "Offered" || (event._tag === "RequestFailed" && event.code === "client_not_found"))
+      spoilt.delete(id)
+    return voices.get(id)?.take(session, event) ?? Effect.void
   }
 
   const startAnew = (again: boolean) => {
     // All session ids are void, and what Janus had for us is gone.
-    if (again) endWhere(() => true)
+    if (again) {
+      endWhere(() => true)
+      spoilt.clear()
+    }
     canAsk = true
     roster = session.roster()
   }
@@ -215,17 +185,13 @@ export const make = Effect.fnUntraced(function* (
           roster = event.roster
         }).pipe(Effect.andThen(follow), Effect.andThen(review))
       case "Offered":
-        return offered(event.voice, event.sid, event.sdp)
       case "CandidateFound":
-        return Effect.sync(() => voices.get(voiceId(event.voice))?.voice.candidateFound(event.sid, event.candidate))
       case "RequestFailed":
-        return Effect.sync(() => failed(event.voice, event.code))
       case "AnswerRefused":
-        return Effect.sync(() => answerRefused(event.voice, event.sid))
+        return takeMedia(event)
       case "MuteChanged":
         return Effect.sync(() => {
-          const microphone = voices.get(voiceId({ publisher: event.speaker, roomType: "video" }))
-          if (!event.muted) microphone?.watchdog.unmuted(now())
+          if (!event.muted) voices.get(voiceId({ publisher: event.speaker, roomType: "video" }))?.unmuted()
         })
       case "CallEnded":
         return Effect.sync(() => endWhere(() => true))
@@ -247,21 +213,11 @@ export const make = Effect.fnUntraced(function* (
       endWhere(() => true)
       yield* FiberSet.clear(fibers)
     }),
-    connected: () => [...voices.values()].filter(({ voice }) => voice.isConnected()).length,
-    heard: (key) => voices.get(voiceId(key))?.voice.isConnected() ?? false,
+    connected: () => [...voices.values()].filter((voice) => voice.isConnected()).length,
+    heard: (key) => voices.get(voiceId(key))?.isConnected() ?? false,
     counters
   }
 })
-
-interface WantedVoice {
-  readonly key: VoiceKey
-  readonly voice: SubscribedVoice.SubscribedVoice
-  readonly watchdog: SubscriptionWatchdog.SubscriptionWatchdog
-  /** As of the last look. */
-  packets: number
-  /** Not asked for yet. */
-  isNew: boolean
-}
 
 const wantedIn = (roster: Roster, screenShares: boolean): Array<VoiceKey> => [
   ...publishers(roster).map(({ session }): VoiceKey => ({ publisher: session, roomType: "video" })),

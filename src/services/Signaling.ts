@@ -62,6 +62,8 @@ export interface SignalingSession {
   readonly state: () => SignalingState
   /** Whether one message can reach everybody in the call (HPB ≥ 2.0.2). */
   readonly canReachCall: () => boolean
+  /** Whether a failed request may spoil all later ones for the same voice (HPB < 2.0.3): see `SubscriptionPlace`. */
+  readonly keepsFailed: () => boolean
   /** Asks for a publisher's media. At most one request per voice is under way; its failure is an event. */
   readonly requestOffer: (voice: VoiceKey) => void
   readonly answer: (voice: VoiceKey, sid: string | undefined, sdp: string) => void

@@ -323,7 +323,7 @@ describe("WeriftPeerConnection", () => {
         onVoice: () => ({ onPacket: ({ sequenceNumber }) => heard.push(sequenceNumber) }),
         onVoiceEnd: () => {},
         isSpeaking: () => false
-      })
+      }).pipe(Effect.provide(scripted.signaling))
       yield* subscriptions.setHearing(true)
       const alice = { session: voice.publisher, inCall: SubscriptionScene.talking, internal: false, virtual: false }
       yield* subscriptions.handle({

@@ -107,6 +107,7 @@ export const make = (options: { readonly isDeserted?: boolean } = {}) => {
           roster: () => roster,
           state: () => ({ _tag: "Joined" as const }),
           canReachCall: () => true,
+          keepsFailed: () => false,
           requestOffer: () => {},
           answer: () => {},
           sendCandidate: () => {},

@@ -91,6 +91,7 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     roster: () => roster,
     state: () => state,
     canReachCall: () => canReachCall,
+    keepsFailed: () => false,
     requestOffer: () => {},
     answer: () => {},
     sendCandidate: () => {},

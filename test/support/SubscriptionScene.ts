@@ -1,13 +1,18 @@
 /**
  * Subscriptions of one call with a scripted session and scripted peers around them.
  */
-import { Effect, Stream } from "effect"
+import { Effect, Layer, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type IceServer, RoomToken, SessionId } from "../../src/domain/Call.ts"
 import { InCall, type Participant, type Roster } from "../../src/domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../../src/domain/Speaker.ts"
 import * as Subscriptions from "../../src/layers/Subscriptions.ts"
-import type { SignalingEvent, SignalingSession, SignalingState } from "../../src/services/Signaling.ts"
+import {
+  Signaling,
+  type SignalingEvent,
+  type SignalingSession,
+  type SignalingState
+} from "../../src/services/Signaling.ts"
 import * as ScriptedPeers from "./ScriptedPeers.ts"
 
 export const id = (name: string): SessionId => SessionId.make(name)
@@ -17,11 +22,21 @@ export const voiceOf = (name: string, roomType: VoiceKey["roomType"] = "video"):
 })
 export const talking = InCall.IN_CALL | InCall.WITH_AUDIO
 
+export interface Spare {
+  readonly events: Queue.Queue<SignalingEvent>
+  readonly requests: Array<string>
+  /** As "voice sid". */
+  readonly answers: Array<string>
+  isOver: boolean
+}
+
 export const make = Effect.fnUntraced(function* (
   options: {
     readonly maxVoices?: number
     readonly screenShares?: boolean
     readonly iceServers?: Effect.Effect<ReadonlyArray<IceServer>>
+    /** The HPB is one before 2.0.3. */
+    readonly keepsFailed?: boolean
   } = {}
 ) {
   const peers = ScriptedPeers.make()
@@ -41,12 +56,36 @@ export const make = Effect.fnUntraced(function* (
     roster: () => roster,
     state: () => state,
     canReachCall: () => false,
+    keepsFailed: () => options.keepsFailed ?? false,
     requestOffer: (voice) => requests.push(voiceId(voice)),
     answer: (voice, sid, sdp) => answers.push(`${voiceId(voice)} ${sid}: ${sdp}`),
     sendCandidate: (voice, sid, { candidate }) => ownCandidates.push(`${voiceId(voice)} ${sid}: ${candidate}`),
     sendTranscript: () => true,
     confirm: Effect.succeed(true)
   }
+  const spares: Array<Spare> = []
+  const signaling = Layer.succeed(Signaling, {
+    refusal: () => undefined,
+    join: () =>
+      Effect.gen(function* () {
+        const events = yield* Queue.unbounded<SignalingEvent>()
+        const spare: Spare = { events, requests: [], answers: [], isOver: false }
+        yield* Effect.acquireRelease(
+          Effect.sync(() => spares.push(spare)),
+          () =>
+            Effect.sync(() => {
+              spare.isOver = true
+            })
+        )
+        return {
+          ...session,
+          events: Stream.fromQueue(events),
+          state: () => ({ _tag: "Joined" as const }),
+          requestOffer: (voice: VoiceKey) => spare.requests.push(voiceId(voice)),
+          answer: (voice: VoiceKey, sid: string | undefined) => spare.answers.push(`${voiceId(voice)} ${sid}`)
+        }
+      })
+  })
   const subscriptions = yield* Subscriptions.make({
     session,
     iceServers: options.iceServers ?? Effect.succeed([]),
@@ -58,7 +97,7 @@ export const make = Effect.fnUntraced(function* (
     },
     onVoiceEnd: (voice) => voices.push(`end ${voiceId(voice)}`),
     isSpeaking: () => isSpeaking
-  }).pipe(Effect.provide(peers.layer))
+  }).pipe(Effect.provide([peers.layer, signaling]))
 
   /** Everything that can run without time passing has run. */
   const settle = TestClock.adjust(0)
@@ -79,6 +118,7 @@ export const make = Effect.fnUntraced(function* (
     subscriptions,
     peers,
     session,
+    signaling,
     settle,
     tell,
     change,
@@ -103,8 +143,15 @@ export const make = Effect.fnUntraced(function* (
         ...(sid === undefined ? {} : { sid }),
         candidate: { candidate }
       }),
-    fail: (name: string, roomType: VoiceKey["roomType"] = "video") =>
-      tell({ _tag: "RequestFailed", voice: voiceOf(name, roomType), code: "client_not_found" }),
+    fail: (name: string, roomType: VoiceKey["roomType"] = "video", code = "client_not_found") =>
+      tell({ _tag: "RequestFailed", voice: voiceOf(name, roomType), code }),
+    /** Every further place that was taken in the room, oldest first. */
+    spares: () => spares,
+    tellSpare: (spare: Spare | undefined, event: SignalingEvent) =>
+      Effect.suspend(() => {
+        if (spare !== undefined) Queue.offerUnsafe(spare.events, event)
+        return settle
+      }),
     setState: (next: SignalingState) => {
       state = next
     },
