@@ -7,6 +7,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
+import { opening } from "./opening.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
@@ -23,7 +24,10 @@ const plain = Effect.gen(function* () {
   const entrances = yield* intake
   console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
   entrances.forEach(print)
-  console.log(JSON.stringify([...costs, ...entrances]))
+  const openings = yield* opening
+  console.log("\nµs CPU per packet of SRTP, datagram to payload, 100 voices in turn\n")
+  openings.forEach(print)
+  console.log(JSON.stringify([...costs, ...entrances, ...openings]))
 })
 
 const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) {

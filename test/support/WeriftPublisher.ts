@@ -7,6 +7,9 @@ import {
   RTCCertificate,
   RTCPeerConnection,
   RTCRtpCodecParameters,
+  type RtcpPacket,
+  RtcpSenderInfo,
+  RtcpSrPacket,
   RtpHeader,
   useAudioLevelIndication,
   useSdesMid,
@@ -21,6 +24,10 @@ export interface Publisher {
   readonly addCandidate: (candidate: Candidate) => void
   /** Sends packet number `sequence`; `audioLevel` as RFC 6464. */
   readonly send: (sequence: number, options?: { readonly audioLevel?: number; readonly payloadType?: number }) => void
+  /** A sender report, of the moment `reportedAt`. */
+  readonly sendReport: () => void
+  /** What the other side told of its reception, oldest first. */
+  readonly heardRtcp: ReadonlyArray<RtcpPacket>
   /** A further offer of the same connection, with one more video track. */
   readonly offerAgain: Effect.Effect<string>
   /** A further offer with new ICE credentials, as when a network changed. */
@@ -48,6 +55,8 @@ export interface PublisherOptions {
 export const ssrc = 116_505_825
 export const opusPayloadType = 111
 export const levelId = 1
+/** The time in a sender report, and as receivers repeat it (RFC 3550 §6.4.1, LSR). */
+export const reportedAt = { ntp: 0x0123_4567_89ab_cdefn, compact: 0x4567_89ab }
 
 const opus = () =>
   new RTCRtpCodecParameters({
@@ -85,6 +94,8 @@ const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
   connection.createDataChannel("status")
   // werift would ask a server of Google's.
   for (const { connection: ice } of connection.iceTransports) delete ice.stunServer
+  const heardRtcp: Array<RtcpPacket> = []
+  sender.dtlsTransport.onRtcp.subscribe((packet) => heardRtcp.push(packet))
   const offer = async () => {
     await connection.setLocalDescription(await connection.createOffer())
     return connection.localDescription?.sdp ?? ""
@@ -108,6 +119,16 @@ const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
       })
       void sender.dtlsTransport.sendRtp(Buffer.from([0x78, sequence & 0xff, 1, 2, 3]), header)
     },
+    sendReport: () => {
+      const senderInfo = new RtcpSenderInfo({
+        ntpTimestamp: reportedAt.ntp,
+        rtpTimestamp: 0,
+        packetCount: 0,
+        octetCount: 0
+      })
+      void sender.dtlsTransport.sendRtcp([new RtcpSrPacket({ ssrc, senderInfo })])
+    },
+    heardRtcp,
     offerAgain: Effect.promise(() => {
       connection.addTransceiver(new MediaStreamTrack({ kind: "video" }), { direction: "sendonly" })
       return offer()

@@ -1,0 +1,77 @@
+/**
+ * The short way of RTP through werift: its ICE and DTLS stay, its SRTP, its parsers and its receivers are passed by.
+ *
+ * All that ICE receives comes out of one event, by UDP or through a relay. RTP is taken there and opened with the keys of werift's own session;
+ * STUN never comes that far, DTLS and RTCP go on to werift. As werift then sees no RTP it sends no receiver reports: a sender report is answered
+ * with one here. Nothing else goes back: a lost packet is never asked for again, it would come too late to be heard.
+ * docs/decisions/0011-a-short-way-for-media.md
+ */
+import { randomInt } from "node:crypto"
+import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket } from "werift"
+import * as Reception from "./Reception.ts"
+import * as RtpDatagram from "./RtpDatagram.ts"
+import * as SrtpReceiver from "./SrtpReceiver.ts"
+
+export interface WeriftMediaOptions {
+  /** Monotonic, in ms. */
+  readonly now: () => number
+  /** A packet, authentic and for the first time. Both are valid only during the call. */
+  readonly onRtp: (packet: Uint8Array, payload: Uint8Array) => void
+  /** A packet that was neither. */
+  readonly onRefused: () => void
+}
+
+/** RFC 3550 §6.2: receivers report every 5 s; Janus tells its side of it more often. */
+const reportMs = 5000
+/** As SrtpReceiver: who sends from more sources than these is told only of the last. */
+const mostSources = 32
+
+/**
+ * Takes RTP out of the way of a transport whose handshake is done. `false`: its keys are of a kind that is not known here; nothing has changed,
+ * RTP comes by werift's own `onRtp`.
+ */
+export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): boolean => {
+  const { keys, profile } = transport.srtp.config
+  const receiver = SrtpReceiver.make({ profile, key: keys.remoteMasterKey, salt: keys.remoteMasterSalt })
+  if (receiver === undefined) return false
+  const { now, onRefused, onRtp } = options
+  const receptions = new Map<number, Reception.Reception>()
+  const ownSsrc = randomInt(1, 2 ** 32)
+  let reportedMs = Number.NEGATIVE_INFINITY
+
+  const receptionOf = (ssrc: number): Reception.Reception => {
+    const known = receptions.get(ssrc)
+    if (known !== undefined) return known
+    if (receptions.size >= mostSources) receptions.clear()
+    const reception = Reception.make()
+    receptions.set(ssrc, reception)
+    return reception
+  }
+
+  const { onData } = transport.iceTransport.connection
+  const handOn = onData.execute
+  onData.execute = (datagram) => {
+    if (!RtpDatagram.isRtp(datagram)) return handOn(datagram)
+    const payload = receiver.open(datagram)
+    if (payload === undefined) return onRefused()
+    const reception = receptionOf(RtpDatagram.ssrc(datagram))
+    reception.note(RtpDatagram.sequenceNumber(datagram), RtpDatagram.timestamp(datagram), now())
+    onRtp(datagram, payload)
+  }
+
+  transport.onRtcp.subscribe((packet) => {
+    if (!(packet instanceof RtcpSrPacket)) return
+    const reception = receptions.get(packet.ssrc)
+    if (reception === undefined || now() - reportedMs < reportMs) return
+    reportedMs = now()
+    const report = new RtcpReceiverInfo({
+      ssrc: packet.ssrc,
+      ...reception.report(),
+      // The middle 32 bits, and how long ago that came: at once, but 0 would say that none did.
+      lsr: Number((packet.senderInfo.ntpTimestamp >> 16n) & 0xffff_ffffn),
+      dlsr: 1
+    })
+    void transport.sendRtcp([new RtcpRrPacket({ ssrc: ownSsrc, reports: [report] })]).catch(() => undefined)
+  })
+  return true
+}

@@ -1,0 +1,163 @@
+/**
+ * These fail when another version of werift leads media another way: what is proven here is that RTP goes past werift, and all else to it.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import {
+  type RTCDtlsTransport,
+  RTCPeerConnection,
+  RTCRtpCodecParameters,
+  type RtcpPacket,
+  RtcpRrPacket,
+  type RtpPacket
+} from "werift"
+import * as RtpDatagram from "../../src/layers/RtpDatagram.ts"
+import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from "../../src/layers/SrtpKeys.ts"
+import * as WeriftMedia from "../../src/layers/WeriftMedia.ts"
+import * as WeriftPublisher from "../support/WeriftPublisher.ts"
+import { until } from "../support/WeriftScene.ts"
+
+const listener = Effect.acquireRelease(
+  Effect.sync(
+    () =>
+      new RTCPeerConnection({
+        iceUseIpv6: false,
+        iceAdditionalHostAddresses: ["127.0.0.1"],
+        bundlePolicy: "max-bundle",
+        codecs: {
+          audio: [new RTCRtpCodecParameters({ mimeType: "audio/opus", clockRate: 48_000, channels: 2 })],
+          video: []
+        }
+      })
+  ),
+  (connection) => Effect.promise(() => connection.close())
+)
+
+/** A publisher and a bare connection of werift's, on which `before` is done as soon as its handshake is. */
+const connect = Effect.fnUntraced(function* (
+  profile: number,
+  before: (transport: RTCDtlsTransport) => void = () => {}
+) {
+  const publisher = yield* WeriftPublisher.make()
+  const connection = yield* listener
+  yield* Effect.promise(() => connection.setRemoteDescription({ type: "offer", sdp: publisher.offer }))
+  const [transport] = connection.dtlsTransports
+  if (transport === undefined) throw new Error("no transport")
+  Reflect.set(transport, "srtpProfiles", [profile])
+  const [ice] = connection.iceTransports
+  // werift would ask a server of Google's.
+  if (ice !== undefined) delete ice.connection.stunServer
+  const taken: Array<{ readonly sequence: number; readonly payload: ReadonlyArray<number> }> = []
+  const refused: Array<number> = []
+  const passed: Array<RtpPacket> = []
+  const rtcp: Array<RtcpPacket> = []
+  let nowMs = 0
+  let isTaken: boolean | undefined
+  transport.onRtp.subscribe((packet) => passed.push(packet))
+  transport.onRtcp.subscribe((packet) => rtcp.push(packet))
+  transport.onStateChange.subscribe((state) => {
+    if (state !== "connected") return
+    before(transport)
+    isTaken = WeriftMedia.take(transport, {
+      now: () => nowMs,
+      onRtp: (packet, payload) => taken.push({ sequence: RtpDatagram.sequenceNumber(packet), payload: [...payload] }),
+      onRefused: () => refused.push(nowMs)
+    })
+  })
+  yield* Effect.promise(async () => connection.setLocalDescription(await connection.createAnswer()))
+  yield* publisher.answer(connection.localDescription?.sdp ?? "")
+  yield* until("connected", () => isTaken !== undefined && publisher.isConnected())
+  return {
+    publisher,
+    transport,
+    taken,
+    refused,
+    passed,
+    rtcp,
+    isTaken: () => isTaken,
+    at: (ms: number) => {
+      nowMs = ms
+    }
+  }
+})
+
+const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
+  it.live(name, () => Effect.scoped(body), 60_000)
+
+describe("WeriftMedia", () => {
+  for (const [name, profile] of [
+    ["AEAD_AES_128_GCM", AEAD_AES_128_GCM],
+    ["AES_CM_128_HMAC_SHA1_80", AES_CM_128_HMAC_SHA1_80]
+  ] as const) {
+    live(
+      `${name}: RTP goes past werift, each packet once; what is not authentic goes nowhere`,
+      Effect.gen(function* () {
+        const { isTaken, passed, publisher, refused, taken, transport } = yield* connect(profile)
+        assert.strictEqual(transport.srtp.config.profile, profile)
+        assert.isTrue(isTaken())
+        for (const sequence of [65_534, 65_535, 0, 1]) publisher.send(sequence, { audioLevel: 3 })
+        yield* until("four packets", () => taken.length === 4)
+        assert.deepStrictEqual(
+          taken.map(({ sequence }) => sequence),
+          [65_534, 65_535, 0, 1]
+        )
+        assert.deepStrictEqual(taken[0]?.payload, [0x78, 254, 1, 2, 3])
+        publisher.send(1)
+        const { onData } = transport.iceTransport.connection
+        for (let length = 0; length < 60; length++) onData.execute(Buffer.alloc(length, 0x80))
+        yield* until("refusals", () => refused.length === 60)
+        assert.deepStrictEqual([taken.length, passed.length, transport.packetsReceived], [4, 0, 0])
+      })
+    )
+  }
+
+  live(
+    "keys of a kind that is not known here leave everything to werift",
+    Effect.gen(function* () {
+      const { isTaken, passed, publisher, taken } = yield* connect(AEAD_AES_128_GCM, ({ srtp }) => {
+        srtp.config = { ...srtp.config, profile: 0x0008 }
+      })
+      assert.isFalse(isTaken())
+      publisher.send(1)
+      yield* until("a packet", () => passed.length === 1)
+      assert.deepStrictEqual(taken, [])
+    })
+  )
+
+  live(
+    "RTCP goes to werift; a sender report is answered with how its source is received, every 5 s at most",
+    Effect.gen(function* () {
+      const { at, publisher, rtcp, taken } = yield* connect(AEAD_AES_128_GCM)
+      for (const sequence of [65_535, 0, 3]) publisher.send(sequence)
+      yield* until("the packets", () => taken.length === 3)
+      const reports = () => publisher.heardRtcp.filter((packet) => packet instanceof RtcpRrPacket)
+      at(10_000)
+      publisher.sendReport()
+      yield* until("a report", () => reports().length === 1)
+      const [report] = reports()[0]?.reports ?? []
+      assert.deepInclude(report?.toJSON(), {
+        ssrc: WeriftPublisher.ssrc,
+        fractionLost: 102,
+        packetsLost: 2,
+        highestSequence: 0x1_0003,
+        lsr: WeriftPublisher.reportedAt.compact
+      })
+      at(14_999)
+      publisher.sendReport()
+      yield* until("werift has both", () => rtcp.length === 2)
+      at(15_000)
+      publisher.sendReport()
+      yield* until("the next report", () => reports().length === 2)
+      assert.strictEqual(rtcp.length, 3)
+    })
+  )
+
+  live(
+    "a goodbye still comes through",
+    Effect.gen(function* () {
+      const { publisher, transport } = yield* connect(AEAD_AES_128_GCM)
+      publisher.hangUp()
+      yield* until("closed", () => transport.state === "closed")
+    })
+  )
+})
