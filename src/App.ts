@@ -15,6 +15,7 @@ import * as ClusterCalls from "./layers/ClusterCalls.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
+import * as FileSpeechJournal from "./layers/FileSpeechJournal.ts"
 import * as HubCaptionFeed from "./layers/HubCaptionFeed.ts"
 import * as MemoryViewerLanguages from "./layers/MemoryViewerLanguages.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
@@ -123,6 +124,7 @@ const calls = (
     presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
   }).pipe(
     Layer.provide([signaling(config, { hpbUrl, internalSecret }), WeriftPeerConnection.layer(), OpusDecoder.layer]),
+    Layer.provide(FileSpeechJournal.layer({ storage: storageOf(config), secret: internalSecret })),
     Shutdown.early
   )
 }

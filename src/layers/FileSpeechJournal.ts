@@ -1,0 +1,147 @@
+/**
+ * SpeechJournal in a file beside the calls' database: written behind the calls every 40 ms while there is something new, read by the process
+ * that comes after one that was killed.
+ *
+ * The file is sealed (`JournalSeal`), holds little more than what is not said, and is removed at an orderly end. It outlives the process, not
+ * a power cut: nothing waits for the disk.
+ */
+import { join } from "node:path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { Clock, Effect, Exit, FileSystem, Latch, Layer, Redacted, Scope } from "effect"
+import { SpeechJournal } from "../services/SpeechJournal.ts"
+import { wordsOf } from "./DiskTrouble.ts"
+import * as JournalBook from "./JournalBook.ts"
+import * as JournalEntries from "./JournalEntries.ts"
+import * as JournalSeal from "./JournalSeal.ts"
+import * as LeftSpeech from "./LeftSpeech.ts"
+import * as PrivateFile from "./PrivateFile.ts"
+
+export interface FileJournalOptions {
+  /** Folder of the file; made where it is missing. */
+  readonly storage: string
+  /** The file can only be read with it. */
+  readonly secret: Redacted.Redacted
+}
+
+/** In the folder. */
+export const FILE = "speech.journal"
+
+/** What a killed process had heard and not written: nobody says a word within it. */
+const WRITE_EVERY = "40 millis"
+/** A file that has grown by so much is written anew, with what is not said: after a minute in which five speak. */
+const GROWTH = 1_048_576
+/** Waits for the disk at most; with more, the file is written anew when the disk is back. */
+const MOST_WAITING = 8 * GROWTH
+const AGAIN = "10 seconds"
+/** What is older is no caption any more. */
+const LEFT_FOR_MS = 120_000
+
+/** Keeps what all calls of this process have heard. Where the file cannot be used that is logged, and it is tried again. */
+export const layer = (options: FileJournalOptions) =>
+  Layer.effect(SpeechJournal, make(options)).pipe(Layer.provide(NodeFileSystem.layer))
+
+const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJournalOptions) {
+  const secret = Redacted.value(options.secret)
+  const files = yield* FileSystem.FileSystem
+  const file = join(storage, FILE)
+  const filled = Latch.makeUnsafe(false)
+  const urgent = Latch.makeUnsafe(false)
+  const book = JournalBook.make((isUrgent) => {
+    filled.openUnsafe()
+    if (isUrgent) urgent.openUnsafe()
+    if (book.waiting() <= MOST_WAITING) return
+    isSpoilt = true
+    book.pause()
+  })
+  /** The file lacks something. */
+  let isSpoilt = false
+  /** No other process has it. */
+  let isOurs = false
+  let isInTrouble = false
+  let current: Written | undefined
+
+  const load = Effect.gen(function* () {
+    isOurs = true
+    const left = LeftSpeech.make()
+    let writtenMs = 0
+    for (const { atMs, entries } of JournalSeal.open(secret, yield* files.readFile(file))) {
+      writtenMs = atMs
+      for (const entry of JournalEntries.read(entries)) left.take(entry)
+    }
+    if ((yield* Clock.currentTimeMillis) - writtenMs <= LEFT_FOR_MS) book.restore(left.rooms())
+  }).pipe(
+    Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+    Effect.catch((error) => Effect.logWarning(`${file} cannot be read: ${wordsOf(error)}.`))
+  )
+
+  const close = Effect.suspend(() => {
+    const scope = current?.scope
+    current = undefined
+    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  })
+  /** The new file takes the old one's place when it is whole. */
+  const renew = Effect.gen(function* () {
+    const draft = `${file}.new`
+    yield* close
+    yield* PrivateFile.makeFolder(storage)
+    yield* files.remove(draft, { force: true })
+    const scope = yield* Scope.make()
+    const opened = yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(Scope.provide(scope))
+    current = { file: opened, scope, seal: JournalSeal.make(secret), grown: 0 }
+    isSpoilt = false
+    const now = yield* Clock.currentTimeMillis
+    yield* opened.writeAll(Buffer.concat([current.seal.header, current.seal.batch(now, book.take(true))]))
+    yield* files.rename(draft, file)
+  }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+  const append = Effect.fnUntraced(function* (to: Written) {
+    const sealed = to.seal.batch(yield* Clock.currentTimeMillis, book.take(false))
+    to.grown += sealed.length
+    yield* to.file.writeAll(sealed)
+  })
+  const write = Effect.suspend(() =>
+    current === undefined || isSpoilt || current.grown > GROWTH ? renew : append(current)
+  ).pipe(
+    Effect.tap(() => {
+      const was = isInTrouble
+      isInTrouble = false
+      return was ? Effect.logInfo(`${file} can be written now`) : Effect.void
+    }),
+    Effect.catch(
+      Effect.fnUntraced(function* (error) {
+        book.pause()
+        yield* close
+        if (!isInTrouble) yield* Effect.logWarning(`${file} cannot be written: ${wordsOf(error)}. ${CONSEQUENCE}`)
+        isInTrouble = true
+        yield* Effect.sleep(AGAIN)
+      })
+    )
+  )
+
+  yield* Effect.addFinalizer(() => {
+    const last = book.isEmpty() ? files.remove(file, { force: true }) : renew
+    return isOurs ? close.pipe(Effect.andThen(last), Effect.andThen(close), Effect.ignore) : Effect.void
+  })
+  yield* Effect.gen(function* () {
+    yield* filled.await
+    yield* Effect.timeoutOption(urgent.await, WRITE_EVERY)
+    filled.closeUnsafe()
+    urgent.closeUnsafe()
+    yield* write
+  }).pipe(Effect.forever, Effect.forkScoped)
+
+  // not before the first call: a process that still runs may have the file
+  const loaded = yield* Effect.cached(load)
+  return SpeechJournal.of({
+    open: (room) => Effect.acquireRelease(Effect.as(loaded, book.call(room)), () => Effect.sync(() => book.close(room)))
+  })
+})
+
+const CONSEQUENCE = "Captions go on; if the process is killed, the last words are lost."
+
+interface Written {
+  readonly file: FileSystem.File
+  readonly scope: Scope.Closeable
+  readonly seal: JournalSeal.Seal
+  /** Bytes behind what it began with. */
+  grown: number
+}
