@@ -19,6 +19,8 @@ import { PeerError, type PeerState, type RtpPacket } from "../services/PeerConne
 import type { Candidate } from "../services/Signaling.ts"
 import * as DtlsGoodbye from "./DtlsGoodbye.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
+import * as RtpDatagram from "./RtpDatagram.ts"
+import * as WeriftMedia from "./WeriftMedia.ts"
 
 export interface WeriftPeerOptions {
   /** Of several relays or STUN servers werift takes the first. */
@@ -32,6 +34,10 @@ export interface WeriftPeerOptions {
   readonly onRelay: () => void
   /** A candidate of the publisher cannot be used. */
   readonly onUnusable: () => void
+  /** A packet of media was not authentic, or came a second time. */
+  readonly onRefused: () => void
+  /** Monotonic, in ms. */
+  readonly now: () => number
   /** One of the callbacks above has thrown, or werift has. */
   readonly onDefect: () => void
 }
@@ -102,13 +108,31 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
     })
   })
 
+  const hearTaken = guarded((packet: Uint8Array, payload: Uint8Array) => {
+    if (state === "closed" || offer === undefined || !offer.opus.has(RtpDatagram.payloadType(packet))) return
+    const audioLevel = offer.levelId === undefined ? undefined : RtpDatagram.audioLevel(packet, offer.levelId)
+    options.onPacket({
+      sequenceNumber: RtpDatagram.sequenceNumber(packet),
+      timestamp: RtpDatagram.timestamp(packet),
+      ssrc: RtpDatagram.ssrc(packet),
+      payload,
+      ...(audioLevel === undefined ? {} : { audioLevel })
+    })
+  })
+  const takeMedia = guarded((transport: RTCDtlsTransport) => {
+    WeriftMedia.take(transport, { now: options.now, onRtp: hearTaken, onRefused: options.onRefused })
+  })
+
   /** Not the connection's own state: that one waits for the data channel, which a publisher may never open. */
   const listen = (transport: RTCDtlsTransport) => {
     if (listened.has(transport)) return
     listened.add(transport)
     transport.onRtp.subscribe(hear)
     transport.onStateChange.subscribe((dtls) => {
-      if (dtls === "connected") become("connected")
+      if (dtls === "connected") {
+        takeMedia(transport)
+        become("connected")
+      }
       if (dtls === "closed" || dtls === "failed") become("closed")
     })
   }

@@ -38,6 +38,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const setUps = yield* Semaphore.make(setUpsAtATime)
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
+      const refused = yield* Metrics.countsOf(Metrics.drops, { reason: "srtp_refused" })
       const now = yield* monotonicMs
       const relays = RelayChoice.make()
       const { hostAddresses = OwnAddresses.unlisted(), useIpv6 = false } = options
@@ -66,6 +67,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
                 if (relay !== undefined) relays.tried(relay, true, now())
               },
               onUnusable: unusable,
+              onRefused: refused,
+              now,
               onDefect: defects
             })
           ),
