@@ -144,7 +144,9 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
           answer: () => {},
           sendCandidate: () => {},
           sendTranscript: (_: unknown, transcript: Transcript) => sent.push(transcript) > 0,
-          confirm: Effect.never
+          confirm: Effect.never,
+          mark: () => {},
+          recall: Effect.undefined
         }
       })
   })

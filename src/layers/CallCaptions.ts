@@ -41,7 +41,10 @@ export interface CallCaptionsOptions {
 export interface CallCaptions {
   readonly publish: (caption: Caption) => void
   readonly speakerLeft: (speaker: SessionId) => void
-  readonly resumed: () => void
+  /** The socket is back. `true`: finals are in doubt, and nothing is sent before `resumed` says what was read. */
+  readonly doubt: () => boolean
+  /** `upTo`: what `SignalingSession.recall` said. */
+  readonly resumed: (upTo?: number) => void
   readonly rejoined: () => void
   /** Everything known is said as final, as far as it can be. */
   readonly finish: () => void
@@ -247,8 +250,9 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       }
       attend()
     },
-    resumed: () => {
-      outbox.resumed(now())
+    doubt: outbox.doubt,
+    resumed: (upTo) => {
+      outbox.resumed(now(), upTo)
       back()
     },
     rejoined: () => {

@@ -1,14 +1,15 @@
 /**
  * The way of captions to the HPB: who gets them by which route, what is proven to have been read there, what is sent again.
  *
- * The HPB acknowledges nothing. A confirmation (see `SignalingSession.confirm`) proves everything sent before it; finals that are not
- * proven when the socket is lost are sent again when it is back, to those who still read. Plain and synchronous; time is an argument.
+ * The HPB acknowledges nothing. Finals that are not proven to have been read (`CaptionProof`) when the socket is lost are sent again when it
+ * is back, to those who still read. Plain and synchronous; time is an argument.
  */
 import type { SessionId } from "../domain/Call.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import { offsetBehind } from "../domain/Remainder.ts"
-import type { Recipient, SignalingSession } from "../services/Signaling.ts"
+import type { Recipient, SignalingSession, Transcript } from "../services/Signaling.ts"
 import { type Audience, readersBeside } from "./CaptionAudience.ts"
+import * as CaptionProof from "./CaptionProof.ts"
 import * as CaptionReturns from "./CaptionReturns.ts"
 import { returnMs } from "./CaptionReturns.ts"
 import type { Block, Speaker } from "./CaptionScreens.ts"
@@ -16,16 +17,16 @@ import * as CaptionScreens from "./CaptionScreens.ts"
 
 /** Finals kept until they are proven; the oldest goes first, counted. */
 export const maxUnproven = 1_000
-/** Without news of the session, how long it must look joined before we believe that the socket never went. */
-const calmMs = 1_000
 
 interface Final {
   readonly block: Block
   readonly text: string
-  readonly readers: ReadonlyMap<string, LanguageId>
+  /** To whom it was sent without proof. */
+  readers: Map<string, LanguageId>
   /** To whom it is still to be sent. */
   pending: Map<string, LanguageId>
   untilMs: number
+  /** Of the last message that carried it. */
   number: number
   /** The speaker left before it was proven: pages ignored it, and some went on with what others said. */
   isIgnored: boolean
@@ -69,7 +70,10 @@ export interface CaptionOutbox {
    * are sent again when it is back, and an open block that ends here stands there as far as it is proven.
    */
   readonly left: (speaker: SessionId, nowMs: number) => void
-  readonly resumed: (nowMs: number) => void
+  /** The socket is back. `true`: finals are in doubt, and nothing is sent before `resumed` says what was read. */
+  readonly doubt: () => boolean
+  /** `upTo`: the mark that the HPB has kept (`SignalingSession.recall`). */
+  readonly resumed: (nowMs: number, upTo?: number) => void
   readonly rejoined: (nowMs: number) => void
   /** Everything sent is proven, nothing waits. */
   readonly isSettled: () => boolean
@@ -83,28 +87,54 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   const finals: Array<Final> = []
   const screens = CaptionScreens.make()
   const returns = CaptionReturns.make()
-  let sent = 0
-  /** Everything up to here is proven, or known to be lost. */
-  let settled = 0
   let route: "Call" | "Sessions" | undefined
-  let isLost = false
-  let isProving = false
-  /** Grows with every new socket: a confirmation that began on a former one says nothing any more. */
-  let epoch = 0
-  let isBackWhileProving = false
-  let calmSince: number | undefined
+  /** A final was sent behind the newest mark. */
+  let isUnmarked = false
 
-  const send = (to: Recipient, transcript: Parameters<SignalingSession["sendTranscript"]>[1]): boolean => {
-    if (isLost || !session.sendTranscript(to, transcript)) {
-      isLost = true
+  const blocks = () => [...openBlocks(), ...finals.map((one) => one.block)]
+  const proof = CaptionProof.make({
+    session,
+    onProven: (upTo) => {
+      for (const block of blocks()) CaptionScreens.noteProven(block, upTo)
+      for (const one of finals) if (one.number <= upTo) one.readers.clear()
+      forgetProven()
+    },
+    onLost: (nowMs) => {
+      for (const block of blocks()) block.partials = []
+      for (const one of finals) takeBack(one, nowMs)
+    }
+  })
+
+  /** It is to be sent again to those to whom it was sent without proof. */
+  const takeBack = (one: Final, nowMs: number) => {
+    one.pending = new Map([...one.readers, ...one.pending])
+    one.readers.clear()
+    one.untilMs = nowMs + returnMs
+  }
+  const forgetProven = () => {
+    for (const one of [...finals]) {
+      if (one.pending.size === 0 && one.number <= proof.settled()) finals.splice(finals.indexOf(one), 1)
+    }
+  }
+
+  const send = (to: Recipient, transcript: Transcript): boolean => {
+    if (proof.isLost() || !session.sendTranscript(to, transcript)) {
+      proof.lose()
       return false
     }
-    sent++
+    proof.count()
+    if (transcript.final) isUnmarked = true
     return true
+  }
+  /** Behind every final: by it is known after a cut how far the HPB had read. */
+  const mark = () => {
+    if (!isUnmarked || proof.isLost()) return
+    isUnmarked = false
+    session.mark(proof.sent())
   }
 
   const keep = (one: Pick<Final, "block" | "text" | "readers" | "pending">, nowMs: number) => {
-    finals.push({ ...one, untilMs: nowMs + returnMs, number: sent, isIgnored: false })
+    finals.push({ ...one, untilMs: nowMs + returnMs, number: proof.sent(), isIgnored: false })
     if (finals.length <= maxUnproven) return
     finals.shift()
     onDropped("caption_unproven")
@@ -157,20 +187,23 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     // By the way it went first, where that is still right: what follows on that way must not overtake it.
     if (callLanguage !== undefined && callLanguage === audience.callLanguage && isForAll && toSend.size > 0) {
       if (!send({ _tag: "Call" }, { ...messageOf(speaker, one.text), langId: callLanguage })) return
+      for (const [key, { langId }] of toSend) sentAgain(one, key, langId)
       onResent()
     } else {
       for (const [key, { langId, session: reader, text }] of toSend) {
         if (!send({ _tag: "Session", session: reader }, { ...messageOf(speaker, text), langId })) return
         route = "Sessions"
-        one.pending.delete(key)
+        sentAgain(one, key, langId)
         onResent()
       }
     }
-    for (const key of toSend.keys()) {
-      one.pending.delete(key)
-      screens.showed(key, one.block)
-    }
-    if (toSend.size > 0) one.number = sent
+  }
+
+  const sentAgain = (one: Final, key: string, langId: LanguageId) => {
+    one.pending.delete(key)
+    one.readers.set(key, langId)
+    one.number = proof.sent()
+    screens.showed(key, one.block)
   }
 
   /** Those of the pending who can be sent to now, and what. Who will not come (any more), or has all of it, is struck off. */
@@ -193,37 +226,13 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     return readers
   }
 
-  const blocks = () => [...openBlocks(), ...finals.map((one) => one.block)]
-  const forgetProven = () => {
-    for (const one of [...finals]) {
-      if (one.pending.size === 0 && one.number <= settled) finals.splice(finals.indexOf(one), 1)
-    }
-  }
-
-  /** There is a socket again: what was sent on the former one and is not proven is taken for lost. */
-  const back = (nowMs: number) => {
-    isLost = false
-    epoch++
-    settled = sent
-    for (const block of blocks()) block.partials = []
-    for (const one of finals) {
-      one.pending = new Map([...one.readers, ...one.pending])
-      one.untilMs = nowMs + returnMs
-    }
-  }
-
-  const isBack = (nowMs: number) => {
-    if (isLost) back(nowMs)
-    else isBackWhileProving = isProving
-  }
-
   return {
-    canSend: () => !isLost && !isBackWhileProving,
+    canSend: proof.canSend,
     begin: ({ proven, speaker }, audience) => {
       const others = readersBeside(audience, [speaker.session]).length
       // For one reader a message to the call saves nothing.
       const toCall = audience.callLanguage !== undefined && others >= (audience.hasEveryone ? 1 : 2)
-      const isMixed = settled < sent && route !== undefined
+      const isMixed = proof.settled() < proof.sent() && route !== undefined
       if (isMixed && route !== (toCall ? "Call" : "Sessions")) return undefined
       const callLanguage = toCall ? audience.callLanguage : undefined
       return CaptionScreens.begin({ speaker, callLanguage, proven })
@@ -238,7 +247,8 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       languages.size > 0 && [...languages.keys()].every((key) => audience.wanted(key) === undefined),
     partial: (block, text, audience, nowMs) => {
       const isSent = deliver(block, text, false, audience, nowMs)
-      if (isSent) block.partials.push({ number: sent, text })
+      if (isSent) block.partials.push({ number: proof.sent(), text })
+      mark()
       return isSent
     },
     final: (block, text, audience, nowMs) => {
@@ -247,53 +257,41 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       if (readers.size === 0 && pending.size === 0) return true
       if (!deliver(block, text, true, audience, nowMs)) return false
       block.isOpen = false
-      keep({ block, text, readers, pending }, nowMs)
+      keep({ block, text, readers: new Map(readers), pending }, nowMs)
+      mark()
       return true
     },
     attend: (audience, nowMs) => {
       screens.keep((key) => audience.readers.has(key))
-      if (isLost && session.state()._tag === "Joined") {
-        calmSince ??= nowMs
-        if (nowMs - calmSince >= calmMs) isLost = false
-      } else calmSince = undefined
-      if (isLost || isBackWhileProving) return
-      for (const one of finals) if (one.pending.size > 0 && !isLost) resend(one, audience, nowMs)
+      proof.look(nowMs)
+      if (!proof.canSend()) return
+      for (const one of finals) if (one.pending.size > 0 && !proof.isLost()) resend(one, audience, nowMs)
+      mark()
       forgetProven()
     },
-    needsProof: () => !isLost && !isProving && settled < sent,
-    prove: () => {
-      const upTo = sent
-      const begunIn = epoch
-      isProving = true
-      return (isProven, nowMs) => {
-        isProving = false
-        if (begunIn !== epoch) return
-        if (isProven) {
-          settled = Math.max(settled, upTo)
-          for (const block of blocks()) CaptionScreens.noteProven(block, upTo)
-          forgetProven()
-        } else if (isBackWhileProving) back(nowMs)
-        else isLost = true
-        isBackWhileProving = false
-      }
-    },
+    needsProof: proof.needsProof,
+    prove: proof.prove,
     left: (speaker, nowMs) => {
       for (const block of blocks()) if (block.speaker.session === speaker) block.partials = []
       for (const one of finals) {
-        if (one.block.speaker.session !== speaker || one.number <= settled) continue
-        one.pending = new Map([...one.readers, ...one.pending])
-        one.untilMs = nowMs + returnMs
+        if (one.block.speaker.session !== speaker || one.number <= proof.settled()) continue
+        takeBack(one, nowMs)
         one.isIgnored = true
       }
     },
-    resumed: isBack,
+    doubt: () => {
+      const isInDoubt = finals.some((one) => one.number > proof.settled())
+      if (isInDoubt) proof.doubt()
+      return isInDoubt
+    },
+    resumed: proof.back,
     rejoined: (nowMs) => {
       returns.rejoined(nowMs)
-      isBack(nowMs)
+      proof.back(nowMs)
     },
-    isSettled: () => !isLost && settled >= sent && finals.length === 0,
-    held: () => (isLost ? finals.map(({ block, text }) => ({ speaker: block.speaker.session, text })) : []),
-    isWaiting: () => isLost || finals.some((one) => one.pending.size > 0)
+    held: () => (proof.isLost() ? finals.map(({ block, text }) => ({ speaker: block.speaker.session, text })) : []),
+    isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.length === 0,
+    isWaiting: () => proof.isLost() || finals.some((one) => one.pending.size > 0)
   }
 }
 

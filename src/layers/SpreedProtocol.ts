@@ -7,6 +7,7 @@
  */
 import { Schema } from "effect"
 import { NextcloudSessionId, SessionId } from "../domain/Call.ts"
+import { StatusMessage, TransientMessage } from "./SpreedStatus.ts"
 
 /** 64 KiB: the HPB itself accepts no larger message from anybody. */
 const Sdp = Schema.String.check(Schema.isMaxLength(64 * 1024))
@@ -163,7 +164,7 @@ const ClientToClient = Schema.Struct({
 })
 export type PeerMessage = (typeof ClientToClient.Type)["message"]
 
-/** #control-messages, #transient-data and what only SIP bridges need. */
+/** #control-messages, other #transient-data and what only SIP bridges need. */
 const OtherMessage = Schema.Struct({ type: Schema.Literals(["control", "transient", "internal", "dialout"]) })
 
 export const ServerMessage = Schema.Union([
@@ -174,6 +175,7 @@ export const ServerMessage = Schema.Union([
   RoomResponse,
   EventMessage,
   ClientToClient,
+  TransientMessage,
   OtherMessage
 ])
 export type ServerMessage = typeof ServerMessage.Type
@@ -284,7 +286,14 @@ const OwnMessage = Schema.Struct({
 })
 export type OwnMessage = (typeof OwnMessage.Type)["message"]
 
-export const ClientMessage = Schema.Union([InternalHello, ResumeHello, JoinRequest, ByeRequest, OwnMessage])
+export const ClientMessage = Schema.Union([
+  InternalHello,
+  ResumeHello,
+  JoinRequest,
+  ByeRequest,
+  OwnMessage,
+  StatusMessage
+])
 export type ClientMessage = typeof ClientMessage.Type
 
 export const encodeFrame = Schema.encodeSync(Schema.fromJsonString(ClientMessage))

@@ -15,9 +15,14 @@ import type { PeerMessage, RoomEvent, ServerMessage } from "./SpreedProtocol.ts"
 import * as SpreedRoster from "./SpreedRoster.ts"
 import * as SpreedSender from "./SpreedSender.ts"
 import { SocketLost, type SpreedSocket } from "./SpreedSocket.ts"
+import type { TransientChange } from "./SpreedStatus.ts"
 
 export interface SpreedRoom {
-  readonly session: SignalingSession
+  /** All of `SignalingSession` but what `SpreedMarks` adds. */
+  readonly session: Omit<SignalingSession, "mark" | "recall">
+  /** See `SpreedSender`. */
+  readonly canKeep: () => boolean
+  readonly keep: SpreedSender.SpreedSender["keep"]
   /** A new session of the HPB: asks to join. */
   readonly enter: (socket: SpreedSocket, hpb: HpbSession) => void
   /** The session goes on over a new socket. */
@@ -39,7 +44,11 @@ const offerTimeout = "12 seconds"
 /** Nobody falls so far behind who still reads. */
 const maxUnread = 10_000
 
-export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<SpreedRoom, never, Scope.Scope> {
+/** `onTransient` takes what the HPB keeps for this room. */
+export const make = Effect.fnUntraced(function* (
+  room: RoomToken,
+  onTransient: (change: TransientChange) => void = () => undefined
+): Effect.fn.Return<SpreedRoom, never, Scope.Scope> {
   // Unbounded, since a lost event would leave its reader with a wrong picture for good; from `maxUnread` on the session starts afresh.
   const events = yield* Effect.acquireRelease(Queue.unbounded<SignalingEvent, Cause.Done>(), (queue) =>
     Queue.end(queue)
@@ -181,6 +190,8 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
       sendTranscript: (to, transcript) => state._tag === "Joined" && !isOut && sender.transcript(to, transcript),
       confirm: sender.confirm
     },
+    canKeep: sender.canKeep,
+    keep: sender.keep,
     enter: (socket, hpb) => {
       sender.attach(socket, hpb)
       people = SpreedRoster.enter(hpb.self)
@@ -200,6 +211,7 @@ export const make = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Ret
     take: (message) => {
       if (message.type === "event") takeEvent(message.event)
       else if (message.type === "message") takeMessage(message.message)
+      else if (message.type === "transient" && "transient" in message) onTransient(message.transient)
       else if (message.type === "error") {
         const lost = takeError(message.id, message.error.code)
         if (lost !== undefined) return lost

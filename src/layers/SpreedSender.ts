@@ -24,6 +24,10 @@ export interface SpreedSender {
   /** A request was refused; an HPB which calls a caption invalid wants another form. */
   readonly refused: (id: string, code: string) => void
   readonly canReachCall: () => boolean
+  /** Whether the HPB keeps the status of phone calls (since 1.2). */
+  readonly canKeep: () => boolean
+  /** Has the HPB keep a text for the sessions of `room`, or forget it: as the status of a phone call with this id. */
+  readonly keep: (room: RoomToken, callId: string, text: string | undefined) => boolean
   readonly keepsFailed: () => boolean
   readonly confirm: Effect.Effect<boolean>
 }
@@ -87,6 +91,18 @@ export const make = (): SpreedSender => {
       if (id.startsWith("transcript-") && code === "invalid_format") addsRoomType = true
     },
     canReachCall: () => features.has("recipient-call"),
+    canKeep: () => features.has("dialout") && features.has("transient-data"),
+    keep: (room, callid, text) => {
+      const status =
+        text === undefined
+          ? { callid, status: "cleared" as const }
+          : { callid, status: "connected" as const, message: text }
+      return send({
+        id: nextId("keep"),
+        type: "internal",
+        internal: { type: "dialout", dialout: { type: "status", roomid: room, status } }
+      })
+    },
     keepsFailed: () => keepsFailed(version),
     confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false))
   }

@@ -2,7 +2,7 @@
  * Signaling over the websocket of Talk's High-Performance Backend.
  *
  * Each room has a loop which opens one connection after the other (`SpreedConnection`) and waits between them; what the messages mean
- * is `SpreedRoom`'s. `SpreedAdmission` is shared by all rooms.
+ * is `SpreedRoom`'s. `SpreedAdmission` and `SpreedMarks` are shared by all rooms.
  */
 import { Effect, Layer, Random, type Scope } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
@@ -10,6 +10,7 @@ import { Signaling, type SignalingSession } from "../services/Signaling.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as SpreedAdmission from "./SpreedAdmission.ts"
 import * as SpreedConnection from "./SpreedConnection.ts"
+import * as SpreedMarks from "./SpreedMarks.ts"
 import * as SpreedReach from "./SpreedReach.ts"
 import * as SpreedRoom from "./SpreedRoom.ts"
 
@@ -38,8 +39,15 @@ export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
     Effect.gen(function* () {
       const admission = yield* SpreedAdmission.make(options.backendUrls)
       const hpb: SpreedConnection.Hpb = { options, admission, reach: yield* SpreedReach.make }
+      const marks = yield* SpreedMarks.make((token, onTransient) =>
+        Effect.gen(function* () {
+          const room = yield* SpreedRoom.make(token, onTransient)
+          yield* carry(hpb, room)
+          return room.session
+        })
+      )
       return {
-        join: Effect.fn("Signaling.join")((room: RoomToken) => join(hpb, room)),
+        join: Effect.fn("Signaling.join")((room: RoomToken) => join(hpb, marks, room)),
         refusal: admission.refusal
       }
     })
@@ -47,10 +55,25 @@ export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
 
 const join = Effect.fnUntraced(function* (
   hpb: SpreedConnection.Hpb,
+  marks: SpreedMarks.SpreedMarks,
   token: RoomToken
 ): Effect.fn.Return<SignalingSession, never, Scope.Scope> {
-  const now = yield* monotonicMs
   const room = yield* SpreedRoom.make(token)
+  yield* carry(hpb, room)
+  const { mark, recall, want } = yield* marks.open(room)
+  const sendTranscript: SignalingSession["sendTranscript"] = (to, transcript) => {
+    want()
+    return room.session.sendTranscript(to, transcript)
+  }
+  return { ...room.session, sendTranscript, mark, recall }
+})
+
+/** Carries the room for as long as the scope, over one connection after the other. */
+const carry = Effect.fnUntraced(function* (
+  hpb: SpreedConnection.Hpb,
+  room: SpreedRoom.SpreedRoom
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const now = yield* monotonicMs
   let lostAtMs = 0
   let failures = 0
 
@@ -78,5 +101,4 @@ const join = Effect.fnUntraced(function* (
     return Math.max(firstWaitMs, Math.min(lastAwayMs, wait) - (endedAtMs - dialledAtMs))
   })
   yield* connect.pipe(Effect.flatMap(Effect.sleep), Effect.forever, Effect.forkScoped)
-  return room.session
 })

@@ -1,6 +1,7 @@
 /**
  * One websocket to the HPB: messages in order, what proves that they were read, and whether anybody is still there.
  */
+import type { Socket } from "node:net"
 import { Cause, Deferred, Effect, Queue, Schema, type Scope } from "effect"
 import { WebSocket } from "ws"
 import { Stopping } from "../services/Stopping.ts"
@@ -81,6 +82,7 @@ export const open = Effect.fnUntraced(function* (options: {
   let heardAtMs = now()
   /** `ws` no longer says that it was dialling when it tells that nobody answered. */
   let hasOpened = false
+  let stream: Socket | undefined
   let isLeaving = false
   let failure: SocketLost | undefined
   const confirmations = makeConfirmations(ws)
@@ -91,6 +93,9 @@ export const open = Effect.fnUntraced(function* (options: {
     heard()
     hasOpened = true
     Deferred.doneUnsafe(opened, Effect.void)
+  })
+  ws.on("upgrade", (response) => {
+    stream = response.socket
   })
   ws.on("ping", heard)
   ws.on("pong", (payload) => {
@@ -123,6 +128,13 @@ export const open = Effect.fnUntraced(function* (options: {
     })
   )
 
+  /** What is sent at one time goes out together: a cut comes before or behind a caption and its mark, hardly between them. */
+  const gather = () => {
+    const held = stream
+    if (held === undefined || held.writableCorked > 0) return
+    held.cork()
+    process.nextTick(() => held.uncork())
+  }
   const send = (message: ClientMessage): boolean => {
     if (ws.readyState !== WebSocket.OPEN || ws.bufferedAmount > maxUnsentBytes) return false
     const frame = Buffer.from(encodeFrame(message))
@@ -130,6 +142,7 @@ export const open = Effect.fnUntraced(function* (options: {
       tooLarge()
       return false
     }
+    gather()
     ws.send(frame, { binary: false })
     return true
   }

@@ -7,12 +7,13 @@
  * - One message serves the whole call where all have asked in one language, else each viewer gets its own (`CaptionOutbox`).
  * - Whoever leaves is not shown any more, by the pages themselves; whoever comes back first has finished what stood open, then said what nobody
  *   could read.
- * - What is not proven to have reached the HPB is sent again after the socket is back, to those who still read.
+ * - What is not proven to have reached the HPB is sent again after the socket is back, to those who still read; the HPB is asked first what
+ *   it has read, where it can tell.
  *
  * Nothing here waits for a reader: messages are handed to the socket and forgotten. A call has two fibers, one for what becomes due
- * and one for confirmations.
+ * and one for confirmations, and a third while the HPB is asked.
  */
-import { Effect, Latch, Layer, Metric } from "effect"
+import { Effect, FiberHandle, Latch, Layer, Metric } from "effect"
 import { Stopping } from "../services/Stopping.ts"
 import { type CallSink, type SinkCall, TranscriptSink } from "../services/TranscriptSink.ts"
 import * as CallCaptions from "./CallCaptions.ts"
@@ -78,6 +79,15 @@ const open = Effect.fnUntraced(function* (
       look()
     }
   const attend = changing(captions.attend)
+  const resumed = changing(captions.resumed)
+  const rejoined = changing(captions.rejoined)
+  const asking = yield* FiberHandle.make<void, never>()
+  const ask = yield* FiberHandle.runtime(asking)()
+  const recall = Effect.gen(function* () {
+    const upTo = yield* session.recall
+    // Lost again meanwhile: asked again when it is back.
+    if (session.state()._tag === "Joined") resumed(upTo)
+  })
 
   const clock = Effect.gen(function* () {
     earlier.closeUnsafe()
@@ -111,8 +121,14 @@ const open = Effect.fnUntraced(function* (
   const sink: CallSink = {
     publish: changing(captions.publish),
     speakerLeft: changing(captions.speakerLeft),
-    resumed: changing(captions.resumed),
-    rejoined: changing(captions.rejoined),
+    resumed: () => {
+      if (captions.doubt()) ask(recall)
+      else resumed()
+    },
+    rejoined: () => {
+      ask(Effect.void)
+      rejoined()
+    },
     drain
   }
   return sink

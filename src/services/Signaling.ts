@@ -72,6 +72,13 @@ export interface SignalingSession {
   readonly sendTranscript: (to: Recipient, transcript: Transcript) => boolean
   /** `true`: the HPB has read everything sent before (a websocket ping was answered). `false`: the socket went first. */
   readonly confirm: Effect.Effect<boolean>
+  /** Has the HPB keep a number, behind everything sent before; each is larger than the one before. Nothing where the HPB cannot. */
+  readonly mark: (number: number) => void
+  /**
+   * After `Resumed`: the newest number the HPB has kept, or a smaller one. Everything sent before that mark has been read; what was sent
+   * behind the newest one before the socket was lost has not. `undefined` when nothing is known, within two seconds.
+   */
+  readonly recall: Effect.Effect<number | undefined>
 }
 
 /**

@@ -112,7 +112,9 @@ export const make = (options: { readonly isDeserted?: boolean } = {}) => {
           answer: () => {},
           sendCandidate: () => {},
           sendTranscript: () => true,
-          confirm: Effect.succeed(true)
+          confirm: Effect.succeed(true),
+          mark: () => {},
+          recall: Effect.undefined
         })
       )
   })

@@ -39,6 +39,8 @@ export interface ScriptedSession {
   readonly sent: () => ReadonlyArray<Sent>
   /** From now on what is sent is lost on its way, and nobody notices. */
   readonly vanish: () => void
+  /** From now on the HPB reads what is sent, and nothing of it is confirmed. */
+  readonly hush: () => void
   /** The socket is gone: sending says so, confirmations fail. */
   readonly drop: () => void
   /** The socket is back, with the same session ids. */
@@ -51,6 +53,8 @@ export interface ScriptedOptions {
   readonly canReachCall?: boolean
   /** How long a confirmation takes, ms. */
   readonly confirmMs?: number
+  /** The HPB keeps marks, and tells the newest after so long, ms. */
+  readonly recallMs?: number
 }
 
 export const make = (options: ScriptedOptions): ScriptedSession => {
@@ -62,6 +66,8 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
   let roster: Roster = { self, participants: new Map() }
   let state: SignalingState = { _tag: "Joined" }
   let isVanished = false
+  let isHushed = false
+  let kept: number | undefined
   let canReachCall = options.canReachCall ?? false
   let dropped = Deferred.makeUnsafe<void>()
 
@@ -104,10 +110,17 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     confirm: Effect.suspend(() => {
       const lost = Effect.as(Deferred.await(dropped), false)
       if (!isUp()) return Effect.succeed(false)
-      return isVanished
+      return isVanished || isHushed
         ? lost
         : Effect.timeoutOrElse(lost, { duration: options.confirmMs ?? 5, orElse: () => Effect.succeed(true) })
-    })
+    }),
+    mark: (number) => {
+      if (isUp() && !isVanished && options.recallMs !== undefined) kept = number
+    },
+    recall: Effect.delay(
+      Effect.sync(() => kept),
+      options.recallMs ?? 0
+    )
   }
   return {
     session,
@@ -136,6 +149,9 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     vanish: () => {
       isVanished = true
     },
+    hush: () => {
+      isHushed = true
+    },
     drop: () => {
       state = { _tag: "Dropped" }
       Deferred.doneUnsafe(dropped, Effect.void)
@@ -143,6 +159,7 @@ export const make = (options: ScriptedOptions): ScriptedSession => {
     comeBack: () => {
       state = { _tag: "Joined" }
       isVanished = false
+      isHushed = false
       dropped = Deferred.makeUnsafe<void>()
     },
     setCanReachCall: (can) => {

@@ -61,7 +61,9 @@ export const make = Effect.fnUntraced(function* (
     answer: (voice, sid, sdp) => answers.push(`${voiceId(voice)} ${sid}: ${sdp}`),
     sendCandidate: (voice, sid, { candidate }) => ownCandidates.push(`${voiceId(voice)} ${sid}: ${candidate}`),
     sendTranscript: () => true,
-    confirm: Effect.succeed(true)
+    confirm: Effect.succeed(true),
+    mark: () => {},
+    recall: Effect.undefined
   }
   const spares: Array<Spare> = []
   const signaling = Layer.succeed(Signaling, {
