@@ -1,8 +1,10 @@
 /**
  * `npm run bench`: what hearing costs in CPU time, absolute and in relation to decoded speech. `npm run bench -- --sockets 200`: what the whole
- * service costs with so many streaming clients at once, and how late their words are (Linux). What it costs and how fast it is on a real HPB,
+ * service costs with so many streaming clients at once, and how late their words are (Linux). `npm run bench -- --speakers 100`: what so many
+ * speakers of calls cost it, and how late their speech is at the engine (Linux). What it costs and how fast it is on a real HPB,
  * `npm run test:talk -- --measure` tells.
  */
+import { appendFileSync } from "node:fs"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { type HearingCost, hearing } from "./hearing.ts"
@@ -11,6 +13,9 @@ import { opening } from "./opening.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
+import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
+import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
+import * as SpeakersTable from "./speakers/SpeakersTable.ts"
 
 const plain = Effect.gen(function* () {
   const costs = yield* hearing
@@ -36,11 +41,34 @@ const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) 
   console.log(JSON.stringify(cost))
 })
 
-const wanted = Options.read(process.argv.slice(2))
+const calls = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOptions) {
+  const costs: Array<SpeakersCost> = []
+  for (const crowd of SpeakersOptions.crowds(options)) {
+    const cost = yield* Effect.scoped(speakers(crowd, options))
+    costs.push(cost)
+    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+  }
+  if (!options.json) console.log(SpeakersTable.table(costs))
+  // One line, whatever was asked for: the last run, and all of them where there are several.
+  console.log(JSON.stringify({ ...costs.at(-1), ...(costs.length > 1 ? { runs: costs } : {}) }))
+})
+
+const asked = () => {
+  const args = process.argv.slice(2)
+  if (args.some((one) => /^--speakers(=|$)/.test(one))) {
+    const options = SpeakersOptions.read(args)
+    return typeof options === "string" ? options : calls(options)
+  }
+  const options = Options.read(args)
+  if (typeof options === "string") return options
+  return options === undefined ? plain : streaming(options)
+}
+
+const wanted = asked()
 if (typeof wanted === "string") {
   console.error(wanted)
   process.exitCode = 1
 } else {
   // Interrupted, it takes its processes with it.
-  NodeRuntime.runMain(Effect.scoped(wanted === undefined ? plain : streaming(wanted)))
+  NodeRuntime.runMain(Effect.scoped(wanted))
 }

@@ -3,6 +3,7 @@
  */
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { readOr, within } from "../Arguments.ts"
 
 export const doors = ["tuon", "nemo", "kyutai", "realtime", "recorder", "vosk"] as const
 export type Door = (typeof doors)[number]
@@ -35,13 +36,8 @@ export const usage = `npm run bench -- --sockets 200 [--seconds 30] [--door ${do
   [--speaking 1.0] [--message 20|40|60|80|100] [--one-core] [--profile <folder>] [--service <main.ts>] [--json]`
 
 /** `undefined` where no sockets are asked for; a text where what is asked for cannot be. */
-export const read = (args: ReadonlyArray<string>): SocketsOptions | string | undefined => {
-  try {
-    return readValues(args)
-  } catch (error) {
-    return error instanceof Error ? `${error.message}\n${usage}` : usage
-  }
-}
+export const read = (args: ReadonlyArray<string>): SocketsOptions | string | undefined =>
+  readOr(() => readValues(args), usage)
 
 const readValues = (args: ReadonlyArray<string>): SocketsOptions | undefined => {
   const { values } = parseArgs({
@@ -81,12 +77,6 @@ const readValues = (args: ReadonlyArray<string>): SocketsOptions | undefined => 
     profile: values.profile,
     service: values.service
   }
-}
-
-const within = (given: string, name: string, least: number, most: number): number => {
-  const value = Number(given)
-  if (!(value >= least && value <= most)) throw new Error(`${name} must be ${least} to ${most}`)
-  return value
 }
 
 /** Milliseconds of sound in each message of a client. */

@@ -5,26 +5,14 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { Effect, Fiber, Schedule, Schema, type Scope } from "effect"
+import { calibrate } from "../Calibration.ts"
+import { message } from "../process/Channel.ts"
+import * as Processes from "../process/Processes.ts"
+import { type Spread, spread } from "../Quantile.ts"
 import * as Ledger from "./Ledger.ts"
 import type { SocketsOptions } from "./Options.ts"
-import * as Processes from "./Processes.ts"
-import { quantile } from "./Quantile.ts"
 import { Ended, Speaking, ToldWords } from "./Wire.ts"
-
-/** The benchmark itself broke. */
-export class SocketsError extends Schema.TaggedError<SocketsError>()("SocketsError", { detail: Schema.String }) {
-  override get message() {
-    return this.detail
-  }
-}
-
-/** Milliseconds. */
-export interface Spread {
-  readonly p50: number
-  readonly p99: number
-}
 
 export interface SocketsCost {
   readonly sessions: number
@@ -52,6 +40,8 @@ export interface SocketsCost {
   readonly clients: { readonly percentCore: number; readonly lateP99Ms: number }
   /** All processors, whoever uses them: a full machine delays everything, and engines lose their last words. */
   readonly machinePercent: number
+  /** The calibration: µs of CPU to decode 20 ms of speech, before the run. */
+  readonly decodeMicroseconds: number
 }
 
 const TOKEN = "benchmark"
@@ -63,6 +53,7 @@ const HEALTH_EVERY = "100 millis"
 export const sockets = Effect.fnUntraced(function* (
   options: SocketsOptions
 ): Effect.fn.Return<SocketsCost, unknown, Scope.Scope> {
+  const decodeMicroseconds = yield* calibrate
   const engine = yield* startEngine
   const service = yield* startService(options, engine.url)
   const idleMb = service.residentMb()
@@ -71,15 +62,15 @@ export const sockets = Effect.fnUntraced(function* (
   yield* Effect.sleep(WARM_UP)
 
   const fromMs = performance.timeOrigin + performance.now()
-  const meter = meterOf(service)
-  const others = { engine: meterOf(engine), clients: meterOf(callers) }
-  const machineBefore = Processes.machine()
+  const meter = Processes.meter(service)
+  const others = { engine: Processes.meter(engine), clients: Processes.meter(callers) }
+  const machine = Processes.machineMeter()
   const answers: Array<number> = []
   const asking = yield* Effect.forkChild(askHealth(service.port, answers))
   yield* Effect.sleep(options.seconds * 1000)
   const used = meter()
   const [engineUsed, clientsUsed] = [others.engine(), others.clients()]
-  const machine = Processes.machine()
+  const machinePercent = machine()
   const rssMb = service.residentMb()
   const untilMs = performance.timeOrigin + performance.now()
   yield* Fiber.interrupt(asking)
@@ -109,22 +100,10 @@ export const sockets = Effect.fnUntraced(function* (
     trouble: troubles[0],
     engine: { percentCore: engineUsed.percent },
     clients: { percentCore: clientsUsed.percent, lateP99Ms },
-    machinePercent: (100 * (machine.busy - machineBefore.busy)) / (machine.all - machineBefore.all)
+    machinePercent,
+    decodeMicroseconds
   }
 })
-
-const spread = (values: ReadonlyArray<number>): Spread => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99) })
-
-/** What is used from now until it is asked. */
-const meterOf = ({ cpu }: Processes.Measured) => {
-  const before = cpu()
-  const beganMs = performance.now()
-  return () => {
-    const { systemMs, userMs } = cpu()
-    const percentSystem = (100 * (systemMs - before.systemMs)) / (performance.now() - beganMs)
-    return { percentSystem, percent: percentSystem + (100 * (userMs - before.userMs)) / (performance.now() - beganMs) }
-  }
-}
 
 /** From another connection, as a load balancer would. */
 const askHealth = (port: number, answers: Array<number>) =>
@@ -134,25 +113,8 @@ const askHealth = (port: number, answers: Array<number>) =>
     answers.push(performance.now() - askedMs)
   }).pipe(Effect.repeat(Schedule.spaced(HEALTH_EVERY)))
 
-const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-
-/** The first message over the channel that is one of these, or why there is none. */
-const message = <A>({ child, output }: Processes.Measured, schema: Schema.Decoder<A>) =>
-  Effect.callback<A, SocketsError>((resume) => {
-    const take = (given: unknown) => {
-      const read = Schema.decodeUnknownOption(schema)(given)
-      if (read._tag === "None") return
-      child.off("message", take)
-      resume(Effect.succeed(read.value))
-    }
-    child.on("message", take)
-    child.once("exit", () =>
-      resume(Effect.fail(new SocketsError({ detail: `a process of the benchmark ended:\n${output()}` })))
-    )
-  })
-
 const startEngine = Effect.gen(function* () {
-  const measured = yield* Processes.start({ args: [script("runEngine.ts")] })
+  const measured = yield* Processes.start({ args: [Processes.beside(import.meta.url, "runEngine.ts")] })
   const addresses = yield* message(measured, Schema.Struct({ httpUrl: Schema.String, url: Schema.String }))
   return { ...measured, ...addresses }
 })
@@ -180,7 +142,7 @@ const startService = Effect.fnUntraced(function* (options: SocketsOptions, engin
   })
   yield* Effect.tryPromise(() => fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.text())).pipe(
     Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => measured.child.exitCode === null }),
-    Effect.mapError(() => new SocketsError({ detail: `the service did not start:\n${measured.output()}` }))
+    Effect.mapError(() => new Processes.ProcessError({ detail: `the service did not start:\n${measured.output()}` }))
   )
   return { ...measured, port }
 })
@@ -196,7 +158,9 @@ const startCallers = Effect.fnUntraced(function* (options: SocketsOptions, port:
     speaking,
     ...(messageMs === undefined ? {} : { messageMs })
   }
-  const measured = yield* Processes.start({ args: [script("runCallers.ts"), JSON.stringify(task)] })
+  const measured = yield* Processes.start({
+    args: [Processes.beside(import.meta.url, "runCallers.ts"), JSON.stringify(task)]
+  })
   return { ...measured, speaking: message(measured, Speaking), ended: message(measured, Ended) }
 })
 

@@ -1,7 +1,8 @@
 /**
  * What the benchmark of streaming sockets found, for people.
  */
-import type { SocketsCost, Spread } from "./Sockets.ts"
+import type { Spread } from "../Quantile.ts"
+import type { SocketsCost } from "./Sockets.ts"
 
 export const table = (cost: SocketsCost): string => {
   const { clients, engine, words } = cost
@@ -19,7 +20,8 @@ export const table = (cost: SocketsCost): string => {
     ["clients in trouble", cost.troubled === 0 ? "0" : `${cost.troubled}, the first: ${cost.trouble}`],
     ["CPU of engine, of clients", `${percent(engine.percentCore)}, ${percent(clients.percentCore)}`],
     ["machine, all processors", percent(cost.machinePercent, 0)],
-    ["clients' own lateness, p99", `${clients.lateP99Ms.toFixed(1)} ms`]
+    ["clients' own lateness, p99", `${clients.lateP99Ms.toFixed(1)} ms`],
+    ["calibration: decoding 20 ms of speech", `${cost.decodeMicroseconds.toFixed(1)} µs`]
   ]
   return rows.map(([what, value]) => `${what.padEnd(42)}${value}`).join("\n")
 }

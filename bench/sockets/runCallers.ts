@@ -4,11 +4,12 @@
  */
 import { Effect, Redacted, Schema } from "effect"
 import { type Client, clients } from "../../tools/say/Clients.ts"
+import { say } from "../process/Channel.ts"
+import { quantile } from "../Quantile.ts"
 import * as Caller from "./Caller.ts"
 import { messageMsOf } from "./Options.ts"
-import { quantile } from "./Quantile.ts"
 import * as Tape from "./Tape.ts"
-import { type Ended, type Speaking, Task } from "./Wire.ts"
+import { Ended, Speaking, Task } from "./Wire.ts"
 
 /** What is due is looked up at every tick: a late one loses nothing. */
 const TICK_MS = 4
@@ -34,11 +35,6 @@ const run = Effect.gen(function* () {
   const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Task))(process.argv[2])
   const client = clients[task.door === "nemo" ? "tldw" : task.door]
   if (client === undefined) return yield* Effect.die(new Error(`no client speaks as ${task.door}`))
-  // Complete when it has been written: the channel closes behind the last one.
-  const say = (report: typeof Speaking.Type | typeof Ended.Type) =>
-    Effect.callback<void>((resume) => {
-      process.send?.(report, () => resume(Effect.void))
-    })
   const told = new Promise<void>((resolve) => process.once("message", () => resolve()))
 
   const prepared = yield* Effect.forEach(Array.from({ length: task.sockets }), (_, n) => callerOf(task, client, n + 1))
@@ -59,12 +55,12 @@ const run = Effect.gen(function* () {
     lates.push(late)
   }, TICK_MS)
   yield* Effect.sleep(STAGGER_MS)
-  yield* say({ _tag: "Speaking" })
+  yield* say(Speaking.make({}))
   yield* Effect.promise(() => told)
   const lateP99Ms = quantile(lates, 0.99)
   const heard = yield* Effect.promise(() => Promise.all(callers.map((caller) => caller.finish())))
   clearInterval(ticking)
-  yield* say({ _tag: "Ended", heard, lateP99Ms })
+  yield* say(Ended.make({ heard, lateP99Ms }))
 })
 
 await Effect.runPromise(run)

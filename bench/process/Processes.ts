@@ -3,7 +3,15 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { Effect, type Scope } from "effect"
+import { fileURLToPath } from "node:url"
+import { Effect, Schema, type Scope } from "effect"
+
+/** A process of the benchmark broke, or did not do what it was started for. */
+export class ProcessError extends Schema.TaggedError<ProcessError>()("ProcessError", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
 
 export interface Measured {
   readonly child: ChildProcess
@@ -14,8 +22,29 @@ export interface Measured {
   readonly output: () => string
 }
 
-/** Share of all processors' time in use since the machine began to count, as two numbers to subtract. */
-export const machine = (): { readonly busy: number; readonly all: number } => {
+/** Percent of all processors' time that is used, by whoever, from now until it is asked. */
+export const machineMeter = (): (() => number) => {
+  const before = machine()
+  return () => {
+    const after = machine()
+    return (100 * (after.busy - before.busy)) / (after.all - before.all)
+  }
+}
+
+/** Percent of one core that a process uses, all its threads, from now until it is asked. */
+export const meter = ({ cpu }: Measured): (() => { readonly percent: number; readonly percentSystem: number }) => {
+  const before = cpu()
+  const beganMs = performance.now()
+  return () => {
+    const { systemMs, userMs } = cpu()
+    const percentOf = (usedMs: number) => (100 * usedMs) / (performance.now() - beganMs)
+    const percentSystem = percentOf(systemMs - before.systemMs)
+    return { percentSystem, percent: percentSystem + percentOf(userMs - before.userMs) }
+  }
+}
+
+/** Time in use and time there was, of all processors, since the machine began to count. */
+const machine = (): { readonly busy: number; readonly all: number } => {
   const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n")
   const [user = 0, nice = 0, system = 0, idle = 0, waiting = 0, ...interrupts] = line
     .split(/\s+/)
@@ -50,7 +79,9 @@ export const start = ({
       let output = ""
       const child = spawn(command ?? process.execPath, [...prefix, ...args], {
         env: { PATH: process.env["PATH"], ...env },
-        stdio: ["ignore", "pipe", "pipe", "ipc"]
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+        // arrays of numbers as they are
+        serialization: "advanced"
       })
       const keep = (chunk: Buffer) => {
         output = (output + chunk.toString("utf8")).slice(-KEPT_CHARACTERS)
@@ -75,3 +106,6 @@ export const start = ({
         child.kill("SIGTERM")
       }).pipe(Effect.timeoutOrElse({ duration: END_WITHIN, orElse: () => Effect.sync(() => child.kill("SIGKILL")) }))
   )
+
+/** The file of a program that lies beside the module which asks (`import.meta.url`). */
+export const beside = (module: string, name: string): string => fileURLToPath(new URL(name, module))
