@@ -16,8 +16,6 @@ export interface Kind {
   readonly targetMs?: number
   /** Nobody can hear what is said until the service has subscribed again: it may be lost. */
   readonly deaf?: true
-  /** As `deaf`; and what the service held in memory goes with it. */
-  readonly forgets?: true
   /** Only on the real stack. */
   readonly rig?: true
 }
@@ -176,8 +174,7 @@ const table = [
     lastsMs: [500, 2000],
     from: "end",
     targetMs: 5000,
-    deaf: true,
-    forgets: true
+    deaf: true
   }
 ] as const satisfies ReadonlyArray<Kind>
 

@@ -21,8 +21,6 @@ export interface Sums {
   readonly rewritten: number
   /** Not delivered, and nobody could hear them: between the break and the new subscription. */
   readonly unheard: number
-  /** Not delivered, heard by a service that was killed before it could hand them on. */
-  readonly forgotten: number
   /** Not delivered, and said while this machine stood still. */
   readonly spoilt: number
   /** Longest that a word which was said waited for any word to be seen, ms. */
@@ -37,7 +35,6 @@ export interface Reckoned {
   readonly lost: ReadonlyArray<Place & Spoken>
   readonly duplicated: ReadonlyArray<Place & Spoken>
   readonly unheard: number
-  readonly forgotten: number
   readonly figures: Readonly<globalThis.Record<string, number>>
 }
 
@@ -64,8 +61,6 @@ export interface Seen {
 const EDGE_MS = 150
 /** A subscription that is not there so long after everything was mended is a fault of ours. */
 const PATIENCE_MS = 30_000
-/** Heard by a process, told by the engine 0.5 s later, then at most 1.5 s for its turn: what `kill -9` takes with it. */
-const IN_MEMORY_MS = 2500
 /** A fault shows in words that were said so long before it, which were still on their way. */
 const BEFORE_MS = 3000
 
@@ -107,14 +102,13 @@ const excuseOf = (seen: Seen) => {
         const broken = brokenBy(seen, one, voice)
         if (broken === undefined) return []
         const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + PATIENCE_MS)
-        return [{ fromMs: broken.fromMs, untilMs, forgets: kindOf(one.fault.kind).forgets === true }]
+        return [{ fromMs: broken.fromMs, untilMs }]
       })
     ])
   )
-  return ({ endMs, startMs, voice }: Word): "unheard" | "forgotten" | "spoilt" | undefined => {
-    for (const { forgets, fromMs, untilMs } of windows.get(voice) ?? []) {
+  return ({ endMs, startMs, voice }: Word): "unheard" | "spoilt" | undefined => {
+    for (const { fromMs, untilMs } of windows.get(voice) ?? []) {
       if (endMs > fromMs - EDGE_MS && startMs < untilMs + EDGE_MS) return "unheard"
-      if (forgets && endMs <= fromMs && endMs > fromMs - IN_MEMORY_MS) return "forgotten"
     }
     const isSpoilt = seen.still.some((one) => endMs > one.fromMs - EDGE_MS && startMs < one.untilMs + EDGE_MS)
     return isSpoilt ? "spoilt" : undefined
@@ -205,7 +199,7 @@ export const reckon = (seen: Seen): Reckoning => {
       readings.flatMap(({ duplicated }) => duplicated.map((place) => [`${place.voice} ${place.place}`, place] as const))
     ).values()
   ].map(spokenAt)
-  const of = (why: "unheard" | "forgotten" | "spoilt") => excused.filter((one) => one.why === why)
+  const of = (why: "unheard" | "spoilt") => excused.filter((one) => one.why === why)
   const faults = happened.map((one, i): Reckoned => {
     const kind = kindOf(one.fault.kind)
     const own = (some: ReadonlyArray<Word>) => some.filter((word) => culprit(word) === i)
@@ -215,7 +209,6 @@ export const reckon = (seen: Seen): Reckoning => {
       lost: own(lost),
       duplicated: own(twice),
       unheard: own(of("unheard").map(({ word }) => word)).length,
-      forgotten: own(of("forgotten").map(({ word }) => word)).length,
       figures: { ...rejoined(one, joins), ...heardAgain(seen, one) }
     }
   })
@@ -230,7 +223,6 @@ export const reckon = (seen: Seen): Reckoning => {
       invented: worst(({ invented }) => invented.length),
       rewritten: worst(({ rewritten }) => rewritten),
       unheard: of("unheard").length,
-      forgotten: of("forgotten").length,
       spoilt: of("spoilt").length,
       longestGapMs: longestGap(words, seenMs)
     },

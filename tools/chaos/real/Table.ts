@@ -37,7 +37,6 @@ const byKind = (faults: ReadonlyArray<Reckoned>) =>
         lost: sum(({ lost }) => lost.length),
         duplicated: sum(({ duplicated }) => duplicated.length),
         unheard: sum(({ unheard }) => unheard),
-        forgotten: sum(({ forgotten }) => forgotten),
         medianMs: recoveries[Math.floor(recoveries.length / 2)],
         worstMs: recoveries.at(-1),
         targetMs: kindOf(kind.name).targetMs,
@@ -71,13 +70,13 @@ export const print = ({ again, minutes, reckoning, seed, stage, trends }: Figure
     "",
     `seed ${seed}, ${minutes.toFixed(1)} minutes, ${stage}`,
     "",
-    "words   spoken delivered  lost twice disordered wrong name  unheard forgotten spoilt  longest gap",
-    `      ${cell(sums.spoken, 8)}${cell(sums.delivered, 10)}${cell(sums.lost, 6)}${cell(sums.duplicated, 6)}${cell(sums.disordered, 11)}${cell(sums.wrongSpeaker + sums.invented, 11)}${cell(sums.unheard, 9)}${cell(sums.forgotten, 10)}${cell(sums.spoilt, 7)}${cell(seconds(sums.longestGapMs), 11)} s`,
+    "words   spoken delivered  lost twice disordered wrong name  unheard spoilt  longest gap",
+    `      ${cell(sums.spoken, 8)}${cell(sums.delivered, 10)}${cell(sums.lost, 6)}${cell(sums.duplicated, 6)}${cell(sums.disordered, 11)}${cell(sums.wrongSpeaker + sums.invented, 11)}${cell(sums.unheard, 9)}${cell(sums.spoilt, 7)}${cell(seconds(sums.longestGapMs), 11)} s`,
     "",
-    `${"fault".padEnd(18)}times  lost twice unheard forgotten   captions again: median   worst  target (s)`,
+    `${"fault".padEnd(18)}times  lost twice unheard   captions again: median   worst  target (s)`,
     ...byKind(reckoning.faults).map(
       (one) =>
-        `${one.kind.padEnd(18)}${cell(one.times, 5)}${cell(one.lost, 6)}${cell(one.duplicated, 6)}${cell(one.unheard, 8)}${cell(one.forgotten, 10)}${cell(seconds(one.medianMs), 25)}${cell(seconds(one.worstMs), 8)}${cell(one.targetMs === undefined ? "" : `≤ ${one.targetMs / 1000}`, 8)}  from its ${one.from}${Object.entries(
+        `${one.kind.padEnd(18)}${cell(one.times, 5)}${cell(one.lost, 6)}${cell(one.duplicated, 6)}${cell(one.unheard, 8)}${cell(seconds(one.medianMs), 25)}${cell(seconds(one.worstMs), 8)}${cell(one.targetMs === undefined ? "" : `≤ ${one.targetMs / 1000}`, 8)}  from its ${one.from}${Object.entries(
           one.figures
         )
           .map((figure) => `, ${figureOf(figure)}`)
