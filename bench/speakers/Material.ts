@@ -53,5 +53,9 @@ export const loudnessOf = (pcm: Float32Array, from: number, until: number): numb
   return Math.max(0, Math.min(QUIETEST, Math.round(halfDecibels)))
 }
 
+/** What a sender of 16 bit samples says about such a packet (RFC 6464 §3, in −dBov): of what is below their last bit, that it is digital silence. */
+export const levelOf = (loudness: number): number => (loudness > LAST_BIT ? 127 : Math.round(loudness / 2))
+
+const LAST_BIT = 2 * 96
 /** −127 dBFS, the end of RFC 6464's scale too. */
 export const QUIETEST = 254

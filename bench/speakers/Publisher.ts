@@ -12,7 +12,7 @@ import {
   useSdesMid,
   useVP8
 } from "werift"
-import { type Material, QUIETEST } from "./Material.ts"
+import { levelOf, type Material, QUIETEST } from "./Material.ts"
 
 export interface Publisher {
   /** As Janus offers a publisher with camera and data channel, with all candidates. */
@@ -74,7 +74,7 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
   let bytes = Buffer.alloc(0)
   let starts = new Uint32Array(0)
   const encrypted = (packet: number, n: number) => {
-    const level = Math.round((material.loudness[packet] ?? QUIETEST) / 2)
+    const level = levelOf(material.loudness[packet] ?? QUIETEST)
     const header = new RtpHeader({
       payloadType: OPUS,
       // somewhere else for everybody, so that some wrap around

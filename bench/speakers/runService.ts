@@ -144,4 +144,6 @@ const service = AppConfig.load.pipe(
   })
 )
 
+// A profile is written by a process that ends by itself.
+process.once("SIGTERM", () => process.exit(0))
 await Effect.runPromise(service)
