@@ -25,8 +25,8 @@ export interface EngineCircuit {
   readonly mayAsk: () => boolean
   /** Before it can be ready, ms; 0 when it is or nobody knows. */
   readonly waitMs: () => number
-  /** A voice would have asked it: while it fails, it is probed for the next minute. */
-  readonly want: (chosen: EnginePrivacy.Chosen) => void
+  /** A voice would have asked it: while it fails, it is probed for the next minute. `isAwaited`: nobody else captions that voice. */
+  readonly want: (chosen: EnginePrivacy.Chosen, isAwaited: boolean) => void
   /** Opens a session. Fails at once as `Busy`, without having asked, when the engine turns out not to work meanwhile. */
   readonly open: (chosen: EnginePrivacy.Chosen) => Effect.Effect<EngineSession, EngineError, Scope.Scope>
   /** A session was lost `aliveMs` after it had opened. */
@@ -34,6 +34,9 @@ export interface EngineCircuit {
   /** Wakes an engine that can be asked without opening a session, unless it is awake. Returns at once. */
   readonly wake: (chosen: EnginePrivacy.Chosen) => Effect.Effect<void>
 }
+
+/** Who learned that the engine fails: a voice, or the one probe that asks in all voices' place. */
+type Learner = "Voice" | "Probe"
 
 export interface EngineCircuitOptions {
   readonly configured: ConfiguredEngine
@@ -53,6 +56,8 @@ const GOOD_MS = 60_000
 const HEALTHY_MS = 10_000
 /** Probes go on for so long after a voice wanted the engine: one that sleeps is not kept awake for nobody. */
 const WANTED_MS = 60_000
+/** Voices that wait look again sooner than this. */
+const AWAITED_MS = 2_000
 /** An engine that gave a sign of life, or was asked for one, is not woken again for so long (Kyutai on Modal goes to sleep after 120 s). */
 const AWAKE_MS = 60_000
 /** Every so many probes in a row that fail a session is tried: a server may have no page to ask, or a wrong one. */
@@ -83,6 +88,7 @@ export const make = Effect.fnUntraced(function* (
   let restsUntilMs = Number.NEGATIVE_INFINITY
   let closedMs = now()
   let wantedMs = Number.NEGATIVE_INFINITY
+  let awaitedMs = Number.NEGATIVE_INFINITY
   let aliveMs = Number.NEGATIVE_INFINITY
   let wanted: EnginePrivacy.Chosen | undefined
   let isWaking = false
@@ -97,11 +103,12 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       restsUntilMs = now() + restMs
       if (state === "Open") return Effect.void
+      const worked = state === "Closed"
       openedMs = now()
       // who wanted it while it worked says so again, or nobody needs it now
-      if (state === "Closed") wantedMs = Number.NEGATIVE_INFINITY
+      if (worked) wantedMs = Number.NEGATIVE_INFINITY
       turn("Open")
-      budget.spend()
+      budget.spend({ worked })
       Deferred.doneUnsafe(opened, Effect.void)
       opened = Deferred.makeUnsafe()
       return Metric.update(Metric.withAttributes(Metrics.engineCircuitOpenings, { engine: key }), 1)
@@ -119,7 +126,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** What an attempt says of the engine. */
   const outcomeOf =
-    (by: EngineBudget.Learner) =>
+    (by: Learner) =>
     (exit: Exit.Exit<unknown, EngineError>): CircuitBreaker.Outcome => {
       if (Exit.isSuccess(exit)) {
         aliveMs = now()
@@ -132,13 +139,13 @@ export const make = Effect.fnUntraced(function* (
         return CircuitBreaker.ignored
       }
       configured.failed(reason)
-      if (state === "Closed" && now() - closedMs >= HEALTHY_MS) budget.reset()
-      return CircuitBreaker.failure({ retryAfter: budget.restMs(reason, by) })
+      const worked = state === "Closed"
+      if (worked && now() - closedMs >= HEALTHY_MS) budget.reset()
+      const isAwaited = now() - awaitedMs < AWAITED_MS
+      const restMs = budget.restMs({ error: reason, worked, hasPage: probed !== undefined, isAwaited })
+      return CircuitBreaker.failure({ retryAfter: restMs })
     }
-  const guarded = <A, R>(
-    attempt: Effect.Effect<A, EngineError, R>,
-    by: EngineBudget.Learner
-  ): Effect.Effect<A, EngineError, R> =>
+  const guarded = <A, R>(attempt: Effect.Effect<A, EngineError, R>, by: Learner): Effect.Effect<A, EngineError, R> =>
     breaker
       .execute(
         Effect.tapError(attempt, (error) => complaints.about(options, error)),
@@ -153,7 +160,8 @@ export const make = Effect.fnUntraced(function* (
   const asking = (chosen: EnginePrivacy.Chosen) => {
     if (state === "Closed" && probed !== undefined) return probed
     probes += 1
-    return probed === undefined || probes % SESSION_EVERY === 0 ? session(chosen) : EngineHangs.patient(probed)
+    const isTrial = probed === undefined || probes % SESSION_EVERY === 0
+    return isTrial ? EngineHangs.trial(session(chosen), probed) : EngineHangs.patient(probed)
   }
   /** Wherever the breaker lets the one attempt through that decides. */
   const probe = (chosen: EnginePrivacy.Chosen) =>
@@ -179,9 +187,10 @@ export const make = Effect.fnUntraced(function* (
   })
   yield* Effect.forkIn(probing, scope)
 
-  const want = (chosen: EnginePrivacy.Chosen) => {
+  const want = (chosen: EnginePrivacy.Chosen, isAwaited: boolean) => {
     wanted = chosen
     wantedMs = now()
+    if (isAwaited) awaitedMs = now()
     if (state !== "Closed") isWanted.openUnsafe()
   }
 
@@ -192,9 +201,10 @@ export const make = Effect.fnUntraced(function* (
       const asked = Effect.suspend(() => {
         isAsked = true
         if (!isAskable()) return Effect.fail(passedOver)
-        if (state === "Open") turn("HalfOpen")
         const opening = EnginePrivacy.open(chosen)
-        return guarded(inTime(hangs?.watched(opening) ?? opening), "Voice")
+        if (state === "Closed") return guarded(inTime(hangs?.watched(opening) ?? opening), "Voice")
+        turn("HalfOpen")
+        return guarded(inTime(EngineHangs.unlessBack(opening, session(chosen), probed)), "Voice")
       })
       const passed = Effect.flatMap(Deferred.await(opened), () => (isAsked ? Effect.never : Effect.fail(passedOver)))
       return isAskable() ? Effect.raceFirst(openings.withPermit(asked), passed) : Effect.fail(passedOver)
@@ -230,7 +240,7 @@ export const make = Effect.fnUntraced(function* (
     wake: (chosen) =>
       Effect.suspend(() => {
         const isAwake = configured.health().sessions > 0 || now() - aliveMs < AWAKE_MS
-        want(chosen)
+        want(chosen, false)
         if (probed === undefined || state !== "Closed" || isWaking || isAwake) return Effect.void
         isWaking = true
         return probe(chosen).pipe(

@@ -65,10 +65,11 @@ export const make = Effect.fnUntraced(function* (
   const circuitOf = ({ configured }: Chosen) => circuits.get(configured)
   const isReady = (chosen: Chosen) => circuitOf(chosen)?.isReady() === true
   const mayAsk = (chosen: Chosen) => circuitOf(chosen)?.mayAsk() === true
-  /** The first that is so; those before it are wanted: who failed is probed. */
-  const first = (candidates: ReadonlyArray<Chosen>, isSo: (one: Chosen) => boolean) => {
+  /** The first that is so; those before it are wanted: who failed is probed, the more often where nobody captions. */
+  const first = (candidates: ReadonlyArray<Chosen>, isSo: (one: Chosen) => boolean, isServed = false) => {
     const index = candidates.findIndex(isSo)
-    for (const one of index < 0 ? candidates : candidates.slice(0, index)) circuitOf(one)?.want(one)
+    const isAwaited = index < 0 && !isServed
+    for (const one of index < 0 ? candidates : candidates.slice(0, index)) circuitOf(one)?.want(one, isAwaited)
     return candidates[index]
   }
   return {
@@ -86,14 +87,15 @@ export const make = Effect.fnUntraced(function* (
     preferred: (voice, current) => {
       const rank = EngineRoster.rankOf(current.configured, voice)
       const better = roster(voice).filter(({ configured }) => EngineRoster.rankOf(configured, voice) < rank)
-      return first(better, isReady)
+      return first(better, isReady, true)
     },
-    cover: (voice, chosen) =>
-      EngineRoster.rankOf(chosen.configured, voice) < EngineRoster.roleRanks.Cover
-        ? roster(voice).find(
-            (one) => one.configured.role === "Cover" && one.configured !== chosen.configured && isReady(one)
-          )
-        : undefined,
+    cover: (voice, chosen) => {
+      if (EngineRoster.rankOf(chosen.configured, voice) >= EngineRoster.roleRanks.Cover) return undefined
+      const covers = roster(voice).filter(
+        ({ configured }) => configured.role === "Cover" && configured !== chosen.configured
+      )
+      return first(covers, isReady)
+    },
     open: (chosen) => circuitOf(chosen)?.open(chosen) ?? stranger,
     lost: (chosen, error, aliveMs) => circuitOf(chosen)?.lost(error, aliveMs) ?? stranger,
     trouble: (voice) => {

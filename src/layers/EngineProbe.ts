@@ -2,10 +2,11 @@
  * EngineProbe: asks an engine's server over HTTP whether it is there, without opening a session.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { EngineSocketError, toEngineError } from "./EngineSocket.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 
 export interface Options {
   /** Of the page; `ws:` and `wss:` are taken for `http:` and `https:`. */
@@ -32,8 +33,10 @@ export const ask = ({ headers = {}, skipCertVerify, url }: Options): Effect.Effe
     const { status } = response
     if (status === 401 || status === 403 || status === 407)
       return yield* refusal("Unauthorized", "the server does not accept our credentials", status)
-    if (status === 402 || status === 429 || status >= 500)
-      return yield* refusal("Rejected", "the server does not take us in", status)
+    if (status === 402 || status === 429 || status >= 500) {
+      const retryAfterMs = RetryAfter.msOf(response.headers["retry-after"], yield* Clock.currentTimeMillis)
+      return yield* refusal("Rejected", "the server does not take us in", status, retryAfterMs)
+    }
     return status === 200 ? (yield* response.text).slice(0, MOST_CHARS) : ""
   }).pipe(
     Effect.catchTag("HttpClientError", (error) =>
@@ -51,5 +54,7 @@ export const ask = ({ headers = {}, skipCertVerify, url }: Options): Effect.Effe
 const refusal = (
   reason: "Unauthorized" | "Rejected",
   detail: string,
-  code: number
-): Effect.Effect<never, EngineError> => Effect.fail(toEngineError(new EngineSocketError({ reason, detail, code })))
+  code: number,
+  retryAfterMs?: number
+): Effect.Effect<never, EngineError> =>
+  Effect.fail(toEngineError(new EngineSocketError({ reason, detail, code, ...RetryAfter.part(retryAfterMs) })))

@@ -2,12 +2,14 @@
  * EngineSocket: a websocket to a speech engine. `ws` and not Effect's socket: what it alone can tell (HTTP status of a refusal, close code,
  * bytes waiting) is needed.
  */
-import { Cause, Deferred, Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
+import type { IncomingMessage } from "node:http"
+import { Cause, Clock, Deferred, Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
 import { WebSocket } from "ws"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { codeOf } from "./ErrorCode.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 import * as SocketPulse from "./SocketPulse.ts"
 
 /**
@@ -17,7 +19,9 @@ import * as SocketPulse from "./SocketPulse.ts"
 export class EngineSocketError extends Schema.TaggedError<EngineSocketError>()("EngineSocketError", {
   reason: Schema.Literals(["NotConfigured", "Unauthorized", "Rejected", "OpenTimeout", "Unreachable", "Closed"]),
   detail: Schema.String,
-  code: Schema.optionalKey(Schema.Int)
+  code: Schema.optionalKey(Schema.Int),
+  /** The server asked to be left alone for so long. */
+  retryAfterMs: Schema.optionalKey(Schema.Finite)
 }) {
   override get message() {
     return this.code === undefined ? `${this.reason}: ${this.detail}` : `${this.reason} (${this.code}): ${this.detail}`
@@ -94,12 +98,12 @@ export const open = Effect.fnUntraced(function* (
   return session
 })
 
-type EngineEnd = Pick<EngineSocketError, "reason" | "detail" | "code">
+type EngineEnd = Pick<EngineSocketError, "reason" | "detail" | "code" | "retryAfterMs">
 
 /** What the end of a socket means for a session, where the engine's protocol gives its close codes no other meaning. */
 export const toEngineError = (error: EngineEnd): EngineError => {
   const detail = error.code === undefined ? error.detail : `${error.detail} (${error.code})`
-  return new EngineError({ reason: engineReason(error), detail })
+  return new EngineError({ reason: engineReason(error), detail, ...RetryAfter.part(error.retryAfterMs) })
 }
 
 const engineReason = ({ reason, code }: EngineEnd): EngineError["reason"] => {
@@ -152,22 +156,29 @@ const dial = (options: Options): Effect.Effect<WebSocket, EngineSocketError, Sco
       }).pipe(Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.sync(() => ws.terminate()) }))
   )
 
-const refusal = (status: number): EngineSocketError =>
+const refusal = (status: number, retryAfterMs: number | undefined): EngineSocketError =>
   status === 401 || status === 403 || status === 407
     ? new EngineSocketError({
         reason: "Unauthorized",
         detail: "the server does not accept our credentials",
         code: status
       })
-    : new EngineSocketError({ reason: "Rejected", detail: "the server does not take us in", code: status })
+    : new EngineSocketError({
+        reason: "Rejected",
+        detail: "the server does not take us in",
+        code: status,
+        ...RetryAfter.part(retryAfterMs)
+      })
 
 const opened = (ws: WebSocket): Effect.Effect<void, EngineSocketError> =>
   Effect.callback<void, EngineSocketError>((resume) => {
     const onOpen = () => resume(Effect.void)
     const onError = (error: Error) =>
       resume(Effect.fail(new EngineSocketError({ reason: "Unreachable", detail: codeOf(error) ?? "no connection" })))
-    const onResponse = (_request: unknown, response: { readonly statusCode?: number | undefined }) => {
-      resume(Effect.fail(refusal(response.statusCode ?? 0)))
+    const onResponse = (_request: unknown, { headers, statusCode = 0 }: IncomingMessage) => {
+      const refused = (nowMs: number) =>
+        Effect.fail(refusal(statusCode, RetryAfter.msOf(headers["retry-after"], nowMs)))
+      resume(Effect.flatMap(Clock.currentTimeMillis, refused))
       ws.terminate()
     }
     ws.once("open", onOpen).once("error", onError).once("unexpected-response", onResponse)

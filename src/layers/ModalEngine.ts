@@ -11,6 +11,7 @@ import * as EngineSocket from "./EngineSocket.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ModalFlushes from "./ModalFlushes.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
 /** Modal's function timeout; a websocket is one call of the function. */
@@ -197,13 +198,18 @@ const endOf = (error: ModalError, hasSpoken: boolean, aliveMs: number): EngineEr
     : new EngineError({ reason: "LimitReached", detail: "the session was as old as a session can get" })
 }
 
-const toEngineError = ({ code, detail, reason }: ModalError): EngineError => {
+const toEngineError = ({ code, detail, reason, retryAfterMs }: ModalError): EngineError => {
   switch (reason) {
     case "ServerError":
       return new EngineError({ reason: detail === NO_FREE_CHANNELS ? "Busy" : "Protocol", detail })
     case "Silent":
       return new EngineError({ reason, detail })
     default:
-      return EngineSocket.toEngineError({ reason, detail, ...(code === undefined ? {} : { code }) })
+      return EngineSocket.toEngineError({
+        reason,
+        detail,
+        ...(code === undefined ? {} : { code }),
+        ...RetryAfter.part(retryAfterMs)
+      })
   }
 }

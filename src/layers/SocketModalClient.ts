@@ -2,13 +2,14 @@
  * ModalClient over an `EngineSocket`.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { type Duration, Effect, Layer, Metric, Option, Redacted, Stream } from "effect"
+import { Clock, type Duration, Effect, Layer, Metric, Option, Redacted, Stream } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { ModalClient, ModalError, type ModalMessage, type ModalSocket } from "../services/ModalClient.ts"
 import * as EngineSocket from "./EngineSocket.ts"
 import { isLocal } from "./Loopback.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ModalProtocol from "./ModalProtocol.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 
 /** Where the server is. Credentials go to Modal only, never to a server of one's own. */
 export type ModalAddress =
@@ -80,8 +81,13 @@ export const layer = (options: Options): Layer.Layer<ModalClient> =>
             code: status
           })
         // a server without that page is up too
-        if (status >= 500 || status === 429)
-          return yield* new ModalError({ reason: "Rejected", detail: "the server is not well", code: status })
+        if (status >= 500 || status === 429 || status === 402)
+          return yield* new ModalError({
+            reason: "Rejected",
+            detail: "the server is not well",
+            code: status,
+            ...RetryAfter.part(RetryAfter.msOf(response.headers["retry-after"], yield* Clock.currentTimeMillis))
+          })
       }).pipe(Effect.scoped)
       return { open, probe, isLocal: options.url?._tag === "Direct" && isLocal(options.url.url) }
     })
@@ -126,8 +132,8 @@ export const targetOf = (address: ModalAddress | undefined): Effect.Effect<Targe
 const faultOf = (message: string): string =>
   /no free channels|capacity|too many/i.test(message) ? NO_FREE_CHANNELS : "the server reported an error"
 
-const toModalError = ({ reason, detail, code }: EngineSocket.EngineSocketError): ModalError =>
-  new ModalError({ reason, detail, ...(code === undefined ? {} : { code }) })
+const toModalError = ({ reason, detail, code, retryAfterMs }: EngineSocket.EngineSocketError): ModalError =>
+  new ModalError({ reason, detail, ...(code === undefined ? {} : { code }), ...RetryAfter.part(retryAfterMs) })
 
 const converse = (socket: EngineSocket.EngineSocket): ModalSocket => {
   const read = ({ data, atMs }: EngineSocket.Incoming): Effect.Effect<Option.Option<ModalMessage>, ModalError> => {

@@ -20,7 +20,7 @@ export type Found =
   | { readonly _tag: "Never" }
 
 export interface Standby {
-  /** The session to go on with: the one that has started meanwhile, or a new one. Takes as long as an engine takes to start, where nobody covers. */
+  /** The session to go on with: the one that has started meanwhile, or a new one. To be asked again where an engine takes its time to start. */
   readonly open: Effect.Effect<Found>
   /** Since when a better session could be had than this one, ms; absent while none could. */
   readonly betterSinceMs: (current: EngineLink.EngineLink) => number | undefined
@@ -61,17 +61,22 @@ export const make = Effect.fnUntraced(function* (
   const start = Effect.fnUntraced(function* (chosen: Chosen): Effect.fn.Return<Found> {
     const fiber = yield* Effect.forkIn(connect(chosen), scope, { startImmediately: true })
     const soon = yield* Effect.timeoutOption(Fiber.await(fiber), COLD_MS)
-    const exit =
-      Option.isSome(soon) || pool.cover(voice, chosen) !== undefined ? soon : Option.some(yield* Fiber.await(fiber))
-    if (Option.isSome(exit)) {
-      return Exit.isSuccess(exit.value) ? { _tag: "Open", link: exit.value.value } : { _tag: "NotYet", waitMs: 0 }
+    if (Option.isSome(soon)) {
+      return Exit.isSuccess(soon.value) ? { _tag: "Open", link: soon.value.value } : { _tag: "NotYet", waitMs: 0 }
     }
     starting = { chosen, fiber }
     yield* Effect.forkIn(settle(starting), scope)
     return { _tag: "NotYet", waitMs: 0 }
   })
 
-  const cover = Effect.fnUntraced(function* (one: Starting): Effect.fn.Return<Found> {
+  /** While one takes its time: a better one that is back, else a cover. */
+  const meanwhile = Effect.fnUntraced(function* (one: Starting): Effect.fn.Return<Found> {
+    const better = pool.preferred(voice, one.chosen)
+    if (better !== undefined) {
+      starting = undefined
+      yield* Fiber.interrupt(one.fiber)
+      return yield* start(better)
+    }
     const chosen = pool.cover(voice, one.chosen)
     if (chosen === undefined) {
       yield* Effect.timeoutOption(Fiber.await(one.fiber), LOOK_AGAIN_MS)
@@ -88,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
         ready = undefined
         return Effect.succeed({ _tag: "Open", link })
       }
-      if (starting !== undefined) return cover(starting)
+      if (starting !== undefined) return meanwhile(starting)
       const chosen = pool.choose(voice)
       if (chosen !== undefined) return start(chosen)
       const waitMs = pool.waitMs(voice)

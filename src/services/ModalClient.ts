@@ -22,7 +22,9 @@ export class ModalError extends Schema.TaggedError<ModalError>()("ModalError", {
     "ServerError"
   ]),
   detail: Schema.String,
-  code: Schema.optionalKey(Schema.Int)
+  code: Schema.optionalKey(Schema.Int),
+  /** The server asked to be left alone for so long. */
+  retryAfterMs: Schema.optionalKey(Schema.Finite)
 }) {
   /** Whether another attempt, later, can help. */
   get retryable() {

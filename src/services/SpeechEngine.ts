@@ -10,7 +10,9 @@ import type { SampleRate } from "./Resampler.ts"
 /** The engine refused, broke, went silent or reached a limit; `retryable` says whether another session can help. */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
   reason: Schema.Literals(["Refused", "Unreachable", "Busy", "Silent", "LimitReached", "Closed", "Protocol"]),
-  detail: Schema.String
+  detail: Schema.String,
+  /** The engine asked to be left alone for so long. */
+  retryAfterMs: Schema.optionalKey(Schema.Finite)
 }) {
   get retryable() {
     return this.reason !== "Refused"

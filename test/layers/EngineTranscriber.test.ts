@@ -286,7 +286,7 @@ describe("EngineTranscriber", () => {
     )
 
     told(
-      "attempts back off from 250 ms to 1 s while there is audio",
+      "attempts back off from 250 ms to 0.7 s while there is audio",
       { opening: () => Effect.fail(unreachable) },
       Effect.gen(function* () {
         const engine = yield* ScriptedEngine.ScriptedEngine
@@ -299,11 +299,11 @@ describe("EngineTranscriber", () => {
         assert.strictEqual(engine.attempts(), 2)
         yield* TestClock.adjust("30 seconds")
         const soon = engine.attempts()
-        assert.isAtLeast(soon, 25)
-        assert.isAtMost(soon, 40)
+        assert.isAtLeast(soon, 35)
+        assert.isAtMost(soon, 55)
         yield* TestClock.adjust("100 seconds")
-        assert.isAtLeast(engine.attempts() - soon, 80)
-        assert.isAtMost(engine.attempts() - soon, 125)
+        assert.isAtLeast(engine.attempts() - soon, 120)
+        assert.isAtMost(engine.attempts() - soon, 175)
       })
     )
 

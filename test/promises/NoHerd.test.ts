@@ -132,4 +132,30 @@ describe("500 voices that lose one engine at the same moment", () => {
       })
     )
   )
+
+  it.effect(
+    "and find the next one dead too: both are asked by one probe, and all are back within 2 s and their turns",
+    () =>
+      alone(
+        Effect.gen(function* () {
+          let isThere = false
+          const first = server(() => isThere)
+          const cover = server(() => isThere)
+          const engines = {
+            first: { opening: first.opening },
+            cover: { opening: cover.opening, role: "Cover" }
+          } as const
+          const { lose } = yield* scene(engines, 120_000)
+          const losing = yield* lose
+          yield* TestClock.adjust("10 seconds")
+          for (const { seen } of [first, cover]) assert.isAtMost(seen.failed, 16 + 20)
+          isThere = true
+          yield* TestClock.adjust("10 seconds")
+          const back = yield* Fiber.join(losing)
+          assert.isAtMost(Math.min(...back.map(({ afterMs }) => afterMs)), 10_000 + 1_200)
+          assert.isAtMost(longest(back), 10_000 + 1_200 + Math.ceil(VOICES / 16) * OPENING_MS)
+          assert.isAtMost(Math.max(first.seen.most, cover.seen.most), 16)
+        })
+      )
+  )
 })
