@@ -84,6 +84,7 @@ export const make = (
       socket.on("error", () => {})
       socket.on("message", (data, isBinary) => {
         const text = isBinary ? undefined : String(data)
+        if (service?.session.owns(socket) === false) service = undefined
         service = SimulatedRequests.receive(parts, { socket, service, text })
       })
       socket.on("close", () => {

@@ -47,9 +47,27 @@ const InCall = Schema.Struct({
   internal: Schema.Struct({ type: Schema.tag("incall"), incall: Schema.Struct({ incall: Schema.Int }) })
 })
 
+/** The status of a phone call, for a room of any id. */
+const Status = Schema.Struct({
+  type: Schema.tag("internal"),
+  id,
+  internal: Schema.Struct({
+    type: Schema.tag("dialout"),
+    dialout: Schema.Struct({
+      type: Schema.tag("status"),
+      roomid: Schema.String,
+      status: Schema.Struct({
+        callid: Schema.String,
+        status: Schema.String,
+        message: Schema.optionalKey(Schema.String)
+      })
+    })
+  })
+})
+
 const Bye = Schema.Struct({ type: Schema.tag("bye"), id })
 
-export const ClientFrame = Schema.Union([Hello, Room, Message, InCall, Bye])
+export const ClientFrame = Schema.Union([Hello, Room, Message, InCall, Status, Bye])
 export type ClientFrame = typeof ClientFrame.Type
 export const decodeFrame = Schema.decodeUnknownOption(Schema.fromJsonString(ClientFrame))
 /** Enough to answer what is not understood. */

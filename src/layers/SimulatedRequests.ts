@@ -54,6 +54,11 @@ export const receive = (parts: Parts, { service, socket, text }: Received): Serv
   if (frame.type === "room") enter(parts, service, frame.room.roomid, frame.id)
   else if (frame.type === "internal") {
     if (parts.version === "0.4.1") return service
+    if (frame.internal.type === "dialout") {
+      const { roomid, status } = frame.internal.dialout
+      parts.rooms.get(roomid).keep(`callstatus_${status.callid}`, status)
+      return service
+    }
     service.inCall = frame.internal.incall.incall
     service.room?.setInCall(service.session.id, service.inCall)
   } else if (frame.type === "bye") {

@@ -1,6 +1,7 @@
 /**
  * One room of the simulated HPB: who is in it, who is in the call, and the events that tell everybody. Plain and synchronous.
  */
+import { isDeepStrictEqual } from "node:util"
 
 /** Somebody in a room: a person of the simulator, or a service over a websocket. */
 export interface Member {
@@ -22,6 +23,8 @@ export interface SimulatedRoom {
   readonly has: (sessionId: string) => boolean
   /** To one member; nothing when it is not here. */
   readonly tell: (sessionId: string, message: object) => void
+  /** Transient data: everybody here is told when it changes; forgotten when nobody is here. */
+  readonly keep: (key: string, value: unknown) => void
   /** To everybody but the sender, or to those in the call but the sender. */
   readonly broadcast: (sender: string, message: object, to: "room" | "call") => void
   /** A moderator ends the call for everybody. */
@@ -33,6 +36,7 @@ export interface SimulatedRoom {
 export const make = (token: string): SimulatedRoom => {
   const members = new Map<string, Member>()
   const inCall = new Map<string, number>()
+  const kept = new Map<string, unknown>()
 
   const toAll = (message: object) => {
     for (const member of members.values()) member.deliver(message)
@@ -73,6 +77,7 @@ export const make = (token: string): SimulatedRoom => {
       if (member === undefined) return
       members.delete(sessionId)
       inCall.delete(sessionId)
+      if (members.size === 0) kept.clear()
       toAll(roomEvent("leave", [sessionId]))
       if (member.person === undefined) toAll(participants())
     },
@@ -84,6 +89,13 @@ export const make = (token: string): SimulatedRoom => {
     repeatParticipants: (sessionId) => members.get(sessionId)?.deliver(participants()),
     has: (sessionId) => members.has(sessionId),
     tell: (sessionId, message) => members.get(sessionId)?.deliver(message),
+    keep: (key, value) => {
+      const old = kept.get(key)
+      if (members.size === 0 || isDeepStrictEqual(old, value)) return
+      kept.set(key, value)
+      const change = { type: "set", key, value, ...(old === undefined ? {} : { oldvalue: old }) }
+      toAll({ type: "transient", transient: change })
+    },
     broadcast: (sender, message, to) => {
       for (const { deliver, sessionId } of members.values()) {
         const isReached = to === "room" || ((inCall.get(sessionId) ?? 0) & 1) !== 0
@@ -99,6 +111,7 @@ export const make = (token: string): SimulatedRoom => {
       const all = [...members.values()]
       members.clear()
       inCall.clear()
+      kept.clear()
       for (const { deliver, onRemoved, person } of all) {
         if (person === undefined) deliver({ type: "event", event: { target: "room", type: "delete" } })
         deliver({ type: "room", room: { roomid: "" } })

@@ -11,6 +11,8 @@ export interface SimulatedSession {
   readonly send: (message: object) => void
   /** This socket is the session's from now on; the one before is told `session_resumed`. */
   readonly attach: (socket: WebSocket) => void
+  /** Whether this socket is the session's still: nothing is read from one that was replaced. */
+  readonly owns: (socket: WebSocket) => boolean
   /** Sends what was missed; whether there was anything. */
   readonly replay: () => boolean
   /** This socket is gone; the number of the absence that begins, unless another socket has taken over. */
@@ -39,6 +41,7 @@ export const make = (id: string, resumeId: string): SimulatedSession => {
       sendTo(before, { type: "bye", bye: { reason: "session_resumed" } })
       before.close()
     },
+    owns: (one) => one === socket,
     replay: () => {
       const kept = missed
       missed = []

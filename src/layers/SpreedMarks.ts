@@ -7,7 +7,7 @@
  * cut the resumed session writes a question instead: the HPB reads nothing more from the former socket then, so what the question
  * replaces is the last number that was read.
  *
- * Nextcloud is not asked and nobody else is told. All calls share the keeper, from the first caption until a minute after the last call.
+ * Nextcloud is not asked and nobody else is told. All calls share the keeper, from the first caption until the end of the last call.
  * Nothing is known while it is away, and where the HPB cannot keep (before 1.2).
  */
 import { randomBytes } from "node:crypto"
@@ -47,51 +47,47 @@ interface Keeper {
   readonly onNew: Set<() => void>
 }
 
-const keptFor = "1 minute"
 /** A socket that was cut with ours is back about as soon as ours. */
 const recallTimeout = "2 seconds"
 
 export const make = Effect.fnUntraced(function* (join: Join): Effect.fn.Return<SpreedMarks, never, Scope.Scope> {
-  const keeper = yield* RcRef.make({ acquire: keep(join), idleTimeToLive: keptFor })
+  const keeper = yield* RcRef.make({ acquire: keep(join) })
   return { open: (room) => open(keeper, room) }
 })
 
-const keep = Effect.fnUntraced(
-  function* (join: Join): Effect.fn.Return<Keeper, never, Scope.Scope> {
-    // No token of Talk has a dash.
-    const room = RoomToken.make(`parlance-${randomBytes(16).toString("hex")}`)
-    const hears = yield* Latch.make(false)
-    const seen: Keeper["seen"] = new Map()
-    const asked: Keeper["asked"] = new Map()
-    const onNew: Keeper["onNew"] = new Set()
+const keep = Effect.fnUntraced(function* (join: Join): Effect.fn.Return<Keeper, never, Scope.Scope> {
+  // No token of Talk has a dash.
+  const room = RoomToken.make(`parlance-${randomBytes(16).toString("hex")}`)
+  const hears = yield* Latch.make(false)
+  const seen: Keeper["seen"] = new Map()
+  const asked: Keeper["asked"] = new Map()
+  const onNew: Keeper["onNew"] = new Set()
 
-    const take = ({ oldvalue, value }: TransientChange) => {
-      const status = Option.getOrUndefined(decodePhoneStatus(value))
-      if (status === undefined) return
-      const { callid, message } = status
-      const number = numberOf(message) ?? numberOf(Option.getOrUndefined(decodePhoneStatus(oldvalue))?.message)
-      if (message === undefined) seen.delete(callid)
-      else if (number !== undefined) seen.set(callid, number)
-      const answer = asked.get(`${callid}${message}`)
-      if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.succeed(seen.get(callid)))
-    }
-    const session = yield* join(room, take)
-    yield* session.events.pipe(
-      Stream.runForEach((event) =>
-        Effect.sync(() => {
-          if (event._tag === "Dropped") hears.closeUnsafe()
-          if (event._tag === "Joined") seen.clear()
-          if (event._tag === "Joined" || event._tag === "Resumed") hears.openUnsafe()
-          if (event._tag === "Joined") for (const begin of onNew) begin()
-        })
-      ),
-      Effect.forkScoped
-    )
-    const isThere = () => session.state()._tag === "Joined" || session.state()._tag === "Dropped"
-    return { room, isThere, hears, seen, asked, onNew }
-  },
-  Effect.annotateLogs({ room: "marks" })
-)
+  const take = ({ oldvalue, value }: TransientChange) => {
+    const status = Option.getOrUndefined(decodePhoneStatus(value))
+    if (status === undefined) return
+    const { callid, message } = status
+    const number = numberOf(message) ?? numberOf(Option.getOrUndefined(decodePhoneStatus(oldvalue))?.message)
+    if (message === undefined) seen.delete(callid)
+    else if (number !== undefined) seen.set(callid, Math.max(number, seen.get(callid) ?? 0))
+    const answer = asked.get(`${callid}${message}`)
+    if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.succeed(seen.get(callid)))
+  }
+  const session = yield* Effect.annotateLogs(join(room, take), { room: "marks" })
+  yield* session.events.pipe(
+    Stream.runForEach((event) =>
+      Effect.sync(() => {
+        if (event._tag === "Dropped") hears.closeUnsafe()
+        if (event._tag === "Joined") seen.clear()
+        if (event._tag === "Joined" || event._tag === "Resumed") hears.openUnsafe()
+        if (event._tag === "Joined") for (const begin of onNew) begin()
+      })
+    ),
+    Effect.forkScoped
+  )
+  const isThere = () => session.state()._tag === "Joined" || session.state()._tag === "Dropped"
+  return { room, isThere, hears, seen, asked, onNew }
+})
 
 const open = Effect.fnUntraced(function* (
   keepers: RcRef.RcRef<Keeper>,
@@ -102,8 +98,7 @@ const open = Effect.fnUntraced(function* (
   let keeper: Keeper | undefined
   let questions = 0
 
-  const write = (text: string | undefined): boolean =>
-    keeper !== undefined && keeper.isThere() && keep(keeper.room, callId, text)
+  const write = (text: string | undefined): boolean => keeper?.isThere() === true && keep(keeper.room, callId, text)
   /** Where this number is not kept nothing is asked either. */
   const begin = () => {
     write("0")

@@ -53,6 +53,8 @@ export interface Stack {
   readonly door: TcpProxy.TcpProxy
   /** When the service asked for somebody's media (`machineMs`). */
   readonly offerRequests: ReadonlyArray<number>
+  /** Everything the service says to the HPB, as it passes the door. */
+  readonly onSaid: (handler: (text: string) => void) => void
   readonly turn: Processes.Daemon | undefined
   /** As the service is told to reach things from where it runs. */
   readonly service: {
@@ -180,8 +182,13 @@ export const make = (options: StackOptions): Effect.Effect<Stack, ProofError, Sc
     const janus = yield* startJanus(folder)
     const hpb = yield* startHpb(folder, options.hpb, nextcloud.backend)
     const requests: Array<number> = []
+    const listeners: Array<(text: string) => void> = [
+      (text) => {
+        if (text.includes('"requestoffer"')) requests.push(machineMs())
+      }
+    ]
     const door = yield* TcpProxy.make(DOOR_PORT, 8080, (sent) => {
-      if (WireTap.textsOf(sent).some((text) => text.includes('"requestoffer"'))) requests.push(machineMs())
+      for (const text of WireTap.textsOf(sent)) for (const listener of listeners) listener(text)
     })
     const isFar = options.turnSeconds !== undefined
     const turn = isFar ? yield* startTurn(folder) : undefined
@@ -194,6 +201,7 @@ export const make = (options: StackOptions): Effect.Effect<Stack, ProofError, Sc
       janus,
       door,
       offerRequests: requests,
+      onSaid: (handler) => listeners.push(handler),
       turn,
       service: {
         main: options.bench.main,

@@ -2,12 +2,15 @@
  * A door in front of the HPB that the proof can slam: it cuts what is connected, and can refuse newcomers.
  */
 import { connect, createServer, type Socket } from "node:net"
+import { Transform } from "node:stream"
 import { Effect, type Scope } from "effect"
 import { because, type ProofError } from "./ProofError.ts"
 
 export interface TcpProxy {
   /** Connections that stand now. */
   readonly open: () => number
+  /** Until the next cut, what clients say (or what is said to them) gets lost here. */
+  readonly swallow: (what: "requests" | "answers") => void
   /** Resets every connection. */
   readonly cut: () => void
   /** While refused, newcomers are reset at once. */
@@ -22,6 +25,14 @@ export const make = (
 ): Effect.Effect<TcpProxy, ProofError, Scope.Scope> => {
   const pairs = new Set<readonly [Socket, Socket]>()
   let refused = false
+  let swallowed: "requests" | "answers" | undefined
+  const unless = (what: "requests" | "answers") =>
+    new Transform({
+      transform: (chunk, _, done) => {
+        if (swallowed === what) done()
+        else done(null, chunk)
+      }
+    })
   const server = createServer({ noDelay: true }, (near) => {
     if (refused) {
       near.resetAndDestroy()
@@ -31,8 +42,8 @@ export const make = (
     const pair = [near, far] as const
     pairs.add(pair)
     near.on("data", tap)
-    near.pipe(far)
-    far.pipe(near)
+    near.pipe(unless("requests")).pipe(far)
+    far.pipe(unless("answers")).pipe(near)
     for (const one of pair) {
       one.on("error", () => undefined)
       one.on("close", () => {
@@ -43,6 +54,7 @@ export const make = (
     }
   })
   const cut = () => {
+    swallowed = undefined
     for (const [near, far] of pairs) {
       near.resetAndDestroy()
       far.destroy()
@@ -54,6 +66,9 @@ export const make = (
       resume(
         Effect.succeed({
           open: () => pairs.size,
+          swallow: (what) => {
+            swallowed = what
+          },
           cut,
           refuse: (on) => {
             refused = on

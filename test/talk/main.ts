@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import { breakages } from "./Breakages.ts"
+import { doubts } from "./Doubts.ts"
 import { endings } from "./Endings.ts"
 import { engineFaults } from "./EngineFaults.ts"
 import { measurements } from "./Measurements.ts"
@@ -39,7 +40,7 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...faults, ...breakages, ...engineFaults, ...endings, ...measurements]
+  const all = [...scenarios, ...faults, ...breakages, ...doubts, ...engineFaults, ...endings, ...measurements]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all

@@ -1,0 +1,64 @@
+/**
+ * Cuts in the very moment in which nobody can know from the socket alone whether the HPB has read a final: it is read once all the same.
+ */
+import { Effect } from "effect"
+import { drill } from "./Drill.ts"
+import { machineMs } from "./HpbClient.ts"
+import { saidSince, settle } from "./Reading.ts"
+import type { Scenario } from "./Scenario.ts"
+import type { Stack } from "./Stack.ts"
+
+/** The HPB reads the final and nobody hears of it; it does not read it; the cut comes beside it. */
+const moments = ["answers", "requests", "beside"] as const
+
+const CUTS = 15
+
+/** Cuts at the next final. */
+const cutAtFinal = ({ door, onSaid }: Stack, moment: (typeof moments)[number]) =>
+  Effect.callback<void>((resume) => {
+    let isOver = false
+    if (moment !== "beside") door.swallow(moment)
+    onSaid((text) => {
+      if (isOver || !text.includes('"transcript"') || !text.includes('"final":true')) return
+      isOver = true
+      const cut = () => {
+        door.cut()
+        resume(Effect.void)
+      }
+      if (moment === "answers") setTimeout(cut, 10)
+      else setImmediate(cut)
+    })
+  })
+
+const inDoubt = drill(
+  {
+    name: "finals-in-doubt",
+    about:
+      "the websocket is cut at finals, before anything says whether the HPB has read them; two readers read each once",
+    seconds: 180
+  },
+  ({ ann, scene, vera }) =>
+    Effect.gen(function* () {
+      const { ledger } = scene.stack
+      const vic = yield* scene.viewer("vic")
+      yield* scene.captions(vic, true)
+      yield* Effect.sleep("1 second")
+      const from = machineMs()
+      let cuts = 0
+      const cutting = Effect.gen(function* () {
+        yield* cutAtFinal(scene.stack, moments[cuts % moments.length] ?? "beside")
+        cuts++
+        // From here on everybody has asked: one message for all.
+        if (cuts === Math.ceil(CUTS / 2)) yield* scene.captions({ ncSession: ann.ncSession, name: "ann" }, true)
+        yield* Effect.sleep("1500 millis")
+      })
+      const all = Effect.repeat(cutting, { times: CUTS - 1 })
+      yield* Effect.raceFirst(Effect.all([ann.say(140), all], { concurrency: 2 }), Effect.sleep("150 seconds"))
+      const said = () => saidSince(ledger, from)
+      const verdicts = [yield* settle(ledger, vera, said, 10_000), yield* settle(ledger, vic, said)]
+      return { verdicts, faults: cuts < CUTS ? [`only ${cuts} cuts`] : [], figures: { cuts } }
+    }),
+  { engine: ["punctuation"] }
+)
+
+export const doubts: ReadonlyArray<Scenario> = [inDoubt]
