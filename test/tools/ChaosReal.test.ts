@@ -132,6 +132,33 @@ const reckoned = (
   })
 }
 
+describe("words that waited for an engine", () => {
+  it("are captions again when the first of them is read; those said afterwards have a figure of their own", () => {
+    const record = conversation(40)
+    const { captions, ...page } = pageOf(textsOf(record))
+    // nothing of what is said from 14 s on; 0.6 s after the engines are back a word each 125 ms, until all are read in time again
+    const first = record.said("ann").findIndex(({ startMs }) => startMs >= 14_000)
+    const late = captions.map((caption, i) => ({
+      ...caption,
+      atMs: i < first ? caption.atMs : Math.max(caption.atMs, 17_600 + (i - first) * 125)
+    }))
+    const { faults, sums } = Reckoning.reckon({
+      record,
+      firstWord: new Map(),
+      readings: [Reading.read(record, { ...page, captions: late })],
+      happened: [happened("engines-out", 14_000, 17_000)],
+      deafness: () => undefined,
+      joins: [],
+      still: []
+    })
+    assert.deepStrictEqual([sums.lost, faults[0]?.recoveryMs], [0, 600])
+    const live = record.said("ann").findIndex(({ startMs }) => startMs >= 17_000)
+    const wordMs = (late[live]?.atMs ?? 0) - (record.said("ann")[live]?.startMs ?? 0)
+    assert.deepStrictEqual(faults[0]?.figures, { "new words after": wordMs })
+    assert.isAbove(wordMs, 600)
+  })
+})
+
 describe("what was missing", () => {
   it("is lost where an engine failed, and blamed on the fault", () => {
     const { faults, sums } = reckoned([8, 9], happened("engine-kill", 14_000, 14_500), undefined)

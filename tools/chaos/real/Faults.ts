@@ -12,6 +12,8 @@ export interface Kind {
   readonly lastsMs: readonly [number, number]
   /** Captions are awaited from here on: where something else can take over from its start, otherwise from its end. */
   readonly from: "start" | "end"
+  /** What was said meanwhile is read first: captions are there again with the first word of it. */
+  readonly delays?: true
   /** Captions should come again within this, ms; absent: nothing is promised. */
   readonly targetMs?: number
   /** Nobody can hear what is said until the service has subscribed again: it may be lost. */
@@ -91,7 +93,15 @@ const table = [
     targetMs: DEAD_MS
   },
   { name: "engine-garbage", about: "it sends messages that make no sense", weight: 2, lastsMs: [0, 0], from: "start" },
-  { name: "engines-out", about: "both refuse", weight: 2, lastsMs: [2000, 12_000], from: "end", targetMs: DEAD_MS },
+  {
+    name: "engines-out",
+    about: "both refuse",
+    weight: 2,
+    lastsMs: [2000, 12_000],
+    from: "end",
+    delays: true,
+    targetMs: DEAD_MS
+  },
   { name: "hpb-cut", about: "the connection to the HPB is reset", weight: 3, lastsMs: [0, 0], from: "start" },
   { name: "hpb-refuse", about: "the HPB is out of reach", weight: 2, lastsMs: [2000, 15_000], from: "end" },
   {

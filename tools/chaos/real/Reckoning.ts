@@ -30,7 +30,10 @@ export interface Sums {
 /** One fault and what it did. */
 export interface Reckoned {
   readonly happened: Happened
-  /** To the next caption of words said after it began or ended; undefined: none came, or nobody spoke. */
+  /**
+   * To the next caption of words said after it began or ended, or, where words were only delayed, from its end to the first of them; undefined:
+   * none came, or nobody spoke.
+   */
   readonly recoveryMs: number | undefined
   readonly lost: ReadonlyArray<Place & Spoken>
   readonly duplicated: ReadonlyArray<Place & Spoken>
@@ -162,6 +165,12 @@ const recovery = (words: ReadonlyArray<Word>, seenMs: (word: Word) => number | u
   return first === undefined || soonest === undefined ? undefined : soonest - first.startMs
 }
 
+/** From the end of a fault that delays words to the first caption of what was said meanwhile. */
+const firstDelayed = (words: ReadonlyArray<Word>, seenMs: (word: Word) => number | undefined, one: Happened) => {
+  const seen = words.filter(({ startMs }) => startMs >= one.startMs).flatMap((word) => seenMs(word) ?? [])
+  return seen.length === 0 ? undefined : Math.max(0, Math.min(...seen) - one.endMs)
+}
+
 const rejoined = (one: Happened, joins: ReadonlyArray<number>): Readonly<globalThis.Record<string, number>> => {
   const { answersMs, ...figures } = one.figures
   const joined = answersMs === undefined ? undefined : joins.find((atMs) => atMs > answersMs)
@@ -203,13 +212,19 @@ export const reckon = (seen: Seen): Reckoning => {
   const faults = happened.map((one, i): Reckoned => {
     const kind = kindOf(one.fault.kind)
     const own = (some: ReadonlyArray<Word>) => some.filter((word) => culprit(word) === i)
+    const recoveryMs = recovery(words, seenMs, kind.from === "start" ? one.startMs : one.endMs)
+    const isDelay = kind.delays === true
     return {
       happened: one,
-      recoveryMs: recovery(words, seenMs, kind.from === "start" ? one.startMs : one.endMs),
+      recoveryMs: isDelay ? firstDelayed(words, seenMs, one) : recoveryMs,
       lost: own(lost),
       duplicated: own(twice),
       unheard: own(of("unheard").map(({ word }) => word)).length,
-      figures: { ...rejoined(one, joins), ...heardAgain(seen, one) }
+      figures: {
+        ...(isDelay && recoveryMs !== undefined ? { "new words after": recoveryMs } : {}),
+        ...rejoined(one, joins),
+        ...heardAgain(seen, one)
+      }
     }
   })
   return {
