@@ -25,9 +25,10 @@ export interface SpeakersCost extends Crowd {
   readonly percentCore: number
   readonly percentCoreSystem: number
   readonly percentCorePerSpeaker: number
-  /** RTP packets of the whole run that were sent, and that did not come out of a peer in time to be heard. */
+  /** RTP packets of the whole run that were sent, and that were not heard: those that came too late among them. */
   readonly sent: number
   readonly lost: number
+  readonly late: number
   /** Things the service dropped, by reason. */
   readonly drops: Readonly<Record<string, number>>
   /** Speech at the engine, of what was spoken; what surrounds speech makes it more than 100. */
@@ -136,7 +137,9 @@ export const speakers = Effect.fnUntraced(function* (
     percentCoreSystem,
     percentCorePerSpeaker: percentCore / number,
     sent: sentPackets,
-    lost: Math.max(sentPackets - end.received, gaveUp) + late,
+    // Whatever a voice gave up waiting for was lost or came late; what was lost last, nothing followed to tell.
+    lost: Math.max(sentPackets - end.received + late, gaveUp),
+    late,
     drops,
     heardPercent: (100 * arrivals.heardMs) / arrivals.spokenMs,
     eventLoopP50Ms: after.eventLoopP50Ms,
