@@ -1,13 +1,13 @@
 /**
  * The short way of RTP through werift: its ICE and DTLS stay, its SRTP, its parsers and its receivers are passed by.
  *
- * All that ICE receives comes out of one event, by UDP or through a relay. RTP is taken there and opened with the keys of werift's own session;
- * STUN never comes that far, DTLS and RTCP go on to werift. As werift then sees no RTP it sends no receiver reports: a sender report is answered
+ * All that ICE receives comes out of one event, whichever way it came; of the socket of the chosen way, if that is UDP without a relay, before
+ * werift has made two events of it. RTP is taken at both and opened with the keys of werift's own session; STUN, DTLS and RTCP go on to werift. As werift then sees no RTP it sends no receiver reports: a sender report is answered
  * with one here. Nothing else goes back: a lost packet is never asked for again, it would come too late to be heard.
  * docs/decisions/0011-a-short-way-for-media.md
  */
 import { randomInt } from "node:crypto"
-import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket } from "werift"
+import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, StunProtocol } from "werift"
 import * as Reception from "./Reception.ts"
 import * as RtpDatagram from "./RtpDatagram.ts"
 import * as SrtpReceiver from "./SrtpReceiver.ts"
@@ -48,15 +48,20 @@ export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): 
     return reception
   }
 
-  const { onData } = transport.iceTransport.connection
-  const handOn = onData.execute
-  onData.execute = (datagram) => {
-    if (!RtpDatagram.isRtp(datagram)) return handOn(datagram)
-    const payload = receiver.open(datagram)
+  const hear = (packet: Uint8Array) => {
+    const payload = receiver.open(packet)
     if (payload === undefined) return onRefused()
-    const reception = receptionOf(RtpDatagram.ssrc(datagram))
-    reception.note(RtpDatagram.sequenceNumber(datagram), RtpDatagram.timestamp(datagram), now())
-    onRtp(datagram, payload)
+    const reception = receptionOf(RtpDatagram.ssrc(packet))
+    reception.note(RtpDatagram.sequenceNumber(packet), RtpDatagram.timestamp(packet), now())
+    onRtp(packet, payload)
+  }
+  const { nominated, onData } = transport.iceTransport.connection
+  const handOn = onData.execute
+  onData.execute = (datagram) => (RtpDatagram.isRtp(datagram) ? hear(datagram) : handOn(datagram))
+  if (nominated?.protocol instanceof StunProtocol) {
+    const socket = nominated.protocol.transport
+    const handUp = socket.onData
+    socket.onData = (datagram, from) => (RtpDatagram.isRtp(datagram) ? hear(datagram) : handUp(datagram, from))
   }
 
   transport.onRtcp.subscribe((packet) => {
