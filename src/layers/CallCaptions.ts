@@ -54,7 +54,7 @@ export interface CallCaptions {
   readonly dueMs: () => number
   readonly needsProof: () => boolean
   readonly prove: () => (isProven: boolean) => void
-  /** What was published and is in no final that is on its way. */
+  /** What was published and is in no final that is on its way, in the order in which it is to be said. */
   readonly unsaid: () => ReadonlyArray<UnsaidText>
   /** Everything is said and proven. */
   readonly isSettled: () => boolean
@@ -279,13 +279,24 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
         attend()
       }
     },
-    unsaid: () => [
-      ...outbox.held().map(({ speaker, text }) => ({ voice: `${speaker} held`, speaker, texts: [text], ahead: "" })),
-      ...voices.all().flatMap(({ id, line, speaker }) => {
+    unsaid: () => {
+      const held = outbox
+        .held()
+        .map(({ speaker, text }) => ({ speaker, voice: `${speaker} held`, texts: [text], ahead: "" }))
+      const said = voices.all().flatMap(({ block, id, line, speaker }) => {
         const { ahead, texts } = line.unsaid()
-        return texts.length === 0 && ahead === "" ? [] : [{ voice: id, speaker, texts, ahead }]
+        const one = { voice: id, speaker, texts, ahead, isOpen: block !== undefined }
+        return texts.length === 0 && ahead === "" ? [] : [one]
       })
-    ],
+      // pages continue only the last block: what stands open there is finished before others say a word
+      const [open, waiting] = [said.filter(({ isOpen }) => isOpen), said.filter(({ isOpen }) => !isOpen)]
+      return [...open, ...held, ...waiting].map(({ ahead, speaker, texts, voice }) => ({
+        voice,
+        speaker,
+        texts,
+        ahead
+      }))
+    },
     isSettled: () =>
       outbox.isSettled() && voices.all().every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)
   }

@@ -48,7 +48,7 @@ export interface CaptionLine {
   readonly repeat: () => void
   /** What is known by now is never said: nobody reads. */
   readonly skip: () => void
-  /** What is promised and not finalised, in order; and what was finalised `ahead` of the promise. */
+  /** What is promised or stands open, in order; and what of it, or of what was finalised, is `ahead` of the promise. */
   readonly unsaid: () => { readonly texts: ReadonlyArray<string>; readonly ahead: string }
   /** Everything is given up; returns how many finals that were. */
   readonly giveUp: () => number
@@ -83,13 +83,17 @@ const restOf = ({ base, frozen, segment }: Utterance) => {
   return { start, text, committed: Math.max(0, Math.min(segment.committed.length - start, text.length)) }
 }
 
-const promisedOf = (one: Utterance): string => {
-  const { committed, text } = restOf(one)
-  return text.slice(0, committed).trimEnd()
+/** What would have to be final if it ended here: what is promised, and what stands open; and how much of all that was never promised. */
+const dueOf = (one: Utterance) => {
+  const { committed, start, text } = restOf(one)
+  const shown = one.shown ?? ""
+  const length = text.startsWith(shown) ? Math.max(committed, shown.length) : text.length
+  const full = textOf(one.segment)
+  return {
+    text: text.slice(0, length).trimEnd(),
+    ahead: full.slice(one.segment.committed.length, start + length).trim()
+  }
 }
-/** What was finalised behind the promised text. */
-const aheadOf = (one: Utterance): string =>
-  textOf(one.segment).slice(one.segment.committed.length, restOf(one).start).trim()
 
 const hasWork = (one: Utterance): boolean => one.shown !== undefined || isSayable(restOf(one).text)
 
@@ -228,10 +232,10 @@ export const make = (): CaptionLine => {
         one.tokens = []
       }
     },
-    unsaid: () => ({
-      texts: utterances.map(promisedOf).filter(isSayable),
-      ahead: utterances.map(aheadOf).at(-1) ?? ""
-    }),
+    unsaid: () => {
+      const due = utterances.map(dueOf)
+      return { texts: due.map(({ text }) => text).filter(isSayable), ahead: due.at(-1)?.ahead ?? "" }
+    },
     giveUp: () => {
       const finals = utterances.filter((one) => isFinal(one.segment)).length
       for (const one of [...utterances]) remove(one)
