@@ -3,7 +3,7 @@
  * are a process each.
  */
 import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule, type Scope } from "effect"
 import { calibrate } from "../Calibration.ts"
@@ -57,8 +57,9 @@ export interface SpeakersCost extends Crowd {
   /** What the other processes used of a core, and how late packets were sent: a load that cannot keep up measures itself. */
   readonly engine: { readonly percentCore: number }
   readonly publishers: { readonly percentCore: number; readonly lateP99Ms: number }
-  /** All processors, whoever uses them. */
+  /** All processors, whoever uses them; and what of one core was used by nobody of ours. */
   readonly machinePercent: number
+  readonly othersPercentCore: number
   /** The calibration: µs of CPU to decode 20 ms of speech, before the run. */
   readonly decodeMicroseconds: number
 }
@@ -161,6 +162,7 @@ export const speakers = Effect.fnUntraced(function* (
     engine: { percentCore: engine.percent },
     publishers: { percentCore: load.percent, lateP99Ms: sent.lateP99Ms },
     machinePercent,
+    othersPercentCore: machinePercent * cpus().length - percentCore - engine.percent - load.percent,
     decodeMicroseconds
   }
 })

@@ -35,6 +35,7 @@ const rows: ReadonlyArray<Row> = [
   ],
   ["publishers' own lateness, p99", ({ publishers }) => `${publishers.lateP99Ms.toFixed(1)} ms`],
   ["machine, all processors", ({ machinePercent }) => percent(machinePercent, 0)],
+  ["  others on it, of one core", ({ othersPercentCore }) => percent(othersPercentCore, 0)],
   ["calibration: decoding 20 ms of speech", ({ decodeMicroseconds }) => `${decodeMicroseconds.toFixed(1)} µs`]
 ]
 
