@@ -18,6 +18,8 @@ export interface SubscriptionWatchdog {
   /** The request was refused or not answered. */
   readonly failed: (nowMs: number) => void
   readonly offered: (nowMs: number) => void
+  /** Somebody else's request was answered: what was refused may be there again too. */
+  readonly hopes: (nowMs: number) => void
   readonly connected: (nowMs: number) => void
   /** RTP came since the last look. */
   readonly heard: (nowMs: number) => void
@@ -33,21 +35,34 @@ export interface Patience {
   /** Without RTP, before a connected publisher who is not known to be muted is asked again. */
   readonly silenceMs: number
   /** After each failed request; the last one counts for all that follow. */
-  readonly retryMs: readonly [number, ...ReadonlyArray<number>]
+  readonly retryMs: Series
+  /** The same after requests that were refused at once. */
+  readonly refusedMs: Series
 }
+
+type Series = readonly [number, ...ReadonlyArray<number>]
+
+const times = (count: number, ms: number): ReadonlyArray<number> => Array.from({ length: count }, () => ms)
 
 /**
  * A microphone sends 50 packets a second, muted or not, and with DTX one every 0.4 s. Nothing else proves sooner that it is dead: sender
- * reports and consent are the SFU's own. An offer too many costs 0.2 s of sound where there was none. Refusals come at once from a Janus
- * that is starting; Talk's own client asks every 10 s while it waits for an offer.
+ * reports and consent are the SFU's own. An offer too many costs 0.2 s of sound where there was none. An HPB that knows a publisher waits 10 s
+ * for its media before it refuses; it refuses at once while Janus starts and until it has found it again, which takes some 10 s in which
+ * people speak already. Talk's own client asks every 10 s while it waits for an offer.
  */
-export const microphone: Patience = { silenceMs: 2_500, retryMs: [500, 1_000, 2_000, 4_000, 8_000, 10_000] }
+export const microphone: Patience = {
+  silenceMs: 2_500,
+  retryMs: [500, 1_000, 2_000, 4_000, 8_000, 10_000],
+  refusedMs: [500, ...times(12, 1_000), ...times(10, 2_000), 4_000, 8_000, 10_000]
+}
 /** Nobody announces a shared screen, and most people share none. */
-export const screen: Patience = { silenceMs: 30_000, retryMs: [30_000] }
+export const screen: Patience = { silenceMs: 30_000, retryMs: [30_000], refusedMs: [30_000] }
 
 /** Offers which brought no sound, besides the first. Muted tracks that send nothing and lost permissions look the same as a dead stream. */
 const silentRounds = 3
 const silentPauseMs = 60_000
+/** A refusal that comes sooner did not wait for anybody. */
+const atOnceMs = 3_000
 /** The session fails a request after 12 s; this is for a failure that got lost. */
 const answerTimeoutMs = 30_000
 
@@ -72,8 +87,10 @@ export const make = (patience: Patience): SubscriptionWatchdog => {
       askedAtMs = nowMs
     },
     failed: (nowMs) => {
+      const isHeld = askedAtMs !== undefined && nowMs - askedAtMs >= atOnceMs
+      const [first, ...further] = isHeld ? patience.retryMs : patience.refusedMs
       askedAtMs = undefined
-      notBeforeMs = nowMs + (patience.retryMs[Math.min(failures, patience.retryMs.length - 1)] ?? patience.retryMs[0])
+      notBeforeMs = nowMs + ([first, ...further][Math.min(failures, further.length)] ?? first)
       failures++
     },
     offered: (nowMs) => {
@@ -81,6 +98,9 @@ export const make = (patience: Patience): SubscriptionWatchdog => {
       failures = 0
       offers++
       notBeforeMs = nowMs + (offers > silentRounds ? silentPauseMs : patience.silenceMs)
+    },
+    hopes: (nowMs) => {
+      if (failures > 0) notBeforeMs = Math.min(notBeforeMs, nowMs)
     },
     connected: (nowMs) => {
       quietSinceMs = nowMs

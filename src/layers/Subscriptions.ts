@@ -155,6 +155,7 @@ export const make = Effect.fnUntraced(function* (
     // It came to something after all, or there was nothing published that the HPB could have kept.
     if (event._tag === "Offered" || (event._tag === "RequestFailed" && event.code === "client_not_found"))
       spoilt.delete(id)
+    if (event._tag === "Offered") for (const voice of voices.values()) voice.hopes()
     return voices.get(id)?.take(session, event) ?? Effect.void
   }
 

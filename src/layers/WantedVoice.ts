@@ -44,6 +44,8 @@ export interface WantedVoice {
   /** What `from` was told; from a place that is not this voice's any more it is nothing. */
   readonly take: (from: SignalingSession, event: MediaEvent) => Effect.Effect<void>
   readonly unmuted: () => void
+  /** Another publisher was offered: who was refused is asked again at once. */
+  readonly hopes: () => void
   /** The first place can be offered nothing by this publisher: from now on a spare one is asked. */
   readonly move: () => void
   /** Closes all peers; the voice is over. `true`: the first place may be offered nothing by this publisher any more. */
@@ -131,6 +133,7 @@ export const make = (options: WantedVoiceOptions): WantedVoice => {
     },
     take,
     unmuted: () => watchdog.unmuted(now()),
+    hopes: () => watchdog.hopes(now()),
     move: () => place.move(now()),
     end: () => {
       voice.end()

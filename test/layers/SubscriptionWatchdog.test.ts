@@ -33,6 +33,26 @@ describe("SubscriptionWatchdog", () => {
     assert.isFalse(watchdog.isDue(60_006, { ...fine, isWorn: true }))
   })
 
+  it("asks every second while Janus starts, ever more rarely when that takes minutes, at once when others are offered", () => {
+    const watchdog = SubscriptionWatchdog.make(SubscriptionWatchdog.microphone)
+    const askedMs: Array<number> = []
+    for (let nowMs = 0; nowMs < 600_000; nowMs += 250) {
+      if (!watchdog.isDue(nowMs, { ...fine, health: "broken" })) continue
+      askedMs.push(nowMs)
+      watchdog.asked(nowMs)
+      watchdog.failed(nowMs + 5)
+    }
+    const longestMs = (from: number, to: number) =>
+      Math.max(...askedMs.map((ms, i) => (ms >= from && ms < to ? (askedMs[i + 1] ?? to) - ms : 0)))
+    assert.isAtMost(longestMs(0, 13_000), 1_250)
+    assert.isAtMost(longestMs(13_000, 35_000), 2_250)
+    assert.isAtMost(longestMs(60_000, 600_000), 10_250)
+    assert.isAtLeast(longestMs(60_000, 600_000), 10_000)
+    assert.isFalse(watchdog.isDue(600_000, { ...fine, health: "broken" }))
+    watchdog.hopes(600_000)
+    assert.isTrue(watchdog.isDue(600_000, { ...fine, health: "broken" }))
+  })
+
   it("a muted publisher who sends nothing is never asked for, whose peer is broken always", () => {
     const watchdog = connected()
     const muted = { ...fine, isMuted: true }

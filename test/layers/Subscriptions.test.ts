@@ -66,11 +66,12 @@ describe("Subscriptions", () => {
       assert.isFalse(scene.subscriptions.heard(voiceOf("bob")))
     }))
 
-  test("asks again 0.5, 1, 2, 4, 8, 10 and 10 s after failed requests, for as long as the participant is in the call", (scene) =>
+  test("asks again 0.5, 1, 2, 4, 8, 10 and 10 s after requests that were held, for as long as the participant is in the call", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice")
       scene.requests()
       for (const ms of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
+        yield* TestClock.adjust("10 seconds")
         yield* scene.fail("alice")
         yield* TestClock.adjust(ms - 250)
         assert.deepStrictEqual(scene.requests(), [])
@@ -81,6 +82,23 @@ describe("Subscriptions", () => {
       yield* scene.change("alice", { inCall: 0 })
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(scene.requests(), [])
+    }))
+
+  test("while Janus starts asks every second, and whoever was refused at once when somebody is offered", (scene) =>
+    Effect.gen(function* () {
+      yield* scene.enter("alice")
+      yield* scene.enter("bob")
+      scene.requests()
+      for (const ms of [500, ...Array.from({ length: 12 }, () => 1_000)]) {
+        yield* scene.fail("alice")
+        yield* scene.fail("bob")
+        yield* TestClock.adjust(ms)
+        assert.deepStrictEqual(scene.requests(), ["video:alice", "video:bob"])
+      }
+      yield* scene.fail("bob")
+      yield* scene.offer("alice", "s1")
+      yield* TestClock.adjust(250)
+      assert.deepStrictEqual(scene.requests(), ["video:bob"])
     }))
 
   test("an offer ends the series of failed requests: the next failure waits 0.5 s again", (scene) =>
