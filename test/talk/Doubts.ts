@@ -53,7 +53,7 @@ const inDoubt = drill(
         yield* Effect.sleep("1500 millis")
       })
       const all = Effect.repeat(cutting, { times: CUTS - 1 })
-      yield* Effect.raceFirst(Effect.all([ann.say(140), all], { concurrency: 2 }), Effect.sleep("150 seconds"))
+      yield* Effect.all([ann.say(140), all], { concurrency: 2 }).pipe(Effect.timeoutOption("150 seconds"))
       const said = () => saidSince(ledger, from)
       const verdicts = [yield* settle(ledger, vera, said, 10_000), yield* settle(ledger, vic, said)]
       return { verdicts, faults: cuts < CUTS ? [`only ${cuts} cuts`] : [], figures: { cuts } }

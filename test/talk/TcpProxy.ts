@@ -42,8 +42,11 @@ export const make = (
     const pair = [near, far] as const
     pairs.add(pair)
     near.on("data", tap)
-    near.pipe(unless("requests")).pipe(far)
-    far.pipe(unless("answers")).pipe(near)
+    const [up, down] = [unless("requests"), unless("answers")]
+    near.pipe(up)
+    up.pipe(far)
+    far.pipe(down)
+    down.pipe(near)
     for (const one of pair) {
       one.on("error", () => undefined)
       one.on("close", () => {
