@@ -40,7 +40,8 @@ const LEFT_FOR_MS = 120_000
 export const layer = (options: FileJournalOptions) =>
   Layer.effect(SpeechJournal, make(options)).pipe(Layer.provide(NodeFileSystem.layer))
 
-const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJournalOptions) {
+/** For as long as the scope is open; what is not said at its end stays in the file. */
+export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJournalOptions) {
   const secret = Redacted.value(options.secret)
   const files = yield* FileSystem.FileSystem
   const file = join(storage, FILE)

@@ -1,0 +1,296 @@
+/** What is kept of speech while it is not said, and what another process makes of it. */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, Layer, Logger, PlatformError, Redacted, Scope } from "effect"
+import type { AudioFrame } from "../../src/domain/Audio.ts"
+import { RoomToken, SessionId } from "../../src/domain/Call.ts"
+import { LanguageId } from "../../src/domain/Language.ts"
+import type { VoiceKey } from "../../src/domain/Speaker.ts"
+import * as EarlierVoice from "../../src/layers/EarlierVoice.ts"
+import * as FileSpeechJournal from "../../src/layers/FileSpeechJournal.ts"
+import * as JournalBook from "../../src/layers/JournalBook.ts"
+import * as JournalEntries from "../../src/layers/JournalEntries.ts"
+import * as JournalSeal from "../../src/layers/JournalSeal.ts"
+import * as LeftSpeech from "../../src/layers/LeftSpeech.ts"
+import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
+import * as Voice from "../../src/layers/Voice.ts"
+import { Decoder } from "../../src/services/Decoder.ts"
+import { keepsNothing, type Left, type LeftVoice } from "../../src/services/SpeechJournal.ts"
+import { difference, payloads, send } from "../support/OpusRecordings.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
+import { until } from "../support/Until.ts"
+
+const room = RoomToken.make("room1")
+const speaker = SessionId.make("ann")
+const key: VoiceKey = { publisher: speaker, roomType: "video" }
+const language = () => LanguageId.make("en")
+const secret = Redacted.make("shared with the HPB")
+const text = (words: string) => ({ voice: "video:ann:0", speaker, texts: [words], ahead: "" })
+
+/** What the bytes of a book come to. */
+const leftBy = (...bytes: ReadonlyArray<Uint8Array>): Left => {
+  const left = LeftSpeech.make()
+  for (const some of bytes) for (const entry of JournalEntries.read(some)) left.take(entry)
+  return left.rooms().get(room) ?? { voices: [], unsaid: [] }
+}
+const onlyVoice = ({ voices }: Left): LeftVoice => {
+  const [voice] = voices
+  if (voice === undefined || voices.length > 1) throw new Error(`${voices.length} voices were left`)
+  return voice
+}
+const again = (left: LeftVoice, decoder: Decoder["Service"]): ReadonlyArray<AudioFrame> => {
+  const options = { id: "again", left, segments: 0, ahead: "", language, privacy: "any", now: () => 0 } as const
+  const { voice } = EarlierVoice.make({ ...options, decoder, listener: keepsNothing.voice("again", key, () => {}) })
+  return [...voice.replay(left.position)]
+}
+
+const isLoud = (pcm: Float32Array): boolean => pcm.some((sample) => Math.abs(sample) > 0.01)
+
+/** A voice that says phrases; `listen` sees the book while packets come. */
+const speak = Effect.fnUntraced(function* (listen: (packets: number, book: JournalBook.JournalBook) => void) {
+  const decoder = yield* Decoder
+  const book = JournalBook.make(() => {})
+  const journal = book.call(room).voice("video:ann:0", key, (position, listener) => voice.tell(position, listener))
+  const voice: Voice.HeardVoice = yield* Voice.make({
+    id: "video:ann:0",
+    language,
+    decoder,
+    now: () => 1e6,
+    queueCapacity: 10_000,
+    listener: journal
+  })
+  for (const [n, { atMs, packet }] of send(payloads("phrases20")).entries()) {
+    voice.tick(atMs)
+    voice.onPacket(packet, atMs)
+    listen(n, book)
+  }
+  return { book, decoder, journal, voice }
+})
+
+describe("speech that is not said", () => {
+  it.effect("is told, packet by packet, so that another process hears what this one heard from the mark on", () =>
+    Effect.gen(function* () {
+      const batches: Array<Uint8Array> = []
+      const { decoder, voice } = yield* speak((_, book) => batches.push(Uint8Array.from(book.take(false))))
+      const heard = [...voice.voice.replay(0)]
+      const left = onlyVoice(leftBy(...batches))
+      assert.isTrue(left.hasSpeech)
+      const frames = again(left, decoder)
+      assert.isAtLeast(frames.length, heard.length)
+      for (const [n, frame] of heard.entries()) {
+        const other = frames[n]
+        assert.strictEqual(other?.position, frame.position)
+        assert.deepStrictEqual(other?.pcm, frame.pcm)
+      }
+      // the frame that was not full yet, at most
+      assert.isAtMost(frames.length, heard.length + 1)
+    }).pipe(Effect.provide(OpusDecoder.layer), Effect.scoped)
+  )
+
+  it.effect("is the same where the file was written anew, from the mark on", () =>
+    Effect.gen(function* () {
+      const { book, decoder, journal, voice } = yield* speak(() => {})
+      const heard = [...voice.voice.replay(0)]
+      const middle = heard[Math.floor(heard.length / 2)]?.position ?? 0
+      const whole = book.take(true).length
+      journal.mark({ position: middle, said: "so far" })
+      const bytes = Uint8Array.from(book.take(true))
+      assert.isBelow(bytes.length, whole * 0.7)
+      const left = onlyVoice(leftBy(bytes))
+      assert.deepStrictEqual([left.position, left.said], [middle, "so far"])
+      const expected = heard.filter(({ position }) => position >= middle)
+      const frames = again(left, decoder)
+      for (const [n, { pcm, position }] of expected.entries()) {
+        assert.strictEqual(frames[n]?.position, position)
+        if (isLoud(pcm)) assert.isBelow(difference(pcm, frames[n]?.pcm ?? new Float32Array(0)), -30)
+      }
+    }).pipe(Effect.provide(OpusDecoder.layer), Effect.scoped)
+  )
+
+  it.effect("is no more when all before the mark was said, or the voice is forgotten", () =>
+    Effect.gen(function* () {
+      const { book, journal, voice } = yield* speak(() => {})
+      const all = Uint8Array.from(book.take(false))
+      const end = [...voice.voice.replay(0)].at(-1)?.position ?? 0
+      journal.mark({ position: end + 24_000, said: "" })
+      const marked = Uint8Array.from(book.take(false))
+      assert.isFalse(onlyVoice(leftBy(all, marked)).hasSpeech)
+      journal.forget()
+      assert.deepStrictEqual(leftBy(all, marked, Uint8Array.from(book.take(false))).voices, [])
+      assert.isTrue(book.isEmpty())
+    }).pipe(Effect.provide(OpusDecoder.layer), Effect.scoped)
+  )
+
+  it("is kept for a call that has not taken it, and once", () => {
+    const first = JournalBook.make(() => {})
+    const journal = first.call(room).voice("video:ann:0", key, () => {})
+    journal.begin(100, 0)
+    journal.hear(100, payloads("mono20")[0] ?? new Uint8Array(0))
+    first.call(room).unsaid([text("and then")])
+    const second = JournalBook.make(() => {})
+    second.restore(new Map([[room, leftBy(first.take(false))]]))
+    const third = leftBy(second.take(true))
+    assert.deepStrictEqual(third.unsaid, [text("and then")])
+    assert.isTrue(onlyVoice(third).hasSpeech)
+    assert.strictEqual(second.call(room).take().voices.length, 1)
+    assert.strictEqual(second.call(room).take().voices.length, 0)
+    assert.isTrue(second.isEmpty())
+  })
+
+  it("is written as soon as readers have got a part of it", () => {
+    const urgent: Array<boolean> = []
+    const call = JournalBook.make((isUrgent) => urgent.push(isUrgent)).call(room)
+    call.unsaid([text("one two")])
+    call.unsaid([text("one two three")])
+    call.unsaid([text("one two three")])
+    call.unsaid([])
+    assert.deepStrictEqual(urgent, [false, false, true])
+  })
+
+  it("is nothing where bytes are torn or were never entries", () => {
+    const book = JournalBook.make(() => {})
+    book.call(room).voice("video:ann:0", key, () => {})
+    book.call(room).unsaid([text("and then")])
+    const bytes = Uint8Array.from(book.take(false))
+    for (let length = 0; length < bytes.length; length++) leftBy(bytes.subarray(0, length))
+    assert.deepStrictEqual(leftBy(bytes.subarray(0, bytes.length - 1)).unsaid, [])
+    assert.deepStrictEqual(leftBy(new Uint8Array(500).fill(255)).voices, [])
+  })
+})
+
+describe("the seal of a journal", () => {
+  const sealed = () => {
+    const seal = JournalSeal.make("secret")
+    const batches = [1, 2, 3].map((n) => Buffer.from(seal.batch(n, Buffer.from(`batch ${n}`))))
+    return { bytes: Buffer.concat([seal.header, ...batches]), last: batches[2]?.length ?? 0 }
+  }
+  const read = (secret: string, bytes: Uint8Array) =>
+    [...JournalSeal.open(secret, bytes)].map(({ atMs, entries }) => [atMs, Buffer.from(entries).toString()])
+
+  it("gives back what was sealed, to nobody else", () => {
+    const { bytes } = sealed()
+    assert.deepStrictEqual(read("secret", bytes), [
+      [1, "batch 1"],
+      [2, "batch 2"],
+      [3, "batch 3"]
+    ])
+    assert.deepStrictEqual(read("another", bytes), [])
+    assert.strictEqual(bytes.includes("batch"), false)
+  })
+
+  it("gives what lies before a batch that is torn or was changed", () => {
+    const { bytes, last } = sealed()
+    assert.strictEqual(read("secret", bytes.subarray(0, bytes.length - 1)).length, 2)
+    const changed = Buffer.from(bytes)
+    changed.writeUInt8(changed.readUInt8(changed.length - last - 3) ^ 1, changed.length - last - 3)
+    assert.strictEqual(read("secret", changed).length, 1)
+    assert.deepStrictEqual(read("secret", Buffer.from("no journal at all, but long enough to be one")), [])
+  })
+})
+
+const processIn = (storage: string) => FileSpeechJournal.make({ storage, secret })
+
+describe("the file of a journal", () => {
+  it.live("outlives the process, can be read by nobody else, and is gone at an orderly end", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = join(folder, FileSpeechJournal.FILE)
+      const killed = join(folder, "killed")
+      mkdirSync(killed)
+      const first = yield* Scope.make()
+      const calls = yield* Scope.make()
+      const journal = yield* processIn(folder).pipe(Scope.provide(first))
+      const call = yield* journal.open(room).pipe(Scope.provide(calls))
+      call.unsaid([text("what nobody has read")])
+      yield* until(() => existsSync(file))
+      assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+      assert.strictEqual(readFileSync(file).includes("nobody"), false)
+      copyFileSync(file, join(killed, FileSpeechJournal.FILE))
+      yield* Scope.close(calls, Exit.void)
+      yield* Scope.close(first, Exit.void)
+      assert.isFalse(existsSync(file))
+
+      const next = yield* (yield* processIn(killed)).open(room)
+      assert.deepStrictEqual(next.take().unsaid, [text("what nobody has read")])
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("grows by what is new, and is written anew before it is large", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = join(folder, FileSpeechJournal.FILE)
+      const call = yield* (yield* processIn(folder)).open(room)
+      const voice = call.voice("video:ann:0", key, () => {})
+      const sizes: Array<number> = []
+      for (let n = 0; n < 40; n++) {
+        const before = existsSync(file) ? statSync(file).size : 0
+        for (let packet = 0; packet < 100; packet++) voice.hear(n * 100 + packet, new Uint8Array(600))
+        yield* until(() => existsSync(file) && statSync(file).size !== before)
+        sizes.push(statSync(file).size)
+      }
+      assert.isAtMost(Math.max(...sizes), 1_500_000)
+      assert.isTrue(sizes.some((size, n) => size < (sizes[n - 1] ?? 0)))
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("is left alone by a process that runs no call, and forgotten when it is old", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = join(folder, FileSpeechJournal.FILE)
+      const book = JournalBook.make(() => {})
+      book.call(room).unsaid([text("of yesterday")])
+      const seal = JournalSeal.make(Redacted.value(secret))
+      writeFileSync(file, Buffer.concat([seal.header, seal.batch(Date.now() - 3_600_000, book.take(true))]))
+      yield* Effect.scoped(processIn(folder))
+      assert.isTrue(existsSync(file))
+      const call = yield* (yield* processIn(folder)).open(room)
+      assert.deepStrictEqual(call.take().unsaid, [])
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("that cannot be written is said once; the call goes on, and what is not said is there when it can be", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const disk = { isFull: true }
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => {
+        lines.push(String(message))
+      })
+      yield* Effect.gen(function* () {
+        const call = yield* (yield* processIn(folder)).open(room)
+        call.unsaid([text("one")])
+        yield* until(() => lines.length > 0)
+        call.unsaid([text("one"), text("two")])
+        disk.isFull = false
+        yield* until(() => existsSync(join(folder, FileSpeechJournal.FILE)), 20)
+        assert.deepStrictEqual(
+          lines.map((line) => line.replace(folder, "")),
+          [
+            "/speech.journal cannot be written: the disk is full. Captions go on; if the process is killed, the last words are lost.",
+            "/speech.journal can be written now"
+          ]
+        )
+      }).pipe(Effect.scoped, Effect.provide([diskThat(disk), Logger.layer([logger])]))
+    }).pipe(Effect.scoped)
+  )
+})
+
+const full = PlatformError.systemError({
+  _tag: "Unknown",
+  module: "FileSystem",
+  method: "writeAll",
+  cause: Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
+})
+
+const diskThat = (disk: { isFull: boolean }) =>
+  Layer.effect(
+    FileSystem.FileSystem,
+    FileSystem.FileSystem.use((files) =>
+      Effect.succeed({
+        ...files,
+        open: (...args: Parameters<typeof files.open>) => (disk.isFull ? Effect.fail(full) : files.open(...args))
+      })
+    )
+  ).pipe(Layer.provide(NodeFileSystem.layer))
