@@ -32,7 +32,7 @@ const WRITE_EVERY = "40 millis"
 const GROWTH = 1_048_576
 /** Waits for the disk at most; with more, the file is written anew when the disk is back. */
 const MOST_WAITING = 8 * GROWTH
-const AGAIN = "10 seconds"
+const AGAIN = "5 seconds"
 /** What is older is no caption any more. */
 const LEFT_FOR_MS = 120_000
 
