@@ -1,10 +1,12 @@
 /**
  * The short way of RTP through werift: its ICE and DTLS stay, its SRTP, its parsers and its receivers are passed by.
  *
- * All that ICE receives comes out of one event, whichever way it came; of the socket of the chosen way, if that is UDP without a relay, before
- * werift has made two events of it. RTP is taken at both and opened with the keys of werift's own session; STUN, DTLS and RTCP go on to werift. As werift then sees no RTP it sends no receiver reports: a sender report is answered
- * with one here. Nothing else goes back: a lost packet is never asked for again, it would come too late to be heard.
- * docs/decisions/0011-a-short-way-for-media.md
+ * RTP is taken off the socket of the way that ICE has chosen, and off the one event in which everything arrives that comes another way, such as
+ * through a relay; it is opened with the keys of werift's own session. STUN, DTLS and RTCP go on to werift. As werift then sees no RTP, it
+ * sends no receiver reports: a sender report is answered with one here. A lost packet is never asked for again: it would come too late to be
+ * heard.
+ *
+ * docs/decisions/0013-media-passes-werift-by.md
  */
 import { randomInt } from "node:crypto"
 import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, StunProtocol } from "werift"

@@ -12,8 +12,9 @@ import {
   type RtpPacket
 } from "werift"
 import * as RtpDatagram from "../../src/layers/RtpDatagram.ts"
-import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from "../../src/layers/SrtpKeys.ts"
+import * as SrtpKeys from "../../src/layers/SrtpKeys.ts"
 import * as WeriftMedia from "../../src/layers/WeriftMedia.ts"
+import { protect } from "../support/SrtpSender.ts"
 import * as WeriftPublisher from "../support/WeriftPublisher.ts"
 import { until } from "../support/WeriftScene.ts"
 
@@ -86,8 +87,8 @@ const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
 
 describe("WeriftMedia", () => {
   for (const [name, profile] of [
-    ["AEAD_AES_128_GCM", AEAD_AES_128_GCM],
-    ["AES_CM_128_HMAC_SHA1_80", AES_CM_128_HMAC_SHA1_80]
+    ["AEAD_AES_128_GCM", SrtpKeys.AEAD_AES_128_GCM],
+    ["AES_CM_128_HMAC_SHA1_80", SrtpKeys.AES_CM_128_HMAC_SHA1_80]
   ] as const) {
     live(
       `${name}: RTP goes past werift, each packet once; what is not authentic goes nowhere`,
@@ -106,7 +107,13 @@ describe("WeriftMedia", () => {
         const { onData } = transport.iceTransport.connection
         for (let length = 0; length < 60; length++) onData.execute(Buffer.alloc(length, 0x80))
         yield* until("refusals", () => refused.length === 60)
-        assert.deepStrictEqual([taken.length, passed.length, transport.packetsReceived], [4, 0, 0])
+        // By another way, as through a relay.
+        const { keys: masters } = transport.srtp.config
+        const keys = SrtpKeys.derive({ profile, key: masters.remoteMasterKey, salt: masters.remoteMasterSalt })
+        assert.isDefined(keys)
+        if (keys !== undefined) onData.execute(protect(keys, 0x1_0002, { ssrc: WeriftPublisher.ssrc }))
+        assert.strictEqual(taken.at(-1)?.sequence, 2)
+        assert.deepStrictEqual([taken.length, passed.length, transport.packetsReceived], [5, 0, 0])
       })
     )
   }
@@ -114,7 +121,7 @@ describe("WeriftMedia", () => {
   live(
     "keys of a kind that is not known here leave everything to werift",
     Effect.gen(function* () {
-      const { isTaken, passed, publisher, taken } = yield* connect(AEAD_AES_128_GCM, ({ srtp }) => {
+      const { isTaken, passed, publisher, taken } = yield* connect(SrtpKeys.AEAD_AES_128_GCM, ({ srtp }) => {
         srtp.config = { ...srtp.config, profile: 0x0008 }
       })
       assert.isFalse(isTaken())
@@ -127,7 +134,7 @@ describe("WeriftMedia", () => {
   live(
     "RTCP goes to werift; a sender report is answered with how its source is received, every 5 s at most",
     Effect.gen(function* () {
-      const { at, publisher, rtcp, taken } = yield* connect(AEAD_AES_128_GCM)
+      const { at, publisher, rtcp, taken } = yield* connect(SrtpKeys.AEAD_AES_128_GCM)
       for (const sequence of [65_535, 0, 3]) publisher.send(sequence)
       yield* until("the packets", () => taken.length === 3)
       const reports = () => publisher.heardRtcp.filter((packet) => packet instanceof RtcpRrPacket)
@@ -155,7 +162,7 @@ describe("WeriftMedia", () => {
   live(
     "a goodbye still comes through",
     Effect.gen(function* () {
-      const { publisher, transport } = yield* connect(AEAD_AES_128_GCM)
+      const { publisher, transport } = yield* connect(SrtpKeys.AEAD_AES_128_GCM)
       publisher.hangUp()
       yield* until("closed", () => transport.state === "closed")
     })
