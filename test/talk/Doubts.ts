@@ -45,15 +45,16 @@ const inDoubt = drill(
       yield* Effect.sleep("1 second")
       const from = machineMs()
       let cuts = 0
-      const cutting = Effect.gen(function* () {
-        yield* cutAtFinal(scene.stack, moments[cuts % moments.length] ?? "beside")
+      const cutWhileTalking = Effect.gen(function* () {
+        const moment = moments[cuts % moments.length] ?? "beside"
+        yield* Effect.all([ann.say(9), cutAtFinal(scene.stack, moment)], { concurrency: 2 })
         cuts++
         // From here on everybody has asked: one message for all.
         if (cuts === Math.ceil(CUTS / 2)) yield* scene.captions({ ncSession: ann.ncSession, name: "ann" }, true)
-        yield* Effect.sleep("1500 millis")
+        // A connection that is cut again within five seconds is dialled ever later.
+        yield* Effect.sleep("4 seconds")
       })
-      const all = Effect.repeat(cutting, { times: CUTS - 1 })
-      yield* Effect.all([ann.say(140), all], { concurrency: 2 }).pipe(Effect.timeoutOption("150 seconds"))
+      yield* Effect.repeat(cutWhileTalking, { times: CUTS - 1 }).pipe(Effect.timeoutOption("150 seconds"))
       const said = () => saidSince(ledger, from)
       const verdicts = [yield* settle(ledger, vera, said, 10_000), yield* settle(ledger, vic, said)]
       return { verdicts, faults: cuts < CUTS ? [`only ${cuts} cuts`] : [], figures: { cuts } }
