@@ -7,7 +7,7 @@
  * cut the resumed session writes a question instead: the HPB reads nothing more from the former socket then, so what the question
  * replaces is the last number that was read.
  *
- * Nextcloud is not asked and nobody else is told. All calls share the keeper, from the first caption until the end of the last call.
+ * Nextcloud is not asked and nobody else is told. All calls share the keeper, for as long as there is one.
  * Nothing is known while it is away, and where the HPB cannot keep (before 1.2).
  */
 import { randomBytes } from "node:crypto"
@@ -19,13 +19,11 @@ import { decodePhoneStatus, type TransientChange } from "./SpreedStatus.ts"
 
 export interface SpreedMarks {
   /** The marks of one call, forgotten with its scope. */
-  readonly open: (room: Pick<SpreedRoom, "canKeep" | "keep">) => Effect.Effect<CallMarks, never, Scope.Scope>
+  readonly open: (room: Writer) => Effect.Effect<CallMarks, never, Scope.Scope>
 }
 
-export interface CallMarks extends Pick<SignalingSession, "mark" | "recall"> {
-  /** There will be something to mark. */
-  readonly want: () => void
-}
+export type CallMarks = Pick<SignalingSession, "mark" | "recall">
+type Writer = Pick<SpreedRoom, "entered" | "canKeep" | "keep">
 
 /** Joins a room for as long as the scope, and hands over what the HPB keeps for it. */
 type Join = (
@@ -91,10 +89,9 @@ const keep = Effect.fnUntraced(function* (join: Join): Effect.fn.Return<Keeper, 
 
 const open = Effect.fnUntraced(function* (
   keepers: RcRef.RcRef<Keeper>,
-  { canKeep, keep }: Pick<SpreedRoom, "canKeep" | "keep">
+  { canKeep, entered, keep }: Writer
 ): Effect.fn.Return<CallMarks, never, Scope.Scope> {
   const callId = randomBytes(8).toString("hex")
-  const wanted = yield* Latch.make(false)
   let keeper: Keeper | undefined
   let questions = 0
 
@@ -104,7 +101,8 @@ const open = Effect.fnUntraced(function* (
     write("0")
   }
   yield* Effect.gen(function* () {
-    yield* wanted.await
+    yield* entered
+    if (!canKeep()) return
     const found = yield* RcRef.get(keepers)
     keeper = found
     found.onNew.add(begin)
@@ -131,9 +129,6 @@ const open = Effect.fnUntraced(function* (
     )
   })
   return {
-    want: () => {
-      if (keeper === undefined && canKeep()) wanted.openUnsafe()
-    },
     mark: (number) => {
       write(String(number))
     },

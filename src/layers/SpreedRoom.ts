@@ -3,7 +3,7 @@
  *
  * Everything here is synchronous; `SpreedSignaling` opens sockets and hands over their messages one by one.
  */
-import { type Cause, Effect, FiberMap, Queue, type Scope, Stream } from "effect"
+import { type Cause, Effect, FiberMap, Latch, Queue, type Scope, Stream } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import { emptyRoster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
@@ -20,6 +20,8 @@ import type { TransientChange } from "./SpreedStatus.ts"
 export interface SpreedRoom {
   /** All of `SignalingSession` but what `SpreedMarks` adds. */
   readonly session: Omit<SignalingSession, "mark" | "recall">
+  /** Completes when the room has been joined for the first time. */
+  readonly entered: Effect.Effect<void>
   /** See `SpreedSender`. */
   readonly canKeep: () => boolean
   readonly keep: SpreedSender.SpreedSender["keep"]
@@ -71,6 +73,7 @@ export const make = Effect.fnUntraced(function* (
   let resumeId: string | undefined
   /** The join that is not answered yet. */
   let joinId: string | undefined
+  const entered = yield* Latch.make(false)
   const offers = SpreedOffers.make()
   const sender = SpreedSender.make()
 
@@ -82,6 +85,7 @@ export const make = Effect.fnUntraced(function* (
   const joined = () => {
     if (people?.roster.self === undefined || state._tag === "Joined") return
     state = { _tag: "Joined" }
+    entered.openUnsafe()
     joinId = undefined
     resumeId = hpbResumeId
     if (wasJoined) rejoins()
@@ -190,6 +194,7 @@ export const make = Effect.fnUntraced(function* (
       sendTranscript: (to, transcript) => state._tag === "Joined" && !isOut && sender.transcript(to, transcript),
       confirm: sender.confirm
     },
+    entered: entered.await,
     canKeep: sender.canKeep,
     keep: sender.keep,
     enter: (socket, hpb) => {

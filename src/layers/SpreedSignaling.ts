@@ -60,12 +60,7 @@ const join = Effect.fnUntraced(function* (
 ): Effect.fn.Return<SignalingSession, never, Scope.Scope> {
   const room = yield* SpreedRoom.make(token)
   yield* carry(hpb, room)
-  const { mark, recall, want } = yield* marks.open(room)
-  const sendTranscript: SignalingSession["sendTranscript"] = (to, transcript) => {
-    want()
-    return room.session.sendTranscript(to, transcript)
-  }
-  return { ...room.session, sendTranscript, mark, recall }
+  return { ...room.session, ...(yield* marks.open(room)) }
 })
 
 /** Carries the room for as long as the scope, over one connection after the other. */

@@ -47,7 +47,6 @@ const call = <A, E>(
         Effect.forkScoped
       )
       yield* eventually("joined", () => session.state()._tag === "Joined")
-      say(session)
       yield* test(hpb, session, () => resumed)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
@@ -115,18 +114,15 @@ describe("marks", () => {
 })
 
 describe("the keeper", () => {
-  it.live("sits in a room of its own, for all calls, from the first caption until the last call ends", () =>
+  it.live("sits in a room of its own, for all calls, until the last one ends", () =>
     Effect.gen(function* () {
       const hpb = yield* makeFake({ features: [...features202, "transient-data"] })
       const rooms = () => hpb.ofType("room").map((message) => String(field(message, "room", "roomid")))
       yield* Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const { session } = yield* joined().pipe(Scope.provide(scope))
+        yield* joined().pipe(Scope.provide(scope))
         const { session: other } = yield* listen({ room: "room2" }).pipe(Scope.provide(scope))
         yield* eventually("both joined", () => other.state()._tag === "Joined")
-        assert.deepStrictEqual(rooms(), ["room1", "room2"])
-        say(session)
-        say(other)
         const begun = () =>
           hpb
             .ofType("internal")
@@ -134,7 +130,7 @@ describe("the keeper", () => {
             .filter((status) => field(status, "status", "message") === "0")
         yield* eventually("both calls have begun", () => begun().length === 2)
         assert.strictEqual(rooms().length, 3)
-        const [keeper = ""] = rooms().slice(2)
+        const keeper = rooms().find((room) => room.startsWith("parlance-")) ?? ""
         assert.match(keeper, /^parlance-[0-9a-f]{32}$/)
         for (const status of begun()) assert.strictEqual(field(status, "roomid"), keeper)
         // Nothing tells which call it is.
