@@ -38,7 +38,6 @@ const REACH_MS = 15_000
 const EARLY_MS = 2
 /** 640 ms: more than a gate's pre-roll. */
 const FIRST_FRAMES = 8
-const STRETCH_APART_MS = 300
 /** Of the frames that were found, so many must fit whoever is taken for the speaker. */
 const SURE = 0.6
 const LOOKED_AT = 200
@@ -118,13 +117,12 @@ const locate = (material: Material, { atMs, loudness }: HeardSession): ReadonlyA
   let inStretch = 0
   for (let frame = 0; frame < atMs.length; frame++) {
     const heard = loudness.subarray(frame * PACKETS, (frame + 1) * PACKETS)
-    const at = atMs[frame] ?? 0
-    const isNew = at - (atMs[frame - 1] ?? 0) > STRETCH_APART_MS || isSilent(heard)
-    inStretch = isNew ? 0 : inStretch + 1
+    // Between two stretches an engine is flushed, which is zeros.
+    inStretch = isSilent(heard) ? 0 : inStretch + 1
     const place = expected !== undefined && fits(material, heard, expected) ? expected : nearest(material, heard)
     expected = place === undefined ? undefined : place + PACKETS
     if (place === undefined) continue
-    found.push({ atMs: at, packet: place + PACKETS - 1, isRunning: inStretch >= FIRST_FRAMES })
+    found.push({ atMs: atMs[frame] ?? 0, packet: place + PACKETS - 1, isRunning: inStretch >= FIRST_FRAMES })
   }
   return found
 }

@@ -67,7 +67,8 @@ export interface SpeakersCost extends Crowd {
 /** Until code is compiled, engines are connected and buffers have their size. */
 const WARM_UP_S = 6
 const LOOK_AGAIN = "50 millis"
-const LOOKS = 100
+/** The service gives a peer up after 15 s. */
+const LOOKS = 300
 /** What is under way arrives. */
 const DRAIN_S = 1.5
 /** Of the last packets of the window that are sent, nobody waits for the frame. */

@@ -1,9 +1,9 @@
 /**
- * The service's media path as a process of its own: peers, voices, transcriber and engine sockets as `App` puts them together, configured by the
- * environment; without signalling, and with captions that nobody reads. Takes each `Request` over the channel to the parent.
+ * The service's media path as a process of its own: peers, voices, journal, transcriber and engine sockets as `App` puts them together,
+ * configured by the environment; without signalling, and with captions that nobody reads. Takes each `Request` over the channel to the parent.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { Effect, FiberSet, Layer, Metric, Schema } from "effect"
+import { Effect, FiberSet, Layer, Metric, Redacted, Schema } from "effect"
 import * as App from "../../src/App.ts"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
@@ -12,6 +12,7 @@ import * as AppConfig from "../../src/layers/AppConfig.ts"
 import * as CallVoices from "../../src/layers/CallVoices.ts"
 import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
+import * as FileSpeechJournal from "../../src/layers/FileSpeechJournal.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as WeriftPeerConnection from "../../src/layers/WeriftPeerConnection.ts"
@@ -138,6 +139,8 @@ const service = AppConfig.load.pipe(
     const layers = Layer.mergeAll(
       WeriftPeerConnection.layer(),
       OpusDecoder.layer,
+      // What a call has heard is kept on the disk until it is said.
+      FileSpeechJournal.layer({ storage: AppConfig.storageOf(config), secret: Redacted.make("benchmark") }),
       EngineTranscriber.layer.pipe(Layer.provide(ConfiguredEngines.layer(config)))
     )
     return Effect.scoped(run).pipe(Effect.provide(layers.pipe(Layer.provideMerge(App.logs(config.logLevel)))))
