@@ -38,12 +38,9 @@ export interface CallCaptionsOptions {
   readonly observer: CaptionObserver
 }
 
-export interface CallCaptions {
+export interface CallCaptions extends Pick<CaptionOutbox.CaptionOutbox, "doubt" | "needsProof"> {
   readonly publish: (caption: Caption) => void
   readonly speakerLeft: (speaker: SessionId) => void
-  /** The socket is back. `true`: finals are in doubt, and nothing is sent before `resumed` says what was read. */
-  readonly doubt: () => boolean
-  /** `upTo`: what `SignalingSession.recall` said. */
   readonly resumed: (upTo?: number) => void
   readonly rejoined: () => void
   /** Everything known is said as final, as far as it can be. */
@@ -52,7 +49,6 @@ export interface CallCaptions {
   readonly attend: () => void
   /** When something will be due; infinite when only an event can change anything. */
   readonly dueMs: () => number
-  readonly needsProof: () => boolean
   readonly prove: () => (isProven: boolean) => void
   /** What was published and is in no final that is on its way, in the order in which it is to be said. */
   readonly unsaid: () => ReadonlyArray<UnsaidText>
