@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import {
-  type RTCDtlsTransport,
+  RTCDtlsTransport,
   RTCPeerConnection,
   RTCRtpCodecParameters,
   type RtcpPacket,
@@ -16,7 +16,7 @@ import * as SrtpKeys from "../../src/layers/SrtpKeys.ts"
 import * as WeriftMedia from "../../src/layers/WeriftMedia.ts"
 import { protect } from "../support/SrtpSender.ts"
 import * as WeriftPublisher from "../support/WeriftPublisher.ts"
-import { until } from "../support/WeriftScene.ts"
+import { connect as connectPeer, layer, until } from "../support/WeriftScene.ts"
 
 const listener = Effect.acquireRelease(
   Effect.sync(
@@ -132,7 +132,31 @@ describe("WeriftMedia", () => {
   )
 
   live(
-    "RTCP goes to werift; a sender report is answered with how its source is received, every 5 s at most",
+    "a peer then hears as before, level included",
+    Effect.gen(function* () {
+      const { updateSrtpSession } = RTCDtlsTransport.prototype
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          RTCDtlsTransport.prototype.updateSrtpSession = function () {
+            updateSrtpSession.call(this)
+            this.srtp.config = { ...this.srtp.config, profile: 0x0008 }
+          }
+        }),
+        () =>
+          Effect.sync(() => {
+            RTCDtlsTransport.prototype.updateSrtpSession = updateSrtpSession
+          })
+      )
+      const publisher = yield* WeriftPublisher.make()
+      const { packets } = yield* connectPeer(publisher)
+      publisher.send(1, { audioLevel: 42 })
+      yield* until("a packet", () => packets.length === 1)
+      assert.deepInclude(packets[0], { sequenceNumber: 1, ssrc: WeriftPublisher.ssrc, audioLevel: 42 })
+    }).pipe(Effect.provide(layer))
+  )
+
+  live(
+    "RTCP goes to werift; a sender report is answered with how its source is received, every 5 s",
     Effect.gen(function* () {
       const { at, publisher, rtcp, taken } = yield* connect(SrtpKeys.AEAD_AES_128_GCM)
       for (const sequence of [65_535, 0, 3]) publisher.send(sequence)
@@ -149,7 +173,7 @@ describe("WeriftMedia", () => {
         highestSequence: 0x1_0003,
         lsr: WeriftPublisher.reportedAt.compact
       })
-      at(14_999)
+      at(14_400)
       publisher.sendReport()
       yield* until("werift has both", () => rtcp.length === 2)
       at(15_000)
