@@ -32,7 +32,7 @@ export interface SpreedSocket {
   readonly next: Effect.Effect<ServerMessage, SocketLost>
   /** `true` when the HPB has read everything sent before; `false` when the socket went first. */
   readonly confirm: Effect.Effect<boolean>
-  /** Pings, and fails when nothing at all has come for 15 s. */
+  /** Pings, and fails when nothing at all has come for 15 s, or for 3 s behind a caption. */
   readonly keepAlive: Effect.Effect<never, SocketLost>
   /** Says bye and waits until the HPB has closed the socket: at most 2 s, or as long as there is where the service stops. */
   readonly leave: Effect.Effect<void>
@@ -48,9 +48,12 @@ const maxUnsentBytes = 1024 * 1024
 const pauseAt = 256
 /** TCP asks after 1 and 3 s again: whoever is back in between is found 2 s later at most. */
 const dialTimeout = "4 seconds"
-const pingEvery = "5 seconds"
+const pingEveryMs = 5_000
 /** Three pings without an answer: a path that was cut without a word. A socket too many costs nothing, the session is resumed. */
 const silentAfterMs = 15_000
+/** The same while somebody waits for what was sent: the HPB answers a ping within milliseconds. */
+const unansweredAfterMs = 3_000
+const lookEvery = "500 millis"
 const byeTimeout = "2 seconds"
 
 /** Dials; the socket is cut off with its scope, without a bye. */
@@ -80,12 +83,13 @@ export const open = Effect.fnUntraced(function* (options: {
   )
 
   let heardAtMs = now()
+  let pingedAtMs = Number.NEGATIVE_INFINITY
   /** `ws` no longer says that it was dialling when it tells that nobody answered. */
   let hasOpened = false
   let stream: Socket | undefined
   let isLeaving = false
   let failure: SocketLost | undefined
-  const confirmations = makeConfirmations(ws)
+  const confirmations = makeConfirmations(ws, now)
   const heard = () => {
     heardAtMs = now()
   }
@@ -154,11 +158,17 @@ export const open = Effect.fnUntraced(function* (options: {
     }),
     confirm: confirmations.confirm,
     keepAlive: Effect.suspend(() => {
-      if (now() - heardAtMs >= silentAfterMs) {
-        return Effect.fail(new SocketLost({ reason: "Silent", detail: "nothing heard for 15 s" }))
+      const silentMs = now() - heardAtMs
+      const isUnanswered = now() - confirmations.waitingSinceMs() >= unansweredAfterMs
+      if (silentMs >= (isUnanswered ? unansweredAfterMs : silentAfterMs)) {
+        const detail = `nothing heard for ${Math.round(silentMs / 1000)} s`
+        return Effect.fail(new SocketLost({ reason: "Silent", detail }))
       }
-      if (ws.readyState === WebSocket.OPEN) ws.ping()
-      return Effect.sleep(pingEvery)
+      if (now() - pingedAtMs >= pingEveryMs && ws.readyState === WebSocket.OPEN) {
+        pingedAtMs = now()
+        ws.ping()
+      }
+      return Effect.sleep(lookEvery)
     }).pipe(Effect.forever),
     leave: Effect.callback<void>((resume) => {
       isLeaving = true
@@ -170,27 +180,29 @@ export const open = Effect.fnUntraced(function* (options: {
 })
 
 /** Pings with a number, answered in the order of the wire: an answer also proves all earlier ones. */
-const makeConfirmations = (ws: WebSocket) => {
-  const waiting = new Map<number, (isRead: boolean) => void>()
+const makeConfirmations = (ws: WebSocket, now: () => number) => {
+  const waiting = new Map<number, { readonly askedAtMs: number; readonly settle: (isRead: boolean) => void }>()
   let sent = 0
   return {
+    /** Since when the oldest has no answer; infinite when all have. */
+    waitingSinceMs: () => waiting.values().next().value?.askedAtMs ?? Number.POSITIVE_INFINITY,
     confirm: Effect.callback<boolean>((resume) => {
       if (ws.readyState !== WebSocket.OPEN) return resume(Effect.succeed(false))
       const number = ++sent
-      waiting.set(number, (isRead) => resume(Effect.succeed(isRead)))
+      waiting.set(number, { askedAtMs: now(), settle: (isRead) => resume(Effect.succeed(isRead)) })
       ws.ping(String(number))
       return Effect.sync(() => waiting.delete(number))
     }),
     answered: (payload: string) => {
       const upTo = Number(payload)
-      for (const [number, settle] of waiting) {
+      for (const [number, { settle }] of waiting) {
         if (number > upTo || Number.isNaN(upTo)) return
         waiting.delete(number)
         settle(true)
       }
     },
     lost: () => {
-      for (const settle of waiting.values()) settle(false)
+      for (const { settle } of waiting.values()) settle(false)
       waiting.clear()
     }
   }

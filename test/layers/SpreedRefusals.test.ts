@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Metric, Redacted } from "effect"
+import { Effect, Fiber, Logger, Metric, Redacted } from "effect"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import { Signaling } from "../../src/services/Signaling.ts"
@@ -325,6 +325,24 @@ describe("waiting between attempts", () => {
         yield* eventually("told so", () => tags().length === 3)
         assert.deepStrictEqual(tags(), ["Joined", "Dropped", "Resumed"])
         assert.strictEqual(hpb.ofType("room").length, 1)
+      }).pipe(Effect.provide(layerFor(hpb)))
+    })
+  )
+
+  it.effect("gives a socket up after 3 s of silence behind a caption, and resumes", () =>
+    Effect.gen(function* () {
+      const hpb = yield* make()
+      yield* Effect.gen(function* () {
+        const { session, tags } = yield* joined()
+        hpb.last().freeze()
+        const verdict = yield* Effect.forkScoped(session.confirm)
+        const waited = yield* advanceUntil("dropped", 250, () => session.state()._tag === "Dropped")
+        assert.isAtLeast(waited, 2_750)
+        assert.isAtMost(waited, 4_250)
+        assert.isFalse(yield* Fiber.join(verdict))
+        yield* advanceUntil("resumed", 100, () => session.state()._tag === "Joined")
+        yield* eventually("told so", () => tags().length === 3)
+        assert.deepStrictEqual(tags(), ["Joined", "Dropped", "Resumed"])
       }).pipe(Effect.provide(layerFor(hpb)))
     })
   )
