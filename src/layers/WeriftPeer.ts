@@ -18,6 +18,7 @@ import type { IceServer } from "../domain/Call.ts"
 import { PeerError, type PeerState, type RtpPacket } from "../services/PeerConnection.ts"
 import type { Candidate } from "../services/Signaling.ts"
 import * as DtlsGoodbye from "./DtlsGoodbye.ts"
+import * as DtlsHandshake from "./DtlsHandshake.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
 import * as RtpDatagram from "./RtpDatagram.ts"
 import * as WeriftMedia from "./WeriftMedia.ts"
@@ -30,6 +31,8 @@ export interface WeriftPeerOptions {
   readonly onPacket: (packet: RtpPacket) => void
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
+  /** ICE has found a way, the handshake begins. */
+  readonly onHandshake: () => void
   /** The relay gave us an address. */
   readonly onRelay: () => void
   /** A candidate of the publisher cannot be used. */
@@ -128,6 +131,11 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
     listened.add(transport)
     transport.onRtp.subscribe(hear)
     transport.onStateChange.subscribe((dtls) => {
+      if (dtls === "connecting") {
+        // werift says so just before it makes what does the handshake, which waits 100 ms then.
+        queueMicrotask(guarded(() => transport.dtls && DtlsHandshake.tend(transport.dtls)))
+        guarded(options.onHandshake)()
+      }
       if (dtls === "connected") {
         takeMedia(transport)
         become("connected")

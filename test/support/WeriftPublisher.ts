@@ -37,6 +37,8 @@ export interface Publisher {
   readonly isHungUp: () => boolean
   /** Says goodbye, as Janus does when a subscription is over. */
   readonly hangUp: () => void
+  /** None of its words of the handshake arrives. */
+  readonly loseHandshake: () => void
   /** Says nothing more, as a process that was killed. */
   readonly close: Effect.Effect<void>
 }
@@ -142,6 +144,10 @@ const open = async ({ certificate }: PublisherOptions): Promise<Publisher> => {
     hangUp: () => {
       const { dtls, iceTransport } = sender.dtlsTransport
       if (dtls !== undefined) void DtlsGoodbye.say(dtls, iceTransport)
+    },
+    loseHandshake: () => {
+      // Checks of ICE go another way.
+      sender.dtlsTransport.iceTransport.connection.send = async () => {}
     },
     close: Effect.promise(() => connection.close())
   }
