@@ -54,8 +54,11 @@ const hurry = drill(
       })
       yield* Effect.all([ann.say(36), comesAndGoes], { concurrency: 2 })
       const verdict = yield* settle(ledger, vera, () => saidSince(ledger, from), 10_000)
-      yield* engineSessions(scene, 2, 65_000)
-      return { verdicts: [verdict] }
+      const faults = yield* engineSessions(scene, 2, 20_000).pipe(
+        Effect.as([]),
+        Effect.catch(({ message }) => Effect.succeed([message]))
+      )
+      return { verdicts: [verdict], faults, figures: { "places in the room": vera.bots().length } }
     })
 )
 
