@@ -28,25 +28,28 @@ export interface VoiceSpeechOptions {
 }
 
 export interface CallSpeech {
-  /** Publishes it, then tells the journal how far the voice is said. */
-  readonly take: (said: Transcribed) => void
+  /** Publishes it, and tells the journal how far the voice is said. Takes at once what belongs together: in between the journal may be written. */
+  readonly take: (said: ReadonlyArray<Transcribed>) => void
 }
 
 /** For one voice. */
 export const make = (options: CallSpeechOptions, { id, journal, key, now }: VoiceSpeechOptions): CallSpeech => {
   const speakerOfSegment = attribution(key, options.roster)
   const marks = gapMarks(id, now)
+  const takeOne = (said: Transcribed): void => {
+    if (said._tag === "Marked") return journal.mark(said)
+    if (said._tag === "Settled") return
+    if (said._tag === "Segment") {
+      marks.behind(said.segment)
+      return publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
+    }
+    const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
+    const mark = marks.next()
+    publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
+  }
   return {
     take: (said) => {
-      if (said._tag === "Marked") return journal.mark(said)
-      if (said._tag === "Settled") return
-      if (said._tag === "Segment") {
-        marks.behind(said.segment)
-        return publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
-      }
-      const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
-      const mark = marks.next()
-      publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
+      for (const one of said) takeOne(one)
     }
   }
 }

@@ -81,15 +81,15 @@ export const make = Effect.fnUntraced(function* (
     const speech = CallSpeech.make(options, { key, id, now, journal })
     // what it said before it was heard anew comes first
     const earlier = retelling.get(voiceId(key))?.await ?? Effect.void
-    const take = Effect.fnUntraced(function* (said: Transcribed) {
+    const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
       yield* earlier
       speech.take(said)
-      if (said._tag === "Segment") yield* answered(one, now())
+      if (said.some(({ _tag }) => _tag === "Segment")) yield* answered(one, now())
     })
     yield* transcriber
       .transcribe(voice.voice)
       .pipe(
-        Stream.runForEach(take),
+        Stream.runForEachArray(take),
         Effect.ensuring(Effect.suspend(() => forget(id))),
         Effect.ensuring(Effect.sync(journal.forget))
       )
@@ -118,8 +118,9 @@ export const make = Effect.fnUntraced(function* (
       journal.forget()
       done.openUnsafe()
     }
-    const said = Stream.runForEach(transcriber.transcribe(earlier.voice), (one) => Effect.sync(() => speech.take(one)))
-    fork(id, Effect.ensuring(said, Effect.sync(over)))
+    const take = (said: ReadonlyArray<Transcribed>) => Effect.sync(() => speech.take(said))
+    const retold = Stream.runForEachArray(transcriber.transcribe(earlier.voice), take)
+    fork(id, Effect.ensuring(retold, Effect.sync(over)))
   }
 
   const takeUp = Effect.suspend(() => {

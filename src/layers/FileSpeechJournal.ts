@@ -125,6 +125,8 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
   yield* Effect.gen(function* () {
     yield* filled.await
     yield* Effect.timeoutOption(urgent.await, WRITE_EVERY)
+    // whoever tells the book has not told all that belongs to it yet
+    yield* Effect.yieldNow
     filled.closeUnsafe()
     urgent.closeUnsafe()
     yield* write
