@@ -32,6 +32,8 @@ export interface Throat {
   readonly unspaced: boolean
   /** Words come in pieces. */
   readonly pieces: boolean
+  /** What may change never does. */
+  readonly steady: boolean
   /** End of what the engine has computed, samples. */
   readonly position: () => number
   readonly now: () => number
@@ -116,7 +118,7 @@ const written = ({ unspaced }: Throat, texts: ReadonlyArray<string>, spoken: Rea
 })
 
 const revising = (throat: Throat): Mouth => {
-  const { dice, emit } = throat
+  const { dice, emit, steady } = throat
   /** As many of the newest words may change; all of them with some engines. */
   const unstable = dice.pick([1, 2, 3, Number.POSITIVE_INFINITY])
   const longest = dice.between(4, 30)
@@ -151,7 +153,7 @@ const revising = (throat: Throat): Mouth => {
       const sure = texts.slice(0, Math.max(0, texts.length - unstable))
       const guesses = texts
         .slice(sure.length)
-        .map((text) => (dice.chance(0.3) ? dice.pick(["hm", "oops", text]) : text))
+        .map((text) => (!steady && dice.chance(0.3) ? dice.pick(["hm", "oops", text]) : text))
       const { text: stable } = written(throat, sure, spoken)
       emit({
         _tag: "Replaced",

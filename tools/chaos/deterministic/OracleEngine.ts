@@ -37,6 +37,8 @@ export interface EnginePlan {
   readonly speed: number
   readonly fasterThanRealtime: boolean
   readonly pieces: boolean
+  /** What it shows before it is certain is right; absent: it guesses. */
+  readonly steady?: boolean
   readonly hasProgress: boolean
   readonly hasProbe: boolean
   /** Hangs up behind the last words when it was told that no more comes. */
@@ -277,6 +279,7 @@ const makeSession = Effect.fnUntraced(function* (
       words: speaker.words,
       unspaced: speaker.unspaced,
       pieces: plan.pieces,
+      steady: plan.steady === true,
       position: () => computed,
       now,
       later: (ms, run) => at(now() + ms, run),

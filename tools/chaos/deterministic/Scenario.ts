@@ -129,7 +129,8 @@ const longest = (kind: EngineFault): number => (kind === "hang" ? 40_000 : 12_00
 
 const english = languagesOf(["en"])
 
-const engineOf = (
+/** An engine of any family; the first is a primary one. */
+export const engineOf = (
   dice: Dice.Dice,
   options: { readonly index: number; readonly voiceCount: number; readonly faults: ReadonlyArray<PlannedFault> }
 ): EnginePlan => {

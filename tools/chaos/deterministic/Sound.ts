@@ -8,8 +8,16 @@ import type { SpokenWord, Stretch } from "./Utterances.ts"
 const PERIOD = 65_536
 /** Makes a sample of at most 1, exactly. */
 const SCALE = 2 ** -24
+/** Quieter ones would be no speech to whoever hears live audio. */
+const QUIETEST = 8
+/** Half a wave, samples: 1 kHz. */
+const HALF_WAVE = 12
 
-const sampleOf = (voice: number, position: number): number => ((voice + 1) * PERIOD + (position % PERIOD)) * SCALE
+/** What belongs at a place of a voice. */
+export const sampleOf = (voice: number, position: number): number => {
+  const level = ((voice + QUIETEST) * PERIOD + (position % PERIOD)) * SCALE
+  return Math.floor(position / HALF_WAVE) % 2 === 0 ? level : -level
+}
 
 /** The frames of a stretch, the last one padded with zeros. */
 export const framesOf = (voice: number, { from, to }: Stretch): ReadonlyArray<Omit<AudioFrame, "heardAtMs">> =>
@@ -27,7 +35,7 @@ export const voiceIn = ({ endsSpeech, pcm, position }: AudioFrame): number | und
   const last = pcm[pcm.length - 1] ?? 0
   // what is left of the padding
   if (first === 0 && endsSpeech) return -1
-  const voice = Math.floor(first / SCALE / PERIOD) - 1
+  const voice = Math.floor(Math.abs(first) / SCALE / PERIOD) - QUIETEST
   const fits = first === sampleOf(voice, position)
   const ends = last === sampleOf(voice, position + pcm.length - 1) || (last === 0 && endsSpeech)
   return fits && ends ? voice : undefined
