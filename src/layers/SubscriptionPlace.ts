@@ -64,6 +64,7 @@ export const make = (options: SubscriptionPlaceOptions): SubscriptionPlace => {
     const taken: NonNullable<typeof spare> = { session: undefined, fiber: undefined }
     spare = taken
     const stay = Effect.gen(function* () {
+      yield* Effect.logInfo("a spare place is taken for a publisher whom the HPB does not offer to ours any more")
       const session = yield* options.join
       taken.session = session
       yield* Stream.runForEach(session.events, (event) => options.onEvent(session, event))

@@ -491,3 +491,23 @@ describe("microphones", () => {
     )
   )
 })
+
+describe("an HPB before 2.0.3", () => {
+  for (const [version, keepsFailed] of [
+    ["0.4.1", true],
+    ["1.2.4", true],
+    ["2.0.2-2+b2.debian", true],
+    ["2.0.3", false],
+    ["2.0.20", false],
+    ["2.1.0", false],
+    ["unknown", false]
+  ] as const) {
+    it.live(
+      `is known by its version: ${version} ${keepsFailed ? "keeps" : "forgets"} subscriptions that came to nothing`,
+      () =>
+        room((_hpb, { session }) => Effect.sync(() => assert.strictEqual(session.keepsFailed(), keepsFailed)), {
+          version
+        })
+    )
+  }
+})
