@@ -58,12 +58,15 @@ export const make = Effect.fnUntraced(function* (
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
-  /** Voices that an earlier process heard, until all of it is said. */
+  /** The newest voice that an earlier process heard of each publisher, until all of it is said. */
   const retelling = new Map<string, Latch.Latch>()
   const ticking = yield* Latch.make(false)
   let generation = 0
 
   const nextId = (key: VoiceKey) => `${voiceId(key)}:${generation++}`
+
+  /** What it said before it was heard anew comes first. */
+  const toldBefore = (key: VoiceKey) => retelling.get(voiceId(key))?.await ?? Effect.void
 
   const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
     const journal = options.journal.voice(id, key, (position, listener) => voice.tell(position, listener))
@@ -79,8 +82,7 @@ export const make = Effect.fnUntraced(function* (
     heard.set(id, one)
     ticking.openUnsafe()
     const speech = CallSpeech.make(options, { key, id, now, journal })
-    // what it said before it was heard anew comes first
-    const earlier = retelling.get(voiceId(key))?.await ?? Effect.void
+    const earlier = toldBefore(key)
     const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
       yield* earlier
       speech.take(said)
@@ -110,15 +112,16 @@ export const make = Effect.fnUntraced(function* (
       now,
       listener: journal
     })
-    journal.mark(left)
+    journal.mark(earlier.begun)
     const speech = CallSpeech.make(options, { key, id, now, journal })
+    const before = toldBefore(key)
     const done = Latch.makeUnsafe(false)
     retelling.set(voiceId(key), done)
     const over = () => {
       journal.forget()
       done.openUnsafe()
     }
-    const take = (said: ReadonlyArray<Transcribed>) => Effect.sync(() => speech.take(said))
+    const take = (said: ReadonlyArray<Transcribed>) => Effect.andThen(before, () => Effect.sync(() => speech.take(said)))
     const retold = Stream.runForEachArray(transcriber.transcribe(earlier.voice), take)
     fork(id, Effect.ensuring(retold, Effect.sync(over)))
   }

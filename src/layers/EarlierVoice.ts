@@ -7,7 +7,7 @@ import type { Privacy } from "../domain/Privacy.ts"
 import { joinText } from "../domain/Segment.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import type { HeardSpeech, LeftVoice } from "../services/SpeechJournal.ts"
-import type { Voice } from "../services/Transcriber.ts"
+import type { Begun, Voice } from "../services/Transcriber.ts"
 import * as SpeechMemory from "./SpeechMemory.ts"
 import { RING_BYTES } from "./Voice.ts"
 
@@ -32,6 +32,8 @@ const AHEAD = 8
 
 export interface EarlierVoice {
   readonly voice: Voice
+  /** What of it is said. */
+  readonly begun: Begun
   readonly tell: SpeechMemory.SpeechMemory["tell"]
 }
 
@@ -40,6 +42,7 @@ export const make = (options: EarlierVoiceOptions): EarlierVoice => {
   const { ahead, decoder, id, language, left, listener, now, privacy, segments } = options
   const memory = SpeechMemory.make(RING_BYTES, decoder.makeCodec, listener)
   left.tell({ ...memory, begin: (start) => memory.begin(start, now()) })
+  const begun: Begun = { position: left.position, said: joinText(left.said, ahead), segments }
   const voice: Voice = {
     id,
     frames: Stream.suspend(() => Stream.fromIterable(memory.replay(left.position), { chunkSize: AHEAD })),
@@ -48,7 +51,7 @@ export const make = (options: EarlierVoiceOptions): EarlierVoice => {
     privacy,
     waits: true,
     marks: true,
-    begun: { position: left.position, said: joinText(left.said, ahead), segments }
+    begun
   }
-  return { voice, tell: memory.tell }
+  return { voice, begun, tell: memory.tell }
 }
