@@ -277,21 +277,14 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
     },
     unsaid: () => {
       const held = outbox
-        .held()
+        .held(now())
         .map(({ speaker, text }) => ({ speaker, voice: `${speaker} held`, texts: [text], ahead: "" }))
-      const said = voices.all().flatMap(({ block, id, line, speaker }) => {
-        const { ahead, texts } = line.unsaid()
-        const one = { voice: id, speaker, texts, ahead, isOpen: block !== undefined }
-        return texts.length === 0 && ahead === "" ? [] : [one]
-      })
       // pages continue only the last block: what stands open there is finished before others say a word
-      const [open, waiting] = [said.filter(({ isOpen }) => isOpen), said.filter(({ isOpen }) => !isOpen)]
-      return [...open, ...held, ...waiting].map(({ ahead, speaker, texts, voice }) => ({
-        voice,
-        speaker,
-        texts,
-        ahead
-      }))
+      const openFirst = voices
+        .all()
+        .sort((one, other) => Number(other.block !== undefined) - Number(one.block !== undefined))
+      const said = openFirst.map(({ id, line, speaker }) => ({ voice: id, speaker, ...line.unsaid() }))
+      return [...held, ...said.filter(({ ahead, texts }) => texts.length > 0 || ahead !== "")]
     },
     isSettled: () =>
       outbox.isSettled() && voices.all().every((voice) => !voice.line.hasUnsaid() || whereIs(voice) === undefined)

@@ -17,6 +17,8 @@ import * as CaptionScreens from "./CaptionScreens.ts"
 
 /** Finals kept until they are proven; the oldest goes first, counted. */
 export const maxUnproven = 1_000
+/** The HPB answers within milliseconds; beyond this it may never have got a final. */
+const provenWithinMs = 300
 
 interface Final {
   readonly block: Block
@@ -25,6 +27,7 @@ interface Final {
   readers: Map<string, LanguageId>
   /** To whom it is still to be sent. */
   pending: Map<string, LanguageId>
+  sentMs: number
   untilMs: number
   /** Of the last message that carried it. */
   number: number
@@ -79,8 +82,8 @@ export interface CaptionOutbox {
   readonly isSettled: () => boolean
   /** Somebody or something is waited for without an event to tell. */
   readonly isWaiting: () => boolean
-  /** Finals that wait for a socket, oldest first. */
-  readonly held: () => ReadonlyArray<{ readonly speaker: SessionId; readonly text: string }>
+  /** Finals that wait for a socket, or for proof longer than that takes, oldest first. */
+  readonly held: (nowMs: number) => ReadonlyArray<{ readonly speaker: SessionId; readonly text: string }>
 }
 
 export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs }: OutboxOptions): CaptionOutbox => {
@@ -134,7 +137,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   }
 
   const keep = (one: Pick<Final, "block" | "text" | "readers" | "pending">, nowMs: number) => {
-    finals.push({ ...one, untilMs: nowMs + returnMs, number: proof.sent(), isIgnored: false })
+    finals.push({ ...one, sentMs: nowMs, untilMs: nowMs + returnMs, number: proof.sent(), isIgnored: false })
     if (finals.length <= maxUnproven) return
     finals.shift()
     onDropped("caption_unproven")
@@ -187,22 +190,23 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     // By the way it went first, where that is still right: what follows on that way must not overtake it.
     if (callLanguage !== undefined && callLanguage === audience.callLanguage && isForAll && toSend.size > 0) {
       if (!send({ _tag: "Call" }, { ...messageOf(speaker, one.text), langId: callLanguage })) return
-      for (const [key, { langId }] of toSend) sentAgain(one, key, langId)
+      for (const [key, { langId }] of toSend) sentAgain(one, key, langId, nowMs)
       onResent()
     } else {
       for (const [key, { langId, session: reader, text }] of toSend) {
         if (!send({ _tag: "Session", session: reader }, { ...messageOf(speaker, text), langId })) return
         route = "Sessions"
-        sentAgain(one, key, langId)
+        sentAgain(one, key, langId, nowMs)
         onResent()
       }
     }
   }
 
-  const sentAgain = (one: Final, key: string, langId: LanguageId) => {
+  const sentAgain = (one: Final, key: string, langId: LanguageId, nowMs: number) => {
     one.pending.delete(key)
     one.readers.set(key, langId)
     one.number = proof.sent()
+    one.sentMs = nowMs
     screens.showed(key, one.block)
   }
 
@@ -289,7 +293,11 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       returns.rejoined(nowMs)
       proof.back(nowMs)
     },
-    held: () => (proof.isLost() ? finals.map(({ block, text }) => ({ speaker: block.speaker.session, text })) : []),
+    held: (nowMs) => {
+      const isLate = (one: Final) => one.number > proof.settled() && nowMs - one.sentMs > provenWithinMs
+      const held = finals.filter((one) => proof.isLost() || isLate(one))
+      return held.map(({ block, text }) => ({ speaker: block.speaker.session, text }))
+    },
     isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.length === 0,
     isWaiting: () => proof.isLost() || finals.some((one) => one.pending.size > 0)
   }
