@@ -30,6 +30,8 @@ interface Kept {
   readonly tell: (position: number, listener: HeardSpeech) => void
   mark: HeardMark
   isMarkNew: boolean
+  /** Characters behind the mark that readers have, about. */
+  told: number
 }
 
 /** `onNew` is called at every change; `isUrgent`: readers have got something, and would get it again. */
@@ -52,7 +54,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     end: (heard, end, silence) => to({ _tag: "Ended", number, heard, end, silence })
   })
   const keep = (room: RoomToken, id: string, key: VoiceKey, tell: Kept["tell"]): Kept => {
-    const kept = { number: ++numbers, room, id, key, tell, mark: { position: 0, said: "" }, isMarkNew: false }
+    const kept = { number: ++numbers, room, id, key, tell, mark: { position: 0, said: "" }, isMarkNew: false, told: 0 }
     voices.set(kept.number, kept)
     write({ _tag: "Voice", number: kept.number, voice: { room, id, key } })
     return kept
@@ -69,7 +71,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     if (texts.length === 0) unsaid.delete(room)
     else unsaid.set(room, texts)
     changed.add(room)
-    onNew(lengthOf(texts) < lengthOf(before))
+    onNew(hasLess(before, texts))
   }
 
   return {
@@ -87,9 +89,12 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
         return {
           ...entriesOf(kept.number, write),
           mark: (mark) => {
+            const told = mark.said.length - promisedOf(unsaid.get(room) ?? [], id)
+            const isUrgent = mark.position > kept.mark.position || told > kept.told
             kept.mark = markOf(mark)
             kept.isMarkNew = true
-            onNew(false)
+            kept.told = told
+            onNew(isUrgent)
           },
           forget: () => forget(kept.number)
         }
@@ -142,5 +147,18 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
 
 const markOf = ({ position, said }: HeardMark): HeardMark => ({ position, said })
 
-const lengthOf = (texts: ReadonlyArray<UnsaidText>): number =>
-  texts.reduce((sum, one) => sum + one.texts.reduce((length, text) => length + text.length, 0), 0)
+const textOf = (texts: ReadonlyArray<UnsaidText>, one: Pick<UnsaidText, "voice" | "speaker">): string =>
+  texts
+    .filter(({ speaker, voice }) => voice === one.voice && speaker === one.speaker)
+    .flatMap((same) => same.texts)
+    .join("\n")
+
+/** Something of `before` was handed on, or reads otherwise: more of it has only come. */
+const hasLess = (before: ReadonlyArray<UnsaidText>, after: ReadonlyArray<UnsaidText>): boolean =>
+  before.some((one) => !textOf(after, one).startsWith(textOf(before, one)))
+
+/** Characters of the voice that are promised and not said. */
+const promisedOf = (texts: ReadonlyArray<UnsaidText>, id: string): number =>
+  texts
+    .filter(({ voice }) => voice === id)
+    .reduce((sum, one) => one.texts.reduce((length, text) => length + text.length, sum) - one.ahead.length, 0)
