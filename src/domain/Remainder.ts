@@ -54,3 +54,10 @@ export const offsetBehind = (said: string, text: string): number => {
   }
   return now[best.words - 1]?.end ?? 0
 }
+
+/** Whether the words of one text begin the other. */
+export const beginAlike = (one: string, other: string): boolean => {
+  const [before, now] = [tokens(one), tokens(other)]
+  const common = before.slice(0, now.length)
+  return common.length > 0 && common.every(({ word }, at) => word === now[at]?.word)
+}

@@ -5,7 +5,7 @@
  * whether it is its turn nor who reads it.
  */
 import { cutAt, isSayable, lastClauseEnd, lateCut, leadingMarks } from "../domain/Clause.ts"
-import { offsetBehind } from "../domain/Remainder.ts"
+import { beginAlike, offsetBehind } from "../domain/Remainder.ts"
 import { isFinal, joinText, type Segment, textOf } from "../domain/Segment.ts"
 
 /** Between two partials of a segment: more often nobody can read, and each costs every viewer a re-layout. */
@@ -100,6 +100,8 @@ const hasWork = (one: Utterance): boolean => one.shown !== undefined || isSayabl
 export const make = (): CaptionLine => {
   const utterances: Array<Utterance> = []
   let newestGone = -1
+  /** Finalised with the newest segment, though its sentence ended before: begins the next one. */
+  let ahead = ""
 
   /** The one on the screens, else the first with something to say. Those which are through are forgotten. */
   const current = (): Utterance | undefined => {
@@ -126,14 +128,30 @@ export const make = (): CaptionLine => {
     tokens: []
   })
 
+  /** What was finalised of a text that was cut into two segments since. */
+  const passOn = (one: Utterance) => {
+    if (!isFinal(one.segment) || one.frozen === "") return
+    const rest = one.frozen.slice(offsetBehind(one.segment.committed.slice(one.base), one.frozen)).trim()
+    const next = utterances[utterances.indexOf(one) + 1]
+    if (next === undefined) ahead = rest
+    else follow(next, rest)
+  }
+  const follow = (one: Utterance, before: string) => {
+    const isUntouched = one.base === 0 && one.frozen === "" && one.shown === undefined
+    if (isUntouched && isSayable(before) && beginAlike(before, textOf(one.segment))) one.frozen = before
+  }
+
   const take: CaptionLine["take"] = (segment, nowMs) => {
     let one = utterances.find((other) => other.segment.id === segment.id)
     if (one === undefined) {
       if (ordinalOf(segment.id) <= newestGone) return 0
       one = begin(segment)
+      follow(one, ahead)
+      ahead = ""
       utterances.push(one)
     } else if (segment.revision <= one.segment.revision || isFinal(one.segment)) return 0
     one.segment = segment
+    passOn(one)
     if (segment.tokenAtMs > one.tokenMs) {
       one.tokenMs = segment.tokenAtMs
       one.tokens.push({ atMs: segment.tokenAtMs, publishedMs: nowMs, end: textOf(segment).length })
@@ -219,6 +237,7 @@ export const make = (): CaptionLine => {
       one.frozen = isCommitted ? "" : joinText(one.frozen, text)
       one.shown = undefined
       one.isStale = false
+      passOn(one)
     },
     hurry: () => {
       for (const one of utterances) one.isHurried = hasWork(one)
