@@ -55,11 +55,24 @@ const judged = (outcome: Outcome) =>
     })
   )
 
+/** Beside a guess that stays nobody can tell which words stand for which: so many may come twice. */
+const TWICE_AT_A_GUESS = 3
+
 /** What was read of an engine's guess stays, where somebody else began to speak or the process died: nobody corrects what stands there. */
 const withGuesses = (verdict: Judge.Verdict, page: TalkPage): Judge.Verdict => {
   const shown = new Set(
-    page.received().flatMap(({ transcript }) => (transcript.final ? [] : Seam.wordsOf(transcript.message).map(Judge.plain)))
+    page
+      .received()
+      .flatMap(({ transcript }) => (transcript.final ? [] : Seam.wordsOf(transcript.message).map(Judge.plain)))
   )
   const invented = verdict.invented.filter(({ word }) => !shown.has(word))
-  return { ...verdict, invented, lost: verdict.lost.slice(verdict.invented.length - invented.length) }
+  const guesses = verdict.invented.length - invented.length
+  return {
+    invented,
+    lost: verdict.lost.slice(guesses),
+    duplicated: verdict.duplicated.slice(TWICE_AT_A_GUESS * guesses),
+    disordered: verdict.disordered.slice(TWICE_AT_A_GUESS * guesses),
+    spoken: verdict.spoken,
+    delivered: verdict.delivered
+  }
 }
