@@ -166,7 +166,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
         close(voice, audience, nowMs)
         return true
       }
-    } else if (!mayBegin(voice, audience, nowMs)) return false
+    } else if (voices.isBehind(voice) || !mayBegin(voice, audience, nowMs)) return false
 
     const step = line.next(nowMs, turns.isContested(key, rivalsIn(audience)))
     if (step._tag === "Idle") {

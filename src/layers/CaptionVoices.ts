@@ -32,6 +32,8 @@ export interface Voice {
 export interface CaptionVoices {
   /** The voice which says this segment; a new one when it is the first of it. */
   readonly of: (speaker: SessionId, segment: Segment) => Voice
+  /** Its microphone was heard before under another id, and something of that waits to be said. */
+  readonly isBehind: (voice: Voice) => boolean
   /** Its speaker has left and has not come back. */
   readonly isGone: (voice: Voice) => boolean
   readonly get: (key: string) => Voice | undefined
@@ -48,6 +50,8 @@ const unknownKey = (speaker: SessionId): string => `session:${speaker}`
 /** A speaker can have several voices: a microphone and a shared screen, or one that was published anew. */
 const keyOf = (speaker: SessionId, id: string): string => `${speaker} ${id}`
 const voiceOf = ({ id }: Segment): string => id.slice(0, id.lastIndexOf(":"))
+/** Whoever is heard anew gets a new number. */
+const sourceOf = ({ id, speaker }: Voice): string => keyOf(speaker, id.slice(0, id.lastIndexOf(":")))
 
 export const make = (options: { readonly speakers: CaptionSpeakers; readonly now: () => number }): CaptionVoices => {
   const { now, speakers } = options
@@ -80,6 +84,13 @@ export const make = (options: { readonly speakers: CaptionSpeakers; readonly now
       const voice = voices.get(keyOf(speaker, id)) ?? begin(id, speaker)
       voice.heardMs = now()
       return voice
+    },
+    isBehind: (voice) => {
+      for (const other of voices.values()) {
+        if (other === voice) return false
+        if (other.block === undefined && sourceOf(other) === sourceOf(voice) && other.line.hasUnsaid()) return true
+      }
+      return false
     },
     isGone: ({ speaker, speakerKey }) => speakers.isGone(speaker, speakerKey),
     get: (key) => voices.get(key),
