@@ -36,20 +36,22 @@ export interface CallSpeech {
 export const make = (options: CallSpeechOptions, { id, journal, key, now }: VoiceSpeechOptions): CallSpeech => {
   const speakerOfSegment = attribution(key, options.roster)
   const marks = gapMarks(id, now)
-  const takeOne = (said: Transcribed): void => {
-    if (said._tag === "Marked") return journal.mark(said)
-    if (said._tag === "Settled") return
-    if (said._tag === "Segment") {
-      marks.behind(said.segment)
-      return publish(options, { speaker: speakerOfSegment(said.segment), segment: said.segment })
-    }
-    const gap = { atMs: msOfSamples(said.position), lengthMs: msOfSamples(said.samples) }
+  const interrupt = (position: number, samples: number) => {
     const mark = marks.next()
+    const gap = { atMs: msOfSamples(position), lengthMs: msOfSamples(samples) }
     publish(options, { speaker: speakerOfSegment(mark), segment: mark, interrupted: gap })
+  }
+  const say = (segment: Segment) => {
+    marks.behind(segment)
+    publish(options, { speaker: speakerOfSegment(segment), segment })
   }
   return {
     take: (said) => {
-      for (const one of said) takeOne(one)
+      for (const one of said) {
+        if (one._tag === "Marked") journal.mark(one)
+        else if (one._tag === "Segment") say(one.segment)
+        else if (one._tag === "Interrupted") interrupt(one.position, one.samples)
+      }
     }
   }
 }

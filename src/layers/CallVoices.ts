@@ -121,7 +121,8 @@ export const make = Effect.fnUntraced(function* (
       journal.forget()
       done.openUnsafe()
     }
-    const take = (said: ReadonlyArray<Transcribed>) => Effect.andThen(before, () => Effect.sync(() => speech.take(said)))
+    const take = (said: ReadonlyArray<Transcribed>) =>
+      Effect.andThen(before, () => Effect.sync(() => speech.take(said)))
     const retold = Stream.runForEachArray(transcriber.transcribe(earlier.voice), take)
     fork(id, Effect.ensuring(retold, Effect.sync(over)))
   }

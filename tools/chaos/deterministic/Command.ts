@@ -1,8 +1,9 @@
 /**
- * Command: `npm run chaos -- --deterministic`: scenarios on the test clock, from the command line.
+ * Command: `npm run chaos -- --deterministic`: scenarios on the test clock, from the command line; with `--kill` those whose process is killed.
  */
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
+import * as KillSuite from "./kill/Suite.ts"
 import * as Suite from "./Suite.ts"
 
 const DEFAULT_COUNT = 1_200
@@ -25,6 +26,7 @@ export const run = Effect.fnUntraced(function* (
     args: [...args],
     options: {
       deterministic: { type: "boolean" },
+      kill: { type: "boolean", default: false },
       seed: { type: "string" },
       count: { type: "string" },
       json: { type: "boolean", default: false }
@@ -32,18 +34,33 @@ export const run = Effect.fnUntraced(function* (
   })
   const seed = numberOf(values.seed, 0)
   if (values.seed !== undefined && values.count === undefined) {
-    const { isKept, lines } = yield* Suite.tellOne(seed)
+    const { isKept, lines } = yield* values.kill ? KillSuite.tellOne(seed) : Suite.tellOne(seed)
     for (const line of lines) say(line)
     return isKept
   }
-  const summary = yield* Suite.run(seed, numberOf(values.count, DEFAULT_COUNT))
-  for (const { story } of summary.failures) say(`${story}\n`)
-  for (const [fault, times] of Object.entries(summary.faults)) say(`${fault.padEnd(16)} ${String(times).padStart(5)}`)
-  const { failures, scenarios, sessions, voices, words } = summary
+  const count = numberOf(values.count, DEFAULT_COUNT)
+  const summary = yield* values.kill ? killed(seed, count) : broken(seed, count)
+  const { counted, failures, figures, scenarios } = summary
+  for (const { story } of failures) say(`${story}\n`)
+  for (const [what, times] of Object.entries(counted)) say(`${what.padEnd(16)} ${String(times).padStart(5)}`)
   say(
-    `${scenarios} scenarios, ${voices} voices, ${words} words, ${sessions} sessions: ` +
+    `${scenarios} scenarios, ${Object.entries(figures)
+      .map(([what, times]) => `${times} ${what}`)
+      .join(", ")}: ` +
       (failures.length === 0 ? "every promise was kept" : `broken in ${failures.map((one) => one.seed).join(" ")}`)
   )
-  if (values.json) say(JSON.stringify({ ...summary, failures: failures.map((one) => one.seed) }))
+  if (values.json) say(JSON.stringify({ ...summary.summary, failures: failures.map((one) => one.seed) }))
   return failures.length === 0
 })
+
+const broken = (seed: number, count: number) =>
+  Effect.map(Suite.run(seed, count), (summary) => {
+    const { failures, faults, scenarios, sessions, voices, words } = summary
+    return { summary, failures, scenarios, counted: faults, figures: { voices, words, sessions } }
+  })
+
+const killed = (seed: number, count: number) =>
+  Effect.map(KillSuite.run(seed, count), (summary) => {
+    const { excused, failures, kills, moments, scenarios, sessions, words } = summary
+    return { summary, failures, scenarios, counted: moments, figures: { kills, words, excused, sessions } }
+  })

@@ -39,8 +39,11 @@ export const make = ({ growth, note }: KeptJournalOptions): KeptJournal => {
       const rooms = left.rooms()
       for (const { unsaid, voices } of rooms.values()) {
         for (const { hasSpeech, id, position, said } of voices)
-          note(`  left of ${id}: ${hasSpeech ? "speech" : "silence"} from ${(position / 24_000).toFixed(2)} s on, said "${said}"`)
-        for (const { ahead, texts, voice } of unsaid) note(`  unsaid of ${voice}: ${JSON.stringify(texts)}, ahead "${ahead}"`)
+          note(
+            `  left of ${id}: ${hasSpeech ? "speech" : "silence"} from ${(position / 24_000).toFixed(2)} s on, said "${said}"`
+          )
+        for (const { ahead, texts, voice } of unsaid)
+          note(`  unsaid of ${voice}: ${JSON.stringify(texts)}, ahead "${ahead}"`)
       }
       book.restore(rooms)
       let grown = Number.POSITIVE_INFINITY

@@ -42,7 +42,10 @@ const soundOf = (payload: Uint8Array): Float32Array | undefined => {
   if (payload.length !== 6) return undefined
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
   const from = view.getUint32(2) * PACKET
-  return Float32Array.from({ length: PACKET }, (_, at) => Sound.sampleOf(view.getUint8(1), from + at))
+  const speaker = view.getUint8(1)
+  const pcm = new Float32Array(PACKET)
+  for (let at = 0; at < PACKET; at++) pcm[at] = Sound.sampleOf(speaker, from + at)
+  return pcm
 }
 
 /** Positions are those of the call, whenever a voice began to be heard. */
@@ -64,4 +67,3 @@ export const decoder: Layer.Layer<Decoder> = Layer.succeed(Decoder, {
     }
   }
 })
-

@@ -75,7 +75,7 @@ const scene = Effect.fnUntraced(function* (
   const complaints: Array<string> = []
   const finalsMs: Array<number> = []
   const lives: Array<Life> = []
-  let sessions = 0
+  const oracles: Array<OracleEngine.OracleEngine> = []
   const scripted = ScriptedSession.make({ now, canReachCall, confirmMs })
   scripted.join(...[...readers, ...speakers.map(({ name }) => name)].map((name) => ScriptedSession.person(name)))
   const session: SignalingSession = {
@@ -119,13 +119,8 @@ const scene = Effect.fnUntraced(function* (
           else world.note(`${plan.name}: ${fault.kind} for ${fault.forMs} ms`)
         }
     }
+    oracles.push(...engines.map(({ oracle }) => oracle))
     alive = { life, process, strike }
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        sessions += engines.reduce((sum, { oracle }) => sum + oracle.sessions.length, 0)
-      })
-    )
-    return engines
   })
   const die = Effect.fnUntraced(function* () {
     if (alive === undefined) return
@@ -174,7 +169,7 @@ const scene = Effect.fnUntraced(function* (
       )
     })
   yield* live(1)
-  for (const { plan: _plan, faults } of scenario.engines.map((one) => ({ plan: one, faults: one.faults })))
+  for (const { faults } of scenario.engines)
     for (const fault of faults)
       plan(
         fault.atMs,
@@ -205,7 +200,7 @@ const scene = Effect.fnUntraced(function* (
     pages,
     complaints,
     story,
-    sessions,
+    sessions: oracles.reduce((sum, { sessions }) => sum + sessions.length, 0),
     finalsMs
   })
   for (let waited = 0; waited < PATIENCE_MS && missing(outcome()).length > 0; waited += 500) yield* until(nowMs + 500)

@@ -24,7 +24,10 @@ export interface ProcessOptions {
   readonly journal: KeptJournal.KeptJournal
   readonly readers: ReadonlyArray<string>
   /** As the process finds them. */
-  readonly engines: ReadonlyArray<{ readonly plan: OracleEngine.EnginePlan; readonly oracle: OracleEngine.OracleEngine }>
+  readonly engines: ReadonlyArray<{
+    readonly plan: OracleEngine.EnginePlan
+    readonly oracle: OracleEngine.OracleEngine
+  }>
   readonly isDead: () => boolean
 }
 

@@ -64,7 +64,7 @@ export const tellOne = Effect.fnUntraced(function* (
 /** The command that plays it again. */
 const replayOf = (seed: number): string => `npm run chaos -- --deterministic --kill --seed ${seed}`
 
-export const complaintOf = (outcome: Outcome, wrong: ReadonlyArray<string>): string =>
+const complaintOf = (outcome: Outcome, wrong: ReadonlyArray<string>): string =>
   [`${wrong.length} promise(s) broken:`, ...wrong, `again: ${replayOf(outcome.scenario.seed)}`, ...tell(outcome)].join(
     "\n"
   )
