@@ -46,33 +46,40 @@ const delay = (name: string, about: string, fast: boolean): Scenario => ({
     })
 })
 
-/** Talk gives 3 s and no second try. */
+/** Talk gives 3 s and no second try. What the machine is busy with shows while the HPB is up, too. */
 const answersWithoutHpb: Scenario = {
   name: "answers-hpb-down",
-  about: "the service answers Talk at once while the HPB is down",
+  about: "the service answers Talk while the HPB is down as soon as while it is up",
   generation: "2",
   when: "always",
   run: (corner) =>
     Effect.gen(function* () {
       const { service, stack } = yield* Scene.make(corner)
+      const faults = new Set<string>()
+      /** How long each answer took, ms. */
+      const answers = Effect.gen(function* () {
+        const millis: Array<number> = []
+        for (let i = 0; i < 150; i++) {
+          const body = { roomToken: `room${i % 10}`, ncSessionId: randomUUID(), enable: i % 3 !== 2, langId: "en" }
+          for (const [method, path] of [
+            ["POST", "/api/v1/call/transcribe"],
+            ["GET", "/api/v1/languages"]
+          ] as const) {
+            const answer = yield* service.ask(method, path, method === "POST" ? body : undefined)
+            millis.push(answer.millis)
+            if (answer.status !== 200) faults.add(`${method} ${path} was answered with ${answer.status}`)
+          }
+        }
+        return millis
+      })
+      const before = percentile(yield* answers, 0.99)
       yield* stack.hpb.stop()
       stack.door.refuse(true)
-      const millis: Array<number> = []
-      const faults = new Set<string>()
-      for (let i = 0; i < 150; i++) {
-        const body = { roomToken: `room${i % 10}`, ncSessionId: randomUUID(), enable: i % 3 !== 2, langId: "en" }
-        for (const [method, path] of [
-          ["POST", "/api/v1/call/transcribe"],
-          ["GET", "/api/v1/languages"]
-        ] as const) {
-          const answer = yield* service.ask(method, path, method === "POST" ? body : undefined)
-          millis.push(answer.millis)
-          if (answer.status !== 200) faults.add(`${method} ${path} was answered with ${answer.status}`)
-        }
-      }
+      const millis = yield* answers
       const p99 = percentile(millis, 0.99)
-      if (p99 > 50) faults.add(`p99 of the answers is ${Math.round(p99)} ms`)
-      return { faults: [...faults], figures: { "p50 ms": percentile(millis, 0.5), "p99 ms": p99 } }
+      if (p99 > Math.max(50, 2 * before)) faults.add(`p99 of the answers is ${Math.round(p99)} ms`)
+      const figures = { "p50 ms": percentile(millis, 0.5), "p99 ms": p99, "p99 ms with HPB": before }
+      return { faults: [...faults], figures }
     })
 }
 
