@@ -243,7 +243,9 @@ const makeSession = Effect.fnUntraced(function* (
   /** Words that were heard and wait for the audio behind them. */
   let understood: Array<{ readonly word: SpokenWord; readonly atSamples: number }> = []
 
-  const at = (dueMs: number, run: () => void) => {
+  const at = (atMs: number, run: () => void) => {
+    // as the clock is read: who waits for less than it tells waits for ever
+    const dueMs = Math.ceil(atMs * 1000) / 1000
     let place = tasks.length
     while (place > 0 && (tasks[place - 1]?.dueMs ?? 0) > dueMs) place--
     tasks.splice(place, 0, { dueMs, run })
