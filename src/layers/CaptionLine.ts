@@ -83,15 +83,19 @@ const restOf = ({ base, frozen, segment }: Utterance) => {
   return { start, text, committed: Math.max(0, Math.min(segment.committed.length - start, text.length)) }
 }
 
+/** What was finalised behind all that is promised. */
+const frozenBehind = ({ base, frozen, segment }: Utterance): string =>
+  frozen === "" ? "" : frozen.slice(offsetBehind(segment.committed.slice(base), frozen)).trim()
+
 /** What would have to be final if it ended here: what is promised, and what stands open; and how much of all that was never promised. */
 const dueOf = (one: Utterance) => {
   const { committed, start, text } = restOf(one)
   const shown = one.shown ?? ""
   const length = text.startsWith(shown) ? Math.max(committed, shown.length) : text.length
-  const full = textOf(one.segment)
+  const promised = Math.max(start, one.segment.committed.length)
   return {
     text: text.slice(0, length).trimEnd(),
-    ahead: full.slice(one.segment.committed.length, start + length).trim()
+    ahead: joinText(frozenBehind(one), textOf(one.segment).slice(promised, start + length).trim())
   }
 }
 
@@ -128,16 +132,18 @@ export const make = (): CaptionLine => {
     tokens: []
   })
 
-  /** What was finalised of a text that was cut into two segments since. */
-  const passOn = (one: Utterance) => {
-    if (!isFinal(one.segment) || one.frozen === "") return
-    const rest = one.frozen.slice(offsetBehind(one.segment.committed.slice(one.base), one.frozen)).trim()
+  /** What was finalised of a text that was cut into two segments since is not said by the second one. */
+  const passOn = (one: Utterance, more: string) => {
+    const { final } = one.segment
+    if (final !== "SentenceEnd" && final !== "MaxLength") return
     const next = utterances[utterances.indexOf(one) + 1]
-    if (next === undefined) ahead = rest
-    else follow(next, rest)
+    const before = next === undefined ? ahead : next.frozen
+    const words = joinText(before, more)
+    if (next === undefined) ahead = words
+    else follow(next, words)
   }
   const follow = (one: Utterance, before: string) => {
-    const isUntouched = one.base === 0 && one.frozen === "" && one.shown === undefined
+    const isUntouched = one.base === 0 && one.shown === undefined
     if (isUntouched && isSayable(before) && beginAlike(before, textOf(one.segment))) one.frozen = before
   }
 
@@ -151,7 +157,7 @@ export const make = (): CaptionLine => {
       utterances.push(one)
     } else if (segment.revision <= one.segment.revision || isFinal(one.segment)) return 0
     one.segment = segment
-    passOn(one)
+    if (isFinal(segment)) passOn(one, frozenBehind(one))
     if (segment.tokenAtMs > one.tokenMs) {
       one.tokenMs = segment.tokenAtMs
       one.tokens.push({ atMs: segment.tokenAtMs, publishedMs: nowMs, end: textOf(segment).length })
@@ -219,6 +225,8 @@ export const make = (): CaptionLine => {
       if (step._tag === "Final") {
         // A late cut took words off the screens: they come back at once.
         if (step.to - restOf(one).start < (one.shown?.length ?? 0)) one.partialMs = Number.NEGATIVE_INFINITY
+        // what was read of the next segment with this one
+        if (!isSayable(restOf(one).text)) passOn(one, step.text)
         settle(one, step.to)
         return carried(one, step.to)
       }
@@ -231,13 +239,14 @@ export const make = (): CaptionLine => {
     cut: (text) => {
       const one = utterances.find((other) => other.shown !== undefined)
       if (one === undefined) return
+      const before = frozenBehind(one)
       const { start } = restOf(one)
       const isCommitted = one.isShownCommitted && one.shown?.startsWith(text) === true
       if (isCommitted) one.base = start + text.length
       one.frozen = isCommitted ? "" : joinText(one.frozen, text)
       one.shown = undefined
       one.isStale = false
-      passOn(one)
+      passOn(one, frozenBehind(one).slice(before.length).trim())
     },
     hurry: () => {
       for (const one of utterances) one.isHurried = hasWork(one)
@@ -253,7 +262,7 @@ export const make = (): CaptionLine => {
     },
     unsaid: () => {
       const due = utterances.map(dueOf)
-      return { texts: due.map(({ text }) => text).filter(isSayable), ahead: due.at(-1)?.ahead ?? "" }
+      return { texts: due.map(({ text }) => text).filter(isSayable), ahead: due.at(-1)?.ahead ?? ahead }
     },
     giveUp: () => {
       const finals = utterances.filter((one) => isFinal(one.segment)).length
