@@ -28,6 +28,7 @@ export const help = `Breaks things while people speak in a call, and counts the 
   npm run chaos -- --only engine --without slow    faults whose names have this in them, or not (several: with commas)
   npm run chaos -- --script engine-kill@8:3,hpb-cut@25   these faults: what, at which second, for how many seconds
   npm run chaos -- --deterministic --seed 7        scenario 7 of the tests, on a clock that jumps; with --count 50, as many from there on
+  npm run chaos -- --deterministic --kill --seed 7 the same of calls whose process is killed
 
   --seed N       random unless said; the same seed gives the same faults and the same sentences
   --minutes M    2 unless said; may be a fraction
