@@ -92,10 +92,10 @@ const dueOf = (one: Utterance) => {
   const { committed, start, text } = restOf(one)
   const shown = one.shown ?? ""
   const length = text.startsWith(shown) ? Math.max(committed, shown.length) : text.length
-  const promised = Math.max(start, one.segment.committed.length)
+  const openShown = textOf(one.segment).slice(Math.max(start, one.segment.committed.length), start + length)
   return {
     text: text.slice(0, length).trimEnd(),
-    ahead: joinText(frozenBehind(one), textOf(one.segment).slice(promised, start + length).trim())
+    ahead: joinText(frozenBehind(one), openShown.trim())
   }
 }
 
