@@ -24,6 +24,7 @@ describe("ClusterCalls", () => {
       yield* first.calls.start(wish)
       yield* first.calls.start({ room: other, viewer: Everyone, language: french })
       yield* StoredCalls.captions(first)
+      yield* StoredCalls.captions(first, 1, other)
       yield* first.end
       assert.strictEqual(first.phases.present(room), 0)
       assert.deepStrictEqual(yield* messages(folder), [
