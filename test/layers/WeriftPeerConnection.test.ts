@@ -357,9 +357,13 @@ describe("WeriftPeerConnection", () => {
       yield* until("heard", () => subscriptions.heard(voice) && first.isConnected())
       first.send(1)
       yield* until("the first packet", () => heard.length === 1)
-      const second = yield* publish("s2")
+      let second = yield* publish("s2")
       first.send(2)
-      yield* until("the second connection", second.isConnected)
+      // a publisher of werift's repeats nothing of a handshake that it takes for ended: one that came to nothing here is asked for again
+      for (const sid of ["s3", "s4"]) {
+        yield* Effect.exit(until("the goodbye to the first", first.isHungUp, 6))
+        if (!first.isHungUp()) second = yield* publish(sid)
+      }
       yield* until("the goodbye to the first", first.isHungUp)
       first.send(3)
       second.send(101)
