@@ -11,7 +11,8 @@ import type { Stack } from "./Stack.ts"
 /** The HPB reads the final and nobody hears of it; it does not read it; the cut comes beside it. */
 const moments = ["answers", "requests", "beside"] as const
 
-const CUTS = 15
+/** Each moment twice: while viewers get messages of their own, and while one goes to the call. */
+const CUTS = 6
 
 /** Cuts at the next final. */
 const cutAtFinal = ({ door, onSaid }: Stack, moment: (typeof moments)[number]) =>
@@ -35,7 +36,7 @@ const inDoubt = drill(
     name: "finals-in-doubt",
     about:
       "the websocket is cut at finals, before anything says whether the HPB has read them; two readers read each once",
-    seconds: 180
+    seconds: 100
   },
   ({ ann, scene, vera }) =>
     Effect.gen(function* () {
@@ -54,7 +55,7 @@ const inDoubt = drill(
         // A connection that is cut again within five seconds is dialled ever later.
         yield* Effect.sleep("4 seconds")
       })
-      yield* Effect.repeat(cutWhileTalking, { times: CUTS - 1 }).pipe(Effect.timeoutOption("150 seconds"))
+      yield* Effect.repeat(cutWhileTalking, { times: CUTS - 1 }).pipe(Effect.timeoutOption("80 seconds"))
       const said = () => saidSince(ledger, from)
       const verdicts = [yield* settle(ledger, vera, said, 10_000), yield* settle(ledger, vic, said)]
       return { verdicts, faults: cuts < CUTS ? [`only ${cuts} cuts`] : [], figures: { cuts } }
