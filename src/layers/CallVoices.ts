@@ -129,21 +129,17 @@ export const make = Effect.fnUntraced(function* (
 
   const takeUp = Effect.suspend(() => {
     const { unsaid, voices } = options.journal.take()
-    const spoken = voices.filter((voice) => voice.hasSpeech)
-    const ids = new Map(spoken.map((voice) => [voice.id, nextId(voice.key)]))
+    const spoken = voices.filter(({ hasSpeech }) => hasSpeech).map((left) => ({ left, id: nextId(left.key) }))
     for (const { speaker, texts, voice } of unsaid) {
-      const id = ids.get(voice) ?? `${voice}:${generation++}`
+      const id = spoken.find(({ left }) => left.id === voice)?.id ?? `${voice}:${generation++}`
       for (const [ordinal, text] of texts.entries()) {
         const segment = { id: `${id}:${ordinal}`, revision: 1, committed: text, open: "", tokenAtMs: now() }
         CallSpeech.publish(options, { speaker, segment: { ...segment, final: "EngineLost" } })
       }
     }
-    for (const left of spoken) {
-      retell(
-        left,
-        ids.get(left.id) ?? nextId(left.key),
-        unsaid.find(({ voice }) => voice === left.id)
-      )
+    for (const { id, left } of spoken) {
+      const own = unsaid.find(({ voice }) => voice === left.id)
+      retell(left, id, own)
     }
     if (spoken.length === 0 && unsaid.length === 0) return Effect.void
     return Effect.logInfo("what was heard before the service was killed is said now", {

@@ -1,35 +1,13 @@
 /** What is left behind, and what is said, when the disk is full. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Logger, Metric, PlatformError, type Scope } from "effect"
+import { Effect, type FileSystem, Logger, Metric, type Scope } from "effect"
 import * as DiskTranscriptStore from "../../src/layers/DiskTranscriptStore.ts"
 import * as PrivateFile from "../../src/layers/PrivateFile.ts"
 import * as TranscriptSpool from "../../src/layers/TranscriptSpool.ts"
+import { diskThat } from "../support/FullDisk.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
-
-const full = PlatformError.systemError({
-  _tag: "Unknown",
-  module: "FileSystem",
-  method: "writeAll",
-  cause: Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
-})
-
-/** Files can be made, as on a real disk, and nothing can be written into them while it is full. */
-const diskThat = (disk: { isFull: boolean }) =>
-  Layer.effect(
-    FileSystem.FileSystem,
-    FileSystem.FileSystem.use((files) =>
-      Effect.succeed({
-        ...files,
-        open: (...args: Parameters<typeof files.open>) =>
-          Effect.map(files.open(...args), (file) =>
-            disk.isFull ? { ...file, writeAll: () => Effect.fail(full) } : file
-          )
-      })
-    )
-  ).pipe(Layer.provide(NodeFileSystem.layer))
 
 const drill = (
   name: string,

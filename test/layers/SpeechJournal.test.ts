@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileS
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, Layer, Logger, PlatformError, Redacted, Scope } from "effect"
+import { Effect, Exit, Logger, Redacted, Scope } from "effect"
 import type { AudioFrame } from "../../src/domain/Audio.ts"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
@@ -18,6 +18,7 @@ import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as Voice from "../../src/layers/Voice.ts"
 import { Decoder } from "../../src/services/Decoder.ts"
 import { keepsNothing, type Left, type LeftVoice } from "../../src/services/SpeechJournal.ts"
+import { diskThat } from "../support/FullDisk.ts"
 import { difference, payloads, send } from "../support/OpusRecordings.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { until } from "../support/Until.ts"
@@ -276,21 +277,3 @@ describe("the file of a journal", () => {
     }).pipe(Effect.scoped)
   )
 })
-
-const full = PlatformError.systemError({
-  _tag: "Unknown",
-  module: "FileSystem",
-  method: "writeAll",
-  cause: Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
-})
-
-const diskThat = (disk: { isFull: boolean }) =>
-  Layer.effect(
-    FileSystem.FileSystem,
-    FileSystem.FileSystem.use((files) =>
-      Effect.succeed({
-        ...files,
-        open: (...args: Parameters<typeof files.open>) => (disk.isFull ? Effect.fail(full) : files.open(...args))
-      })
-    )
-  ).pipe(Layer.provide(NodeFileSystem.layer))

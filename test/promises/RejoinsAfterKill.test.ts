@@ -68,8 +68,14 @@ const wordsOf = (first: number) => Array.from({ length: 5 }, (_, index) => (firs
 const say = (words: ReadonlyArray<number>, speaker: number) =>
   ToneModem.speak(words, { speaker, sampleRate: ENCODER_RATE }).pcm
 
+interface Reader {
+  readonly captions: () => ReadonlyArray<{ final: boolean; message: string }>
+}
+const hasSeen = (viewer: Reader, word: string): boolean =>
+  viewer.captions().some(({ message }) => message.toLowerCase().includes(word))
+
 /** The words of the finals a viewer was given. */
-const readBy = (viewer: { readonly captions: () => ReadonlyArray<{ final: boolean; message: string }> }) =>
+const readBy = (viewer: Reader) =>
   viewer
     .captions()
     .filter(({ final }) => final)
@@ -96,7 +102,11 @@ describe("a process that is killed in mid-call", () => {
         yield* Effect.forkScoped(
           Effect.forEach(people, ({ speaker }, n) => speaker.say(say(wordsOf(0), n)), { concurrency: 3 })
         )
-        yield* Effect.sleep("1 second")
+        const heard = ToneWords.wordText(wordsOf(0)[0] ?? 0)
+        yield* Effect.sync(() => people.every(({ viewer }) => hasSeen(viewer, heard))).pipe(
+          Effect.repeat({ until: (all) => all, schedule: Schedule.spaced("10 millis") }),
+          Effect.timeout("20 seconds")
+        )
         yield* scene.kill(first, "SIGKILL")
 
         const second = yield* scene.boot()
@@ -114,6 +124,11 @@ describe("a process that is killed in mid-call", () => {
             Effect.timeoutOption("20 seconds")
           )
           assert.deepStrictEqual(readBy(viewer).slice(-spoken.length), spoken)
+          // what stood open when the first process was killed, the second one has finished
+          assert.deepStrictEqual(
+            readBy(viewer).filter((word) => word === heard),
+            [heard]
+          )
         }
         yield* scene.kill(second, "SIGTERM")
         const stored = ["calls.sqlite", "calls.sqlite-wal"].flatMap((name) => {
