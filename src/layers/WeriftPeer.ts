@@ -28,6 +28,8 @@ export interface WeriftPeerOptions {
   readonly iceServers: ReadonlyArray<IceServer>
   readonly useIpv6: boolean
   readonly hostAddresses: ReadonlyArray<string>
+  /** See `WeriftPeerConnection.WeriftOptions`. */
+  readonly mediaPath: "short" | "werift"
   readonly onPacket: (packet: RtpPacket) => void
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
@@ -137,7 +139,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
         guarded(options.onHandshake)()
       }
       if (dtls === "connected") {
-        takeMedia(transport)
+        if (options.mediaPath === "short") takeMedia(transport)
         become("connected")
       }
       if (dtls === "closed" || dtls === "failed") become("closed")
