@@ -1,6 +1,7 @@
 /**
  * Judges what a reader saw, as the page renders it, against what was said.
  */
+import { Schema } from "effect"
 import type { ToldWord } from "./Engine.ts"
 import type { Ledger, SaidWord } from "./Ledger.ts"
 import { type Viewer, wordsOf } from "./Viewer.ts"
@@ -12,18 +13,21 @@ export interface Shown {
   readonly rewrites: ReadonlyArray<{ readonly shown: string; readonly next: string }>
 }
 
-export interface Verdict {
-  readonly reader: string
-  readonly expected: number
-  readonly lost: ReadonlyArray<string>
-  readonly duplicated: ReadonlyArray<string>
-  readonly wrongSpeaker: ReadonlyArray<string>
+const words = Schema.Array(Schema.String)
+
+export const Verdict = Schema.Struct({
+  reader: Schema.String,
+  expected: Schema.Finite,
+  lost: words,
+  duplicated: words,
+  wrongSpeaker: words,
   /** Words nobody said. */
-  readonly invented: ReadonlyArray<string>
+  invented: words,
   /** Words shown after a word that their speaker said later. */
-  readonly disordered: ReadonlyArray<string>
-  readonly rewritten: number
-}
+  disordered: words,
+  rewritten: Schema.Finite
+})
+export type Verdict = typeof Verdict.Type
 
 const disorderedIn = (words: ReadonlyArray<string>, order: ReadonlyMap<string, number>): ReadonlyArray<string> => {
   let highest = -1

@@ -37,10 +37,10 @@ const removeOrphans = Effect.gen(function* () {
   yield* Effect.forEach(orphans, (name) => Effect.ignore(run("ip", ["netns", "del", name])), { discard: true })
 })
 
-/** Both, for as long as the scope; named for our pid. */
-export const make: Effect.Effect<Namespaces, ProofError, Scope.Scope> = Effect.gen(function* () {
+/** Both, for as long as the scope; named for our pid and the lane. */
+export const make = Effect.fnUntraced(function* (lane = 0): Effect.fn.Return<Namespaces, ProofError, Scope.Scope> {
   yield* removeOrphans
-  const main = `parlance-${process.pid}`
+  const main = `parlance-${process.pid}-${lane}`
   const far = `${main}-far`
   yield* namespace(main)
   yield* namespace(far)

@@ -1,23 +1,26 @@
 /**
  * The outcome of every scenario as a table for people and one JSON line for programs.
  */
-import { complaints, type Verdict } from "./Judge.ts"
+import { Schema } from "effect"
+import { complaints, Verdict } from "./Judge.ts"
 
 /** What a scenario found out. */
-export interface Outcome {
-  readonly verdicts?: ReadonlyArray<Verdict>
+export const Outcome = Schema.Struct({
+  verdicts: Schema.optionalKey(Schema.Array(Verdict)),
   /** What else is wrong. */
-  readonly faults?: ReadonlyArray<string>
-  readonly figures?: Readonly<Record<string, number>>
-}
+  faults: Schema.optionalKey(Schema.Array(Schema.String)),
+  figures: Schema.optionalKey(Schema.Record(Schema.String, Schema.Finite))
+})
+export type Outcome = typeof Outcome.Type
 
-export interface Result {
-  readonly name: string
-  readonly about: string
-  readonly seconds: number
-  readonly outcome: Outcome
-  readonly skipped?: string
-}
+export const Result = Schema.Struct({
+  name: Schema.String,
+  about: Schema.String,
+  seconds: Schema.Finite,
+  outcome: Outcome,
+  skipped: Schema.optionalKey(Schema.String)
+})
+export type Result = typeof Result.Type
 
 export const faultsOf = ({ outcome }: Result): ReadonlyArray<string> => [
   ...(outcome.verdicts ?? []).flatMap(complaints),

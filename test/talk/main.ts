@@ -2,11 +2,14 @@
  * `npm run test:talk`: proves the service against a real HPB, Janus, Chromium and coturn. Needs root on Debian 12.
  *
  * Without more: the main job and the drills. `--all`: also what waits long. `--measure`: only the figures. `--only=a,b`: scenarios by
- * name. `--main=dist/main.js`: another program under test. Logs and screenshots are kept under `artefacts/talk`.
+ * name. `--main=dist/main.js`: another program under test. `--lanes=1`: one scenario at a time; left out, two run beside each other, except for
+ * figures. Logs and screenshots are kept under `artefacts/talk`.
  */
 
 import { spawn } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
 import { setPriority } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
@@ -33,6 +36,7 @@ const Bench = Schema.fromJsonString(
     artefacts: Schema.String,
     far: Schema.String,
     main: Schema.String,
+    lane: Schema.Int,
     hpbs: Schema.Array(
       Schema.Struct({ generation: Schema.Literals(Provision.generations), version: Schema.String, path: Schema.String })
     )
@@ -47,28 +51,30 @@ const chosen = (): ReadonlyArray<Scenario> => {
   return all.filter(({ when }) => when === (flag("measure") ? "measure" : "always"))
 }
 
-/** Inside the namespace: runs the scenarios. */
+/** Figures are of a machine that does nothing else. */
+const lanes = Number(argument("lanes") ?? (flag("measure") ? 1 : 2))
+const Results = Schema.fromJsonString(Schema.Array(Report.Result))
+const resultsIn = (artefacts: string, lane: number) => join(artefacts, `results-${lane}.json`)
+
+/** Inside the namespace: runs the scenarios of its lane. */
 const inside = (bench: string) =>
   Effect.gen(function* () {
     const decoded = yield* Schema.decodeEffect(Bench)(bench)
     // The world around the service keeps time even where the machine is busy with something else.
     yield* Effect.ignore(Effect.try({ try: () => setPriority(0, -5), catch: because("priority") }))
-    const results = yield* Effect.forEach(chosen(), (scenario) =>
+    const own = chosen().filter((_, place) => place % lanes === decoded.lane)
+    const results = yield* Effect.forEach(own, (scenario) =>
       Effect.tap(perform(decoded, scenario), (result) => Effect.sync(() => Report.printOne(result)))
     )
-    return Report.print(results)
+    writeFileSync(resultsIn(decoded.artefacts, decoded.lane), yield* Schema.encodeEffect(Results)(results))
+    return true
   })
 
-/** Outside: provides what is needed, makes the namespaces, and runs this program once more in the first of them. */
-const outside = Effect.gen(function* () {
-  if (process.getuid?.() !== 0) return yield* failure("npm run test:talk needs root: it makes network namespaces")
-  yield* Provision.packages
-  const hpbs = yield* Provision.hpbs(here(".cache/talk"))
-  const { far, main } = yield* Namespace.make
-  const artefacts = freshFolder(here("artefacts/talk"))
-  console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
+/** Runs this program once more, in a namespace of its own; gives what it found out. */
+const inNamespace = Effect.fnUntraced(function* (world: Omit<typeof Bench.Type, "far" | "lane">, lane: number) {
+  const { far, main } = yield* Namespace.make(lane)
   const again = ["--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  const bench = JSON.stringify({ artefacts, far, hpbs, main: here(argument("main") ?? "src/main.ts") })
+  const bench = JSON.stringify({ ...world, far, lane })
   const args = ["--pdeathsig", "TERM", "ip", "netns", "exec", main, process.execPath, ...again, `--inside=${bench}`]
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => spawn("setpriv", args, { stdio: "inherit" })),
@@ -78,8 +84,26 @@ const outside = Effect.gen(function* () {
         Effect.timeout(ended(one), "20 seconds")
       ).pipe(Effect.ignore)
   )
-  return (yield* ended(child)) === 0
-}).pipe(Effect.scoped)
+  if ((yield* ended(child)) !== 0) return yield* failure(`lane ${lane} did not come to its end`)
+  return yield* Schema.decodeEffect(Results)(readFileSync(resultsIn(world.artefacts, lane), "utf8"))
+}, Effect.scoped)
+
+/** Outside: provides what is needed, and judges what the lanes found out. */
+const outside = Effect.gen(function* () {
+  if (process.getuid?.() !== 0) return yield* failure("npm run test:talk needs root: it makes network namespaces")
+  yield* Provision.packages
+  const hpbs = yield* Provision.hpbs(here(".cache/talk"))
+  const artefacts = freshFolder(here("artefacts/talk"))
+  console.log(`HPB ${hpbs.map(({ version }) => version).join(", ")}; logs in ${artefacts}`)
+  const world = { artefacts, hpbs, main: here(argument("main") ?? "src/main.ts") }
+  const results = yield* Effect.forEach(
+    Array.from({ length: Math.min(lanes, chosen().length) }, (_, lane) => lane),
+    (lane) => inNamespace(world, lane),
+    { concurrency: "unbounded" }
+  )
+  const order = chosen().map(({ name }) => name)
+  return Report.print(results.flat().sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)))
+})
 
 const bench = argument("inside")
 const program: Effect.Effect<boolean, ProofError | Schema.SchemaError> = bench === undefined ? outside : inside(bench)

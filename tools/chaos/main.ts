@@ -69,7 +69,7 @@ const onRig = (
   args: ReadonlyArray<string>
 ) =>
   Effect.gen(function* () {
-    const { far, main } = yield* Namespace.make
+    const { far, main } = yield* Namespace.make()
     const bench = JSON.stringify({ artefacts: folder, far, hpbs, main: resolve(options.main) })
     const command = [process.execPath, "--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...args]
     const seed = ["--seed", String(options.seed)]
