@@ -40,8 +40,12 @@ export const perform = (bench: Bench, scenario: Scenario): Effect.Effect<Result>
       about,
       seconds: (performance.now() - started) / 1000,
       outcome: Exit.isSuccess(exit)
-        ? exit.value
+        ? { ...exit.value, figures: known(exit.value.figures) }
         : { faults: [Cause.pretty(exit.cause).split("\n    at ")[0] ?? "failed"] }
     }))
   )
 }
+
+/** What could not be measured is left out. */
+const known = (figures: Outcome["figures"] = {}) =>
+  Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)))
