@@ -1,0 +1,95 @@
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Migrator from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import { RoomToken } from "../../src/domain/Call.ts"
+import { Incarnation, nextEpoch, outranks, RunnerAddress, type Seat } from "../../src/domain/Seat.ts"
+import * as NodeSqlite from "../../src/layers/NodeSqlite.ts"
+import * as Seats from "../../src/layers/Seats.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
+
+const room = RoomToken.make("room1")
+const seatOf = (runner: string, epoch: number): Seat => ({
+  room,
+  part: 0,
+  address: RunnerAddress.make(`${runner}.example:1`),
+  incarnation: Incarnation.make(runner),
+  epoch
+})
+
+const opened = Effect.gen(function* () {
+  const { open, sql } = yield* NodeSqlite.make(join(yield* temporaryFolder, "seats.sqlite"))
+  yield* open
+  yield* Migrator.make({})({ loader: Seats.migrations }).pipe(Effect.provideService(SqlClient, sql))
+  return Seats.make(sql)
+})
+
+describe("Seats", () => {
+  it.effect("has one winner of all who claim a room that nobody has", () =>
+    Effect.gen(function* () {
+      const seats = yield* opened
+      const runners = Array.from({ length: 20 }, (_, n) => seatOf(`runner${n}`, 1000 + n))
+      const won = yield* Effect.forEach(runners, (seat) => seats.claim(seat), { concurrency: "unbounded" })
+      assert.strictEqual(won.filter((isWon) => isWon).length, 1)
+      assert.deepStrictEqual(yield* seats.of(room), runners[won.indexOf(true)])
+    })
+  )
+
+  it.effect("has one winner of all who take over what they know", () =>
+    Effect.gen(function* () {
+      const seats = yield* opened
+      yield* seats.claim(seatOf("dead", 1000))
+      const runners = Array.from({ length: 20 }, (_, n) => seatOf(`runner${n}`, 2000 + n))
+      const won = yield* Effect.forEach(runners, (seat) => seats.claim(seat, 1000), { concurrency: "unbounded" })
+      assert.strictEqual(won.filter((isWon) => isWon).length, 1)
+      assert.isFalse(yield* seats.claim(seatOf("late", 3000), 1000))
+      assert.deepStrictEqual(yield* seats.all, [runners[won.indexOf(true)]])
+    })
+  )
+
+  it.effect("gives a seat again to who has it: an answer may have been lost", () =>
+    Effect.gen(function* () {
+      const seats = yield* opened
+      assert.isTrue(yield* seats.claim(seatOf("a", 1000)))
+      assert.isTrue(yield* seats.claim(seatOf("a", 1000)))
+      assert.isFalse(yield* seats.claim(seatOf("a", 2000)))
+    })
+  )
+
+  it.effect("is vacated by who has it, and by nobody else", () =>
+    Effect.gen(function* () {
+      const seats = yield* opened
+      yield* seats.claim(seatOf("a", 1000))
+      yield* seats.claim(seatOf("b", 2000), 1000)
+      yield* seats.vacate(seatOf("a", 1000))
+      assert.deepStrictEqual(yield* seats.of(room), seatOf("b", 2000))
+      yield* seats.vacate(seatOf("b", 2000))
+      assert.isUndefined(yield* seats.of(room))
+      assert.isTrue(yield* seats.claim(seatOf("c", 3000), 2000))
+    })
+  )
+
+  it.effect("goes to the higher rank of two calls that began without a database, as in the room", () =>
+    Effect.gen(function* () {
+      const seats = yield* opened
+      const ranked = [seatOf("a", 1000), seatOf("b", 1000), seatOf("c", 999), seatOf("a", 1001)]
+      for (const one of ranked) {
+        for (const other of ranked.filter((seat) => seat !== one)) {
+          yield* seats.assert(one)
+          assert.strictEqual(yield* seats.assert(other), outranks(other, one))
+          yield* seats.vacate(one)
+          yield* seats.vacate(other)
+        }
+      }
+    })
+  )
+})
+
+describe("nextEpoch", () => {
+  it("grows, and is never below the clock", () => {
+    assert.strictEqual(nextEpoch(5000.7), 5000)
+    assert.strictEqual(nextEpoch(5000, 4000), 5000)
+    assert.strictEqual(nextEpoch(5000, 6000), 6001)
+  })
+})
