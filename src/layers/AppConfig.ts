@@ -18,6 +18,7 @@ import {
   originList,
   port,
   roomList,
+  runners,
   text,
   url
 } from "./SettingKinds.ts"
@@ -238,6 +239,12 @@ export const settings = {
   s3Endpoint: optional("LT_S3_ENDPOINT", url("https:", "http:"), {
     description: "Address of an S3-compatible store other than Amazon's.",
     example: "https://minio.example.com"
+  }),
+  runners: withDefault("LT_RUNNERS", runners, 1, {
+    description:
+      "Processes that share the work on this machine, about one for each core; auto starts with one and adds others while they are needed, one for each core at most.",
+    unit: "processes",
+    example: "auto"
   }),
   logLevel: withDefault("LOG_LEVEL", level, "Info", {
     default: "info",

@@ -65,6 +65,11 @@ export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Kind<
   expected: words.join(" or "),
   parse: (given) => words.find((word) => word === given.toLowerCase())
 })
+/** How many processes share the work. */
+export const runners: Kind<number | "auto"> = {
+  expected: "a whole number from 1 to 64, or auto",
+  parse: (given) => (given.toLowerCase() === "auto" ? "auto" : integer(1, 64).parse(given))
+}
 /** Engines in the order in which the first configured one is taken where nothing was chosen. */
 export const engineNames = ["modal", "moshi", "openai", "aws", "tldw", "vosk", "sherpa"] as const
 export type EngineName = (typeof engineNames)[number]
