@@ -28,8 +28,13 @@ export const FILE = "speech.journal"
 
 /** What a killed process had heard and not written: nobody says a word within it. */
 const WRITE_EVERY = "40 millis"
-/** A file that has grown by so much is written anew, with what is not said: after a minute in which five speak. */
+/**
+ * A file that has grown by so much is written anew, with what is not said: after a minute in which five speak. One that began with more has to
+ * double: whoever speaks without a pause is not written again and again.
+ */
 const GROWTH = 1_048_576
+/** Written at a time when the file is written anew; between two parts everybody else has a turn. */
+const PART = GROWTH / 4
 /** Waits for the disk at most; with more, the file is written anew when the disk is back. */
 const MOST_WAITING = 8 * GROWTH
 const AGAIN = "5 seconds"
@@ -45,6 +50,7 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
   const secret = Redacted.value(options.secret)
   const files = yield* FileSystem.FileSystem
   const file = join(storage, FILE)
+  const draft = `${file}.new`
   const filled = Latch.makeUnsafe(false)
   const urgent = Latch.makeUnsafe(false)
   const book = JournalBook.make((isUrgent) => {
@@ -80,27 +86,42 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
     current = undefined
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
-  /** The new file takes the old one's place when it is whole. */
-  const renew = Effect.gen(function* () {
-    const draft = `${file}.new`
-    yield* close
-    yield* PrivateFile.makeFolder(storage)
-    yield* files.remove(draft, { force: true })
-    const scope = yield* Scope.make()
-    const opened = yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(Scope.provide(scope))
-    current = { file: opened, scope, seal: JournalSeal.make(secret), grown: 0 }
-    isSpoilt = false
-    const now = yield* Clock.currentTimeMillis
-    yield* opened.writeAll(Buffer.concat([current.seal.header, current.seal.batch(now, book.take(true))]))
-    yield* files.rename(draft, file)
-  }).pipe(Effect.provideService(FileSystem.FileSystem, files))
   const append = Effect.fnUntraced(function* (to: Written) {
-    const sealed = to.seal.batch(yield* Clock.currentTimeMillis, book.take(false))
+    const sealed = to.seal.batch(yield* Clock.currentTimeMillis, book.take())
     to.grown += sealed.length
     yield* to.file.writeAll(sealed)
   })
+  /** The new file takes the old one's place when it is whole; until then the old one has what is new. */
+  const renew = Effect.gen(function* () {
+    const old = isSpoilt ? undefined : current
+    yield* PrivateFile.makeFolder(storage)
+    yield* files.remove(draft, { force: true })
+    const scope = yield* Scope.make()
+    const fill = Effect.gen(function* () {
+      const opened = yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(Scope.provide(scope))
+      const seal = JournalSeal.make(secret)
+      const next: Written = { file: opened, scope, seal, began: 0, grown: 0 }
+      isSpoilt = false
+      yield* opened.writeAll(seal.header)
+      const rewrite = book.rewrite()
+      for (let isLast = false; !isLast; ) {
+        const given = rewrite.next(PART)
+        isLast = given.isLast
+        const sealed = seal.batch(yield* Clock.currentTimeMillis, given.part)
+        next.began += sealed.length
+        yield* opened.writeAll(sealed)
+        // too much came meanwhile: once more
+        if (isSpoilt) return yield* Scope.close(scope, Exit.void)
+        if (!isLast && old !== undefined) yield* append(old)
+      }
+      yield* files.rename(draft, file)
+      yield* close
+      current = next
+    })
+    yield* Effect.onError(fill, () => Scope.close(scope, Exit.void))
+  }).pipe(Effect.provideService(FileSystem.FileSystem, files))
   const write = Effect.suspend(() =>
-    current === undefined || isSpoilt || current.grown > GROWTH ? renew : append(current)
+    current === undefined || isSpoilt || current.grown > Math.max(GROWTH, current.began) ? renew : append(current)
   ).pipe(
     Effect.tap(() => {
       const was = isInTrouble
@@ -119,7 +140,8 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
   )
 
   yield* Effect.addFinalizer(() => {
-    const last = book.isEmpty() ? files.remove(file, { force: true }) : renew
+    const remove = Effect.andThen(files.remove(file, { force: true }), files.remove(draft, { force: true }))
+    const last = book.isEmpty() ? remove : renew
     return isOurs ? close.pipe(Effect.andThen(last), Effect.andThen(close), Effect.ignore) : Effect.void
   })
   yield* Effect.gen(function* () {
@@ -145,6 +167,8 @@ interface Written {
   readonly file: FileSystem.File
   readonly scope: Scope.Closeable
   readonly seal: JournalSeal.Seal
-  /** Bytes behind what it began with. */
+  /** Bytes it was begun with. */
+  began: number
+  /** Bytes behind them. */
   grown: number
 }

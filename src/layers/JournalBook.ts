@@ -13,12 +13,19 @@ export interface JournalBook {
   readonly close: (room: RoomToken) => void
   /** What another process left; kept until its calls take it. */
   readonly restore: (rooms: ReadonlyMap<RoomToken, LeftRoom>) => void
-  /** What is new since it was last taken; `all` there is when the file is to be written anew. Valid until the book is told something. */
-  readonly take: (all: boolean) => Uint8Array
-  /** New entries need not be kept, until all is taken. */
+  /** What is new since it was last taken. Valid until the book is told something. */
+  readonly take: () => Uint8Array
+  /** Begins to give all there is, for a file that takes the place of the one before; with its last part what is new begins behind it. */
+  readonly rewrite: () => Rewrite
+  /** New entries need not be kept, until all was given anew. A rewrite that has begun is given up. */
   readonly pause: () => void
   readonly waiting: () => number
   readonly isEmpty: () => boolean
+}
+
+export interface Rewrite {
+  /** The next part: whole voices, one at least, until it has `size` bytes. What comes between two parts of a voice that was given is in the next one. */
+  readonly next: (size: number) => { readonly part: Uint8Array; readonly isLast: boolean }
 }
 
 /** A voice of this process, or one that was left by another and nobody has taken. */
@@ -34,6 +41,8 @@ interface Kept {
   told: number
 }
 
+type VoiceEntry = Exclude<JournalEntries.Entry, { readonly _tag: "Unsaid" }>
+
 /** `onNew` is called at every change; `isUrgent`: readers have got something, and would get it again. */
 export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   const writer = JournalEntries.writer()
@@ -43,12 +52,18 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   const left = new Map<RoomToken, LeftRoom>()
   let numbers = 0
   let isPaused = false
+  /** What is being written anew, and the numbers of the voices that are in it. */
+  let draft: { readonly writer: JournalEntries.EntryWriter; readonly has: Set<number> } | undefined
 
-  const write = (entry: JournalEntries.Entry) => {
+  const keepEntry = (entry: VoiceEntry) => {
     if (!isPaused) writer.write(entry)
+    if (draft?.has.has(entry.number)) draft.writer.write(entry)
+  }
+  const write = (entry: VoiceEntry) => {
+    keepEntry(entry)
     onNew(false)
   }
-  const entriesOf = (number: number, to: (entry: JournalEntries.Entry) => void): HeardSpeech => ({
+  const entriesOf = (number: number, to: (entry: VoiceEntry) => void): HeardSpeech => ({
     begin: (start) => to({ _tag: "Began", number, start }),
     hear: (position, packet) => to({ _tag: "Heard", number, position, packet }),
     end: (heard, end, silence) => to({ _tag: "Ended", number, heard, end, silence })
@@ -72,6 +87,46 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     else unsaid.set(room, texts)
     changed.add(room)
     onNew(hasLess(before, texts))
+  }
+
+  const keepMarks = () => {
+    for (const kept of voices.values()) {
+      if (kept.isMarkNew) keepEntry({ _tag: "Marked", number: kept.number, mark: kept.mark })
+      kept.isMarkNew = false
+    }
+  }
+  const rewrite = (): Rewrite => {
+    const mine = { writer: JournalEntries.writer(), has: new Set<number>() }
+    draft = mine
+    // those that begin meanwhile come last
+    const given = voices.values()
+    const giveVoice = ({ id, key, mark, number, room, tell }: Kept) => {
+      mine.writer.write({ _tag: "Voice", number, voice: { room, id, key } })
+      tell(mark.position, entriesOf(number, mine.writer.write))
+      mine.writer.write({ _tag: "Marked", number, mark })
+      mine.has.add(number)
+    }
+    const finish = () => {
+      keepMarks()
+      for (const [room, texts] of unsaid) mine.writer.write({ _tag: "Unsaid", room, texts })
+      changed.clear()
+      writer.take()
+      isPaused = false
+      draft = undefined
+    }
+    return {
+      next: (size) => {
+        do {
+          const { done, value } = given.next()
+          if (done === true) {
+            finish()
+            return { part: mine.writer.take(), isLast: true }
+          }
+          giveVoice(value)
+        } while (mine.writer.length() < size)
+        return { part: mine.writer.take(), isLast: false }
+      }
+    }
   }
 
   return {
@@ -117,30 +172,19 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
         }
       }
     },
-    take: (all) => {
-      if (all) {
-        writer.take()
-        isPaused = false
-        for (const { id, key, number, room, tell, mark } of voices.values()) {
-          writer.write({ _tag: "Voice", number, voice: { room, id, key } })
-          tell(mark.position, entriesOf(number, writer.write))
-        }
-      }
-      for (const kept of voices.values()) {
-        if (all || kept.isMarkNew) writer.write({ _tag: "Marked", number: kept.number, mark: kept.mark })
-        kept.isMarkNew = false
-      }
-      for (const room of all ? unsaid.keys() : changed) {
-        writer.write({ _tag: "Unsaid", room, texts: unsaid.get(room) ?? [] })
-      }
+    take: () => {
+      keepMarks()
+      for (const room of changed) writer.write({ _tag: "Unsaid", room, texts: unsaid.get(room) ?? [] })
       changed.clear()
       return writer.take()
     },
+    rewrite,
     pause: () => {
       writer.take()
+      draft = undefined
       isPaused = true
     },
-    waiting: writer.length,
+    waiting: () => writer.length() + (draft?.writer.length() ?? 0),
     isEmpty: () => voices.size === 0 && unsaid.size === 0
   }
 }

@@ -36,6 +36,12 @@ const leftBy = (...bytes: ReadonlyArray<Uint8Array>): Left => {
   for (const some of bytes) for (const entry of JournalEntries.read(some)) left.take(entry)
   return left.rooms().get(room) ?? { voices: [], unsaid: [] }
 }
+/** What a file would be begun with. */
+const allOf = (book: JournalBook.JournalBook): Uint8Array => {
+  const { isLast, part } = book.rewrite().next(Number.POSITIVE_INFINITY)
+  assert.isTrue(isLast)
+  return Uint8Array.from(part)
+}
 const onlyVoice = ({ voices }: Left): LeftVoice => {
   const [voice] = voices
   if (voice === undefined || voices.length > 1) throw new Error(`${voices.length} voices were left`)
@@ -74,7 +80,7 @@ describe("speech that is not said", () => {
   it.effect("is told, packet by packet, so that another process hears what this one heard from the mark on", () =>
     Effect.gen(function* () {
       const batches: Array<Uint8Array> = []
-      const { decoder, voice } = yield* speak((_, book) => batches.push(Uint8Array.from(book.take(false))))
+      const { decoder, voice } = yield* speak((_, book) => batches.push(Uint8Array.from(book.take())))
       const heard = [...voice.voice.replay(0)]
       const left = onlyVoice(leftBy(...batches))
       assert.isTrue(left.hasSpeech)
@@ -95,9 +101,9 @@ describe("speech that is not said", () => {
       const { book, decoder, journal, voice } = yield* speak(() => {})
       const heard = [...voice.voice.replay(0)]
       const middle = heard[Math.floor(heard.length / 2)]?.position ?? 0
-      const whole = book.take(true).length
+      const whole = allOf(book).length
       journal.mark({ position: middle, said: "so far" })
-      const bytes = Uint8Array.from(book.take(true))
+      const bytes = allOf(book)
       assert.isBelow(bytes.length, whole * 0.7)
       const left = onlyVoice(leftBy(bytes))
       assert.deepStrictEqual([left.position, left.said], [middle, "so far"])
@@ -113,16 +119,84 @@ describe("speech that is not said", () => {
   it.effect("is no more when all before the mark was said, or the voice is forgotten", () =>
     Effect.gen(function* () {
       const { book, journal, voice } = yield* speak(() => {})
-      const all = Uint8Array.from(book.take(false))
+      const all = Uint8Array.from(book.take())
       const end = [...voice.voice.replay(0)].at(-1)?.position ?? 0
       journal.mark({ position: end + 24_000, said: "" })
-      const marked = Uint8Array.from(book.take(false))
+      const marked = Uint8Array.from(book.take())
       assert.isFalse(onlyVoice(leftBy(all, marked)).hasSpeech)
       journal.forget()
-      assert.deepStrictEqual(leftBy(all, marked, Uint8Array.from(book.take(false))).voices, [])
+      assert.deepStrictEqual(leftBy(all, marked, Uint8Array.from(book.take())).voices, [])
       assert.isTrue(book.isEmpty())
     }).pipe(Effect.provide(OpusDecoder.layer), Effect.scoped)
   )
+
+  it("is all in a file that is written anew in parts, with what comes meanwhile; the file before has that too", () => {
+    const book = JournalBook.make(() => {})
+    const call = book.call(room)
+    const heard = new Map<string, Array<number>>()
+    const begin = (id: string) => {
+      const positions: Array<number> = []
+      heard.set(id, positions)
+      const journal = call.voice(id, key, (position, listener) => {
+        listener.begin(0, 0)
+        for (const one of positions) if (one >= position) listener.hear(one, new Uint8Array(10))
+      })
+      journal.begin(0, 0)
+      return {
+        ...journal,
+        hear: (position: number) => {
+          positions.push(position)
+          journal.hear(position, new Uint8Array(10))
+        }
+      }
+    }
+    const [ann, bob, eve] = [begin("ann"), begin("bob"), begin("eve")]
+    for (const voice of [ann, bob, eve]) voice.hear(1)
+    call.unsaid([text("one")])
+    const before = [Uint8Array.from(book.take())]
+    const rewrite = book.rewrite()
+    const parts: Array<Uint8Array> = []
+    const next = () => {
+      const { isLast, part } = rewrite.next(1)
+      parts.push(Uint8Array.from(part))
+      return isLast
+    }
+    next()
+    for (const voice of [ann, bob]) voice.hear(2)
+    ann.mark({ position: 1, said: "a" })
+    before.push(Uint8Array.from(book.take()))
+    next()
+    const ian = begin("ian")
+    for (const voice of [ian, bob, ann]) voice.hear(3)
+    bob.mark({ position: 2, said: "b" })
+    eve.forget()
+    call.unsaid([text("one"), text("two")])
+    before.push(Uint8Array.from(book.take()))
+    ian.hear(4)
+    before.push(Uint8Array.from(book.take()))
+    while (!next());
+    const spoken = (...bytes: ReadonlyArray<Uint8Array>) => {
+      const { unsaid, voices } = leftBy(...bytes)
+      const told = voices.map(({ id, position, said, tell }) => {
+        const positions: Array<number> = []
+        tell({ begin: () => {}, hear: (one) => positions.push(one), end: () => {} })
+        return { id, position, said, positions }
+      })
+      return { unsaid, told }
+    }
+    const after = spoken(...parts)
+    assert.deepStrictEqual(after.unsaid, [text("one"), text("two")])
+    assert.deepStrictEqual(after.told, [
+      { id: "ann", position: 1, said: "a", positions: [1, 2, 3] },
+      { id: "bob", position: 2, said: "b", positions: [1, 2, 3] },
+      { id: "ian", position: 0, said: "", positions: [3, 4] }
+    ])
+    assert.deepStrictEqual(spoken(...before), after)
+    // and goes on behind it
+    ian.hear(5)
+    parts.push(Uint8Array.from(book.take()))
+    assert.deepStrictEqual(spoken(...parts).told[2]?.positions, [3, 4, 5])
+  })
 
   it("is kept for a call that has not taken it, and once", () => {
     const first = JournalBook.make(() => {})
@@ -131,8 +205,8 @@ describe("speech that is not said", () => {
     journal.hear(100, payloads("mono20")[0] ?? new Uint8Array(0))
     first.call(room).unsaid([text("and then")])
     const second = JournalBook.make(() => {})
-    second.restore(new Map([[room, leftBy(first.take(false))]]))
-    const third = leftBy(second.take(true))
+    second.restore(new Map([[room, leftBy(first.take())]]))
+    const third = leftBy(allOf(second))
     assert.deepStrictEqual(third.unsaid, [text("and then")])
     assert.isTrue(onlyVoice(third).hasSpeech)
     assert.strictEqual(second.call(room).take().voices.length, 1)
@@ -154,7 +228,7 @@ describe("speech that is not said", () => {
     const book = JournalBook.make(() => {})
     book.call(room).voice("video:ann:0", key, () => {})
     book.call(room).unsaid([text("and then")])
-    const bytes = Uint8Array.from(book.take(false))
+    const bytes = Uint8Array.from(book.take())
     for (let length = 0; length < bytes.length; length++) leftBy(bytes.subarray(0, length))
     assert.deepStrictEqual(leftBy(bytes.subarray(0, bytes.length - 1)).unsaid, [])
     assert.deepStrictEqual(leftBy(new Uint8Array(500).fill(255)).voices, [])
@@ -236,6 +310,33 @@ describe("the file of a journal", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
+  it.live("of people who make no pause is not written again and again: only when it has doubled", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = join(folder, FileSpeechJournal.FILE)
+      const call = yield* (yield* processIn(folder)).open(room)
+      const packets: Array<number> = []
+      const journal = call.voice("video:ann:0", key, (_, listener) => {
+        for (const position of packets) listener.hear(position, new Uint8Array(1000))
+      })
+      const files = new Set<number>()
+      let size = 0
+      for (let n = 0; n < 80; n++) {
+        for (let packet = 0; packet < 100; packet++) {
+          packets.push(packets.length)
+          journal.hear(packets.length, new Uint8Array(1000))
+        }
+        yield* until(() => existsSync(file) && statSync(file).size !== size)
+        const { ino, size: now } = statSync(file)
+        size = now
+        files.add(ino)
+      }
+      // 8 MB: one, two, four, eight
+      assert.isAtMost(files.size, 5)
+      assert.isAtMost(size, 17_000_000)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
   it.live("is left alone by a process that runs no call, and forgotten when it is old", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
@@ -243,7 +344,7 @@ describe("the file of a journal", () => {
       const book = JournalBook.make(() => {})
       book.call(room).unsaid([text("of yesterday")])
       const seal = JournalSeal.make(Redacted.value(secret))
-      writeFileSync(file, Buffer.concat([seal.header, seal.batch(Date.now() - 3_600_000, book.take(true))]))
+      writeFileSync(file, Buffer.concat([seal.header, seal.batch(Date.now() - 3_600_000, allOf(book))]))
       yield* Effect.scoped(processIn(folder))
       assert.isTrue(existsSync(file))
       const call = yield* (yield* processIn(folder)).open(room)
