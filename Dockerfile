@@ -20,7 +20,7 @@ RUN set -eu; \
     install -m 0755 "/tmp/frp_${version}_linux_${arch}/frpc" /usr/local/bin/frpc
 
 FROM ${NODE_IMAGE} AS build
-# For the native Opus decoder, where there is no prebuilt one.
+# For our own addon, and the native Opus decoder where there is no prebuilt one.
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3 && rm -rf /var/lib/apt/lists/*
 # The image has Node's headers, nothing needs to be downloaded for the compiler.
 ENV npm_config_nodedir=/usr/local
@@ -28,6 +28,7 @@ WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 COPY docker/build.sh docker/
 COPY src src
+COPY native native
 RUN sh docker/build.sh
 
 FROM ${NODE_IMAGE}
@@ -43,6 +44,7 @@ COPY --from=frpc /usr/local/bin/frpc /usr/local/bin/frpc
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/native/build native/build
 COPY page page
 COPY docker/start.sh docker/early-stop.mjs docker/healthcheck.mjs docker/
 COPY LICENSE CHANGELOG.md README.md ./

@@ -17,10 +17,14 @@ mkdir -p "$work/build/docker" "$work/app/docker"
 cp package.json package-lock.json tsconfig.json tsconfig.build.json "$work/build"
 cp docker/build.sh "$work/build/docker"
 cp -R src "$work/build"
+mkdir "$work/build/native"
+cp native/*.c native/*.h native/*.mjs "$work/build/native"
 (cd "$work/build" && sh docker/build.sh)
 
 mv "$work/build/package.json" "$work/build/node_modules" "$work/build/dist" "$work/app"
 cp docker/start.sh docker/early-stop.mjs docker/healthcheck.mjs "$work/app/docker"
+mkdir "$work/app/native"
+mv "$work/build/native/build" "$work/app/native"
 cp -R page "$work/app"
 cp LICENSE CHANGELOG.md README.md "$work/app"
 for development in typescript vitest @biomejs/biome node; do
@@ -48,6 +52,7 @@ cat "$work/log"
 "
 # The script that AppAPI's admins find: it must not look for sources.
 (cd "$work/app" && "$@" npm run --silent model 2>&1 | grep -q '^usage:') || { echo "npm run model does not start" >&2; exit 1; }
+grep -q 'Opus is decoded by' "$work/log" || echo "the log does not say which library decodes"
 "$@" node -e 'import("@discordjs/opus").then(() => console.log("native Opus decoder: yes"), () => console.log("native Opus decoder: no, wasm"))'
 kill -TERM "$service"
 wait "$service" || { echo "exit code $?" >&2; exit 1; }

@@ -1,12 +1,13 @@
 /**
- * libopus behind one interface: native where it could be built, else WebAssembly. Both decode straight to 24 kHz mono, which costs less
- * than decoding at 48 kHz and resampling, and sounds the same.
+ * libopus behind one interface: in our own addon or another's where one could be built, else as WebAssembly. All decode straight to 24 kHz
+ * mono, which costs less than decoding at 48 kHz and resampling, and sounds the same.
  */
 import { createRequire } from "node:module"
 import { Effect, Schema, type Scope } from "effect"
 import { createDecoder, type OpusDecoderHandle } from "libopus-wasm"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { Codec } from "../services/Decoder.ts"
+import * as NativeAddon from "./NativeAddon.ts"
 import { MAX_TICKS } from "./OpusPacket.ts"
 
 /** The library cannot be used on this machine. */
@@ -24,13 +25,22 @@ export interface CodecLibrary {
   readonly make: () => Codec
 }
 
+const ADDON = "native/build"
 /** Needs a compiler or a prebuilt binary at installation: an optional dependency, so only asked for here. */
 const NATIVE = "@discordjs/opus"
 const WASM = "libopus-wasm"
 /** Decoders are made behind a promise; so many voices and replays may begin within one turn of the event loop. */
 const SPARES = 64
 
-/** libopus as a native addon: 25 µs for 20 ms of speech. */
+/** libopus in our own addon (`native/`), which writes into memory that stays. */
+export const addon: Effect.Effect<CodecLibrary, CodecMissing> = Effect.suspend(() => {
+  const loaded = NativeAddon.load()
+  return typeof loaded === "string"
+    ? Effect.fail(new CodecMissing({ library: ADDON, detail: loaded }))
+    : Effect.succeed({ name: `${loaded.opus} (${ADDON})`, make: () => addonCodec(loaded) })
+})
+
+/** libopus as a native addon of others: integers, in new memory for each packet. */
 export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
   try: () => {
     const loaded: unknown = createRequire(import.meta.url)(NATIVE)
@@ -53,6 +63,33 @@ export const wasm: Effect.Effect<CodecLibrary, never, Scope.Scope> = Effect.acqu
   }),
   (spares) => Effect.sync(spares.close)
 ).pipe(Effect.map((spares) => ({ name: WASM, make: () => wasmCodec(spares) })))
+
+/** What a packet of 20 ms needs; few packets are longer. */
+const USUAL_SAMPLES = 480
+/** OPUS_BUFFER_TOO_SMALL. */
+const NO_ROOM = -2
+
+const addonCodec = (native: NativeAddon.NativeAddon): Codec => {
+  const decoder = native.makeDecoder()
+  let room = new Float32Array(USUAL_SAMPLES)
+  let result = room
+  return {
+    decode: (packet) => {
+      if (decoder === undefined) return undefined
+      let samples = native.decode(decoder, packet, room)
+      if (samples === NO_ROOM && room.length < MAX_SAMPLES) {
+        room = new Float32Array(MAX_SAMPLES)
+        samples = native.decode(decoder, packet, room)
+      }
+      if (samples <= 0) return undefined
+      if (result.length !== samples || result.buffer !== room.buffer) result = room.subarray(0, samples)
+      return result
+    },
+    close: () => {
+      if (decoder !== undefined) native.closeDecoder(decoder)
+    }
+  }
+}
 
 interface NativeDecoder {
   readonly decode: (packet: Buffer) => Buffer

@@ -1,7 +1,7 @@
 /**
  * The Decoder on libopus: order (`ReorderWindow`), clock (`RtpTimeline`), concealment, and silence that need not be decoded.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Result } from "effect"
 import {
   type AudioOrigin,
   type Codec,
@@ -20,26 +20,37 @@ import * as RtpTimeline from "./RtpTimeline.ts"
 const decoderOf = ({ make, name }: OpusCodec.CodecLibrary) =>
   Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(make(), onAudio) })
 
-/** Native libopus; fails where it could not be built. */
+/** libopus in our own addon; fails where it could not be built. */
+export const layerAddon = Layer.effect(Decoder, Effect.map(OpusCodec.addon, decoderOf))
+
+/** libopus in an addon of others; fails where it could not be built. */
 export const layerNative = Layer.effect(Decoder, Effect.map(OpusCodec.native, decoderOf))
 
 /** libopus as WebAssembly. */
 export const layerWasm = Layer.effect(Decoder, Effect.map(OpusCodec.wasm, decoderOf))
 
-/** The preferred library where it can be used, else WebAssembly; the log says so once. */
-export const layerPreferring = (preferred: Effect.Effect<OpusCodec.CodecLibrary, OpusCodec.CodecMissing>) =>
+/** The first of these libraries that can be used, else WebAssembly; the log says once which it is and why it is not another. */
+export const layerPreferring = (
+  ...preferred: ReadonlyArray<Effect.Effect<OpusCodec.CodecLibrary, OpusCodec.CodecMissing>>
+) =>
   Layer.effect(
     Decoder,
-    preferred.pipe(
-      Effect.catch((missing) =>
-        Effect.andThen(Effect.logInfo("Opus is decoded by WebAssembly", missing.message), OpusCodec.wasm)
-      ),
-      Effect.map(decoderOf)
-    )
+    Effect.gen(function* () {
+      const missing: Array<string> = []
+      for (const library of preferred) {
+        const found = yield* Effect.result(library)
+        if (Result.isSuccess(found)) return yield* chosen(found.success, missing)
+        missing.push(found.failure.message)
+      }
+      return yield* chosen(yield* OpusCodec.wasm, missing)
+    })
   )
 
-/** Native libopus where it could be built, else WebAssembly. */
-export const layer = layerPreferring(OpusCodec.native)
+const chosen = (library: OpusCodec.CodecLibrary, missing: ReadonlyArray<string>) =>
+  Effect.as(Effect.logInfo(`Opus is decoded by ${library.name}`, ...missing), decoderOf(library))
+
+/** Native libopus where it could be built, our own before another, else WebAssembly. */
+export const layer = layerPreferring(OpusCodec.addon, OpusCodec.native)
 
 /** libopus fades concealment out within about 100 ms; later it has nothing to add to silence. */
 const MAX_CONCEALED = 5
@@ -107,13 +118,26 @@ const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
   }
 
   const window = ReorderWindow.make(hear, counters)
-  return { decode: window.push, tick: window.tick, counters, close: codec.close }
+  return {
+    decode: window.push,
+    tick: window.tick,
+    passOver: window.passOver,
+    isSilent: ({ audioLevel, passedOver = 0, payload }) => {
+      counters.packets += passedOver
+      return silence.holds(payload, audioLevel)
+    },
+    counters,
+    close: codec.close
+  }
 }
 
 /** RFC 6464: digital silence. */
 const SILENT_LEVEL = 127
 /** −50 dBFS: louder than what a codec makes of silence. */
 const AUDIBLE = 0.003
+/** −55 dBFS: below it nobody speaks. Above, a packet is no louder than it says when it exceeds that by less than this, in dB. */
+const QUIETEST_VOICE = 10 ** -5.5
+const MISMATCH = 10
 /** Packets after which a codec that was fed silence is silent itself, and how often it is looked at whether they still are. */
 const SETTLED = 5
 const LOOK_EVERY = 25
@@ -141,5 +165,24 @@ const makeSilence = (codec: Codec) => {
     if (pcm !== undefined && run >= SETTLED && pcm.some((sample) => Math.abs(sample) > AUDIBLE)) trusted = false
     return pcm
   }
-  return { decode, trusts: () => trusted }
+  /** Of a packet taken out of its turn. */
+  const holds = (payload: Uint8Array, level = SILENT_LEVEL): boolean => {
+    if (payload.length <= DTX_BYTES) return true
+    const pcm = codec.decode(payload)
+    if (pcm !== undefined && energyOf(pcm) <= Math.max(QUIETEST_VOICE, 10 ** ((MISMATCH - level) / 10))) return true
+    trusted = false
+    return false
+  }
+  return { decode, holds, trusts: () => trusted }
+}
+
+/** The variance, so that a constant offset is no sound. */
+const energyOf = (pcm: Float32Array): number => {
+  let sum = 0
+  let squares = 0
+  for (const sample of pcm) {
+    sum += sample
+    squares += sample * sample
+  }
+  return squares / pcm.length - (sum / pcm.length) ** 2
 }

@@ -2,17 +2,43 @@
  * Opens one packet of SRTP, whose place in its stream is known: AEAD_AES_128_GCM (RFC 7714) and AES_CM_128_HMAC_SHA1_80 (RFC 3711).
  */
 import { createCipheriv, createDecipheriv, hash, type KeyObject } from "node:crypto"
-import * as RtpDatagram from "./RtpDatagram.ts"
+import * as NativeAddon from "./NativeAddon.ts"
 import { AEAD_AES_128_GCM, type SrtpKeys } from "./SrtpKeys.ts"
 
 export interface SrtpCipher {
   /** Bytes behind the payload. */
   readonly tagBytes: number
-  /** The payload, in memory of its own; `undefined`: not authentic. The packet has room for its header and the tag. */
+  /** The payload, in memory that nothing else uses; `undefined`: not authentic. The packet has room for its header and the tag. */
   readonly open: (packet: Uint8Array, headerBytes: number, rolloverCounter: number) => Uint8Array | undefined
 }
 
-export const make = (keys: SrtpKeys): SrtpCipher => (keys.profile === AEAD_AES_128_GCM ? gcm(keys) : counterMode(keys))
+/** On our own addon where there is one, else on `node:crypto`. */
+export const make = (keys: SrtpKeys): SrtpCipher => {
+  native ??= NativeAddon.load()
+  return (typeof native === "string" ? undefined : makeNative(native, keys)) ?? makeScript(keys)
+}
+
+/** On `node:crypto` alone. */
+export const makeScript = (keys: SrtpKeys): SrtpCipher =>
+  keys.profile === AEAD_AES_128_GCM ? gcm(keys) : counterMode(keys)
+
+/** On the addon alone; `undefined` where this Node does not have what it needs for these keys. */
+export const makeNative = (addon: NativeAddon.NativeAddon, keys: SrtpKeys): SrtpCipher | undefined => {
+  const { authentication, encryption, profile, salt } = keys
+  const cipher = addon.makeCipher(profile, encryption.export(), authentication.export(), salt)
+  if (cipher === undefined) return undefined
+  const tagBytes = profile === AEAD_AES_128_GCM ? gcmOptions.authTagLength : hmacTagBytes
+  return {
+    tagBytes,
+    open: (packet, headerBytes, rolloverCounter) => {
+      const payload = Buffer.allocUnsafe(packet.length - headerBytes - tagBytes)
+      return addon.open(cipher, packet, headerBytes, rolloverCounter, payload) < 0 ? undefined : payload
+    }
+  }
+}
+
+/** Asked for once; a string says why there is none. */
+let native: NativeAddon.NativeAddon | string | undefined
 
 const gcmOptions = { authTagLength: 16 }
 const blockBytes = 16
@@ -117,10 +143,9 @@ const putSource = (vector: Uint8Array, at: number, packet: Uint8Array) => {
 
 /** Rollover counter and sequence number. */
 const putIndex = (vector: Uint8Array, at: number, packet: Uint8Array, rolloverCounter: number) => {
-  const sequenceNumber = RtpDatagram.sequenceNumber(packet)
   put32(vector, at, rolloverCounter)
-  vector[at + 4] = sequenceNumber >> 8
-  vector[at + 5] = sequenceNumber & 0xff
+  vector[at + 4] = packet[2] ?? 0
+  vector[at + 5] = packet[3] ?? 0
 }
 
 const put32 = (bytes: Uint8Array, at: number, value: number) => {

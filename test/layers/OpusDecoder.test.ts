@@ -6,6 +6,7 @@ import { Decoder } from "../../src/services/Decoder.ts"
 import {
   type Arrival,
   difference,
+  hasAddon,
   hasNative,
   hear,
   payloads,
@@ -65,7 +66,10 @@ const merged = (packets: ReadonlyArray<Uint8Array>, count: number, code: 2 | 3) 
     (group) => (new Set(group.map((one) => (one[0] ?? 0) & 0xfc)).size === 1 ? merge(group, code) : undefined)
   )
 
-const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof OpusDecoder.layerWasm) => {
+const suite = (
+  name: string,
+  layer: typeof OpusDecoder.layerAddon | typeof OpusDecoder.layerNative | typeof OpusDecoder.layerWasm
+) => {
   const decoding = (sentence: string, test: (decoder: Decoder["Service"]) => void) =>
     it.effect(sentence, () => Effect.provide(Decoder.useSync(test), layer))
   const heard = (decoder: Decoder["Service"], sender?: Sender) => hear(decoder, send(mono, sender))
@@ -362,6 +366,7 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
 
 suite("libopus-wasm (WebAssembly)", OpusDecoder.layerWasm)
 if (hasNative) suite("@discordjs/opus (native)", OpusDecoder.layerNative)
+if (hasAddon) suite("our own addon", OpusDecoder.layerAddon)
 
 describe("OpusDecoder.layer", () => {
   it.effect("falls back to WebAssembly and says so once", () => {
@@ -381,9 +386,10 @@ describe("OpusDecoder.layer", () => {
     )
   })
 
-  it.effect("prefers the native library", () =>
-    Decoder.useSync(({ library }) => assert.strictEqual(library, hasNative ? "@discordjs/opus" : "libopus-wasm")).pipe(
-      Effect.provide(OpusDecoder.layer)
-    )
+  it.effect("prefers our own addon to another, and another to WebAssembly", () =>
+    Decoder.useSync(({ library }) => {
+      if (hasAddon) assert.match(library, /^libopus .* \(native\/build\)$/)
+      else assert.strictEqual(library, hasNative ? "@discordjs/opus" : "libopus-wasm")
+    }).pipe(Effect.provide(OpusDecoder.layer))
   )
 })

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { assert } from "@effect/vitest"
 import { Schema } from "effect"
+import * as NativeAddon from "../../src/layers/NativeAddon.ts"
 import type { Decoder, DecoderCounters } from "../../src/services/Decoder.ts"
 import type { RtpPacket } from "../../src/services/PeerConnection.ts"
 
@@ -35,6 +36,9 @@ export const tone = (n: number): number => {
   const sound = 0.3 * wave(310) + 0.25 * wave(743.7) + 0.2 * wave(1500 + 120 * t) + 0.15 * wave(2611.3)
   return 0.5 * (0.6 + 0.4 * wave(4)) * sound
 }
+
+/** Whether our own addon could be built here. */
+export const hasAddon = typeof NativeAddon.load() !== "string"
 
 /** Whether the optional native library is installed. */
 export const hasNative = ((): boolean => {

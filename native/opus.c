@@ -1,0 +1,113 @@
+/* libopus, straight to 24 kHz mono float32 in memory of the caller. */
+#include "addon.h"
+#include <limits.h>
+#include <opus.h>
+#include <stdlib.h>
+
+#define SAMPLE_RATE 24000
+/* 120 ms, the longest packet there is. */
+#define MOST_SAMPLES (SAMPLE_RATE * 120 / 1000)
+/* Concealment comes in steps of 2.5 ms. */
+#define STEP_SAMPLES (SAMPLE_RATE / 400)
+
+typedef struct {
+  Kind kind;
+  /* NULL: closed. */
+  OpusDecoder *opus;
+  /* How the last sample of one packet was bent, for the first of the next. */
+  float clip;
+} Decoder;
+
+static void release(void *pointer) {
+  Decoder *decoder = pointer;
+  if (decoder->opus != NULL) opus_decoder_destroy(decoder->opus);
+  free(decoder);
+}
+
+/* makeDecoder() → decoder | undefined */
+static napi_value make_decoder(napi_env env, napi_callback_info info) {
+  (void)info;
+  Decoder *decoder = calloc(1, sizeof *decoder);
+  if (decoder == NULL) return NULL;
+  int error = OPUS_OK;
+  decoder->kind = KIND_DECODER;
+  decoder->opus = opus_decoder_create(SAMPLE_RATE, 1, &error);
+  if (decoder->opus == NULL) {
+    free(decoder);
+    return NULL;
+  }
+  return external_of(env, decoder, release);
+}
+
+/* closeDecoder(decoder): its memory is free at once, and it decodes nothing more. */
+static napi_value close_decoder(napi_env env, napi_callback_info info) {
+  Arguments given = arguments_of(env, info);
+  Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
+  if (decoder != NULL && decoder->opus != NULL) {
+    opus_decoder_destroy(decoder->opus);
+    decoder->opus = NULL;
+  }
+  return NULL;
+}
+
+/* Like `opus_decode`, which gives integers, it bends what is louder than full scale instead of letting it out. */
+static int32_t decode_into(Decoder *decoder, const Bytes *packet, Samples out, int samples, int fec) {
+  if (decoder == NULL || decoder->opus == NULL) return REFUSED;
+  const unsigned char *data = packet == NULL ? NULL : packet->data;
+  const opus_int32 length = packet == NULL ? 0 : (opus_int32)packet->length;
+  const int decoded = opus_decode_float(decoder->opus, data, length, out.data, samples, fec);
+  if (decoded > 0) opus_pcm_soft_clip(out.data, decoded, 1, &decoder->clip);
+  return decoded;
+}
+
+/* A packet libopus may be given: an empty one would mean a loss to it. */
+static bool packet_of(napi_env env, napi_value value, Bytes *packet) {
+  return bytes_of(env, value, packet) && packet->length > 0 && packet->length <= INT_MAX;
+}
+
+/* Whole steps that are to be made up. */
+static bool gap_of(napi_env env, napi_value value, Samples *out) {
+  return samples_of(env, value, out) && out->length > 0 && out->length <= MOST_SAMPLES && out->length % STEP_SAMPLES == 0;
+}
+
+/* decode(decoder, packet, out) → samples | negative. A packet longer than `out` is refused and changes nothing. */
+static napi_value decode(napi_env env, napi_callback_info info) {
+  Arguments given = arguments_of(env, info);
+  Bytes packet;
+  Samples out;
+  if (!packet_of(env, given.values[1], &packet) || !samples_of(env, given.values[2], &out)) return number_of(env, REFUSED);
+  const int room = out.length < MOST_SAMPLES ? (int)out.length : MOST_SAMPLES;
+  Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
+  return number_of(env, decode_into(decoder, &packet, out, room, 0));
+}
+
+/* conceal(decoder, out) → samples | negative: what was lost, `out` long, made of what came before. */
+static napi_value conceal(napi_env env, napi_callback_info info) {
+  Arguments given = arguments_of(env, info);
+  Samples out;
+  if (!gap_of(env, given.values[1], &out)) return number_of(env, REFUSED);
+  Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
+  return number_of(env, decode_into(decoder, NULL, out, (int)out.length, 0));
+}
+
+/* recover(decoder, next, out) → samples | negative: what was lost, `out` long, of what the packet behind it repeats (FEC). */
+static napi_value recover(napi_env env, napi_callback_info info) {
+  Arguments given = arguments_of(env, info);
+  Bytes packet;
+  Samples out;
+  if (!packet_of(env, given.values[1], &packet) || !gap_of(env, given.values[2], &out)) return number_of(env, REFUSED);
+  Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
+  return number_of(env, decode_into(decoder, &packet, out, (int)out.length, 1));
+}
+
+void opus_exports(napi_env env, napi_value exports) {
+  napi_value version;
+  if (napi_create_string_utf8(env, opus_get_version_string(), NAPI_AUTO_LENGTH, &version) == napi_ok) {
+    napi_set_named_property(env, exports, "opus", version);
+  }
+  export_function(env, exports, "makeDecoder", make_decoder);
+  export_function(env, exports, "closeDecoder", close_decoder);
+  export_function(env, exports, "decode", decode);
+  export_function(env, exports, "conceal", conceal);
+  export_function(env, exports, "recover", recover);
+}

@@ -1,0 +1,70 @@
+/**
+ * Our own addon (`native/`), made of C where a compiler is found at installation. It is optional: whoever asks for it has another way.
+ */
+import { createRequire } from "node:module"
+
+/** Something of the addon's that is freed with the last reference to it. */
+export interface NativeHandle {
+  readonly nativeHandle: never
+}
+
+/**
+ * No call throws or allocates, and none goes outside of what it is given, whatever the bytes are; each works synchronously. Numbers below 0:
+ * refused.
+ */
+export interface NativeAddon {
+  /** Name and version of the library that decodes. */
+  readonly opus: string
+  /** A decoder of 24 kHz mono. */
+  readonly makeDecoder: () => NativeHandle | undefined
+  /** Frees its memory now; it refuses everything afterwards. */
+  readonly closeDecoder: (decoder: NativeHandle) => void
+  /** How many samples of `out` the packet became; a packet that has no room there is refused and changes nothing. */
+  readonly decode: (decoder: NativeHandle, packet: Uint8Array, out: Float32Array) => number
+  /** Fills `out` (whole steps of 2.5 ms) with what may have been lost. */
+  readonly conceal: (decoder: NativeHandle, out: Float32Array) => number
+  /** Fills `out`, the time of one lost packet, with what the packet behind it repeats of it (FEC), else with what may have been lost. */
+  readonly recover: (decoder: NativeHandle, next: Uint8Array, out: Float32Array) => number
+  /** Whether this Node has all of OpenSSL that opening needs; without it there are no ciphers. */
+  readonly srtp: boolean
+  /** Of derived keys (RFC 3711 §4.3); `undefined` where they do not fit the profile. */
+  readonly makeCipher: (
+    profile: number,
+    encryption: Uint8Array,
+    authentication: Uint8Array,
+    salt: Uint8Array
+  ) => NativeHandle | undefined
+  /** How many bytes of `out` the payload has; where the packet is refused, what is in `out` means nothing. `out` is not a part of `packet`. */
+  readonly open: (
+    cipher: NativeHandle,
+    packet: Uint8Array,
+    headerBytes: number,
+    rolloverCounter: number,
+    out: Uint8Array
+  ) => number
+}
+
+/** The same from `src` and from `dist`. */
+const FILE = "../../native/build/parlance.node"
+const FUNCTIONS = ["makeDecoder", "closeDecoder", "decode", "conceal", "recover", "makeCipher", "open"]
+
+/** The addon, or why there is none. */
+export const load = (file: string = FILE): NativeAddon | string => {
+  try {
+    const loaded: unknown = createRequire(import.meta.url)(file)
+    return isAddon(loaded) ? loaded : "is another addon than expected"
+  } catch (cause) {
+    const [reason = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)
+    return reason
+  }
+}
+
+const isAddon = (loaded: unknown): loaded is NativeAddon => {
+  if (typeof loaded !== "object" || loaded === null) return false
+  const members = new Map(Object.entries(loaded))
+  return (
+    typeof members.get("opus") === "string" &&
+    typeof members.get("srtp") === "boolean" &&
+    FUNCTIONS.every((name) => typeof members.get(name) === "function")
+  )
+}
