@@ -13,6 +13,7 @@ import { opening } from "./opening.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
+import * as SeriesTable from "./speakers/SeriesTable.ts"
 import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
 import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
 import * as SpeakersTable from "./speakers/SpeakersTable.ts"
@@ -43,19 +44,32 @@ const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) 
 
 const calls = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOptions) {
   const costs: Array<SpeakersCost> = []
-  for (const crowd of SpeakersOptions.crowds(options)) {
-    const cost = yield* Effect.scoped(speakers(crowd, options))
-    costs.push(cost)
-    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+  const print = (text: string) => {
+    if (!options.json && options.table) console.log(text)
   }
-  if (!options.json) console.log(SpeakersTable.table(costs))
+  for (const crowds of SpeakersOptions.series(options)) {
+    const done: Array<SpeakersCost> = []
+    for (const [n, crowd] of crowds.entries()) {
+      if (n === 0) print(SeriesTable.head(crowd, options.seconds))
+      const cost = yield* Effect.scoped(speakers(crowd, options))
+      print(SeriesTable.line(cost, done))
+      done.push(cost)
+      if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+      if (!options.table || cost.saturated === undefined) continue
+      if (n < crowds.length - 1) print(SeriesTable.skipped(crowds.slice(n + 1), cost.saturated))
+      break
+    }
+    print(SeriesTable.summary(done))
+    costs.push(...done)
+  }
+  if (!options.json && !options.table) console.log(SpeakersTable.table(costs))
   // One line, whatever was asked for: the last run, and all of them where there are several.
   console.log(JSON.stringify({ ...costs.at(-1), ...(costs.length > 1 ? { runs: costs } : {}) }))
 })
 
 const asked = () => {
   const args = process.argv.slice(2)
-  if (args.some((one) => /^--speakers(=|$)/.test(one))) {
+  if (SpeakersOptions.isAsked(args)) {
     const options = SpeakersOptions.read(args)
     return typeof options === "string" ? options : calls(options)
   }

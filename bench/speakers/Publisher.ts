@@ -20,9 +20,9 @@ export interface Publisher {
   readonly accept: (answer: string) => Promise<void>
   /** Resolves when its packets could be sent; rejects after 20 s. */
   readonly connected: Promise<void>
-  /** Encrypts everything it is going to say. */
-  readonly prepare: (part: Uint16Array) => void
-  /** Sends packet `n` of it. */
+  /** Encrypts what it is going to say next, from packet `first` on; what it said before the last time is forgotten. */
+  readonly prepare: (part: Uint16Array, first: number) => void
+  /** Sends packet `n` of what is prepared. */
   readonly send: (n: number) => void
   /** The profile that was negotiated. */
   readonly srtp: () => string
@@ -34,6 +34,13 @@ export interface PublisherOptions {
   readonly levels: boolean
   /** Tells its packets from those of the others. */
   readonly number: number
+}
+
+/** Packets one behind the other, and where each begins. */
+interface Prepared {
+  readonly first: number
+  readonly bytes: Buffer
+  readonly starts: Uint32Array
 }
 
 const OPUS = 111
@@ -71,8 +78,8 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
   })
 
   let socket: Socket | undefined
-  let bytes = Buffer.alloc(0)
-  let starts = new Uint32Array(0)
+  let said: Prepared = { first: 0, bytes: Buffer.alloc(0), starts: new Uint32Array(1) }
+  let next = said
   const encrypted = (packet: number, n: number) => {
     const level = levelOf(material.loudness[packet] ?? QUIETEST)
     const header = new RtpHeader({
@@ -91,17 +98,19 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
     offer: connection.localDescription?.sdp ?? "",
     accept: (sdp) => connection.setRemoteDescription({ type: "answer", sdp }),
     connected,
-    prepare: (part) => {
-      const all = Array.from(part, encrypted)
-      bytes = Buffer.concat(all)
-      starts = new Uint32Array(all.length + 1)
+    prepare: (part, first) => {
+      const all = Array.from(part, (packet, n) => encrypted(packet, first + n))
+      const starts = new Uint32Array(all.length + 1)
       let at = 0
       for (const [n, { length }] of all.entries()) starts[n + 1] = at += length
-      socket = pinned(connection)
+      said = next
+      next = { first, bytes: Buffer.concat(all), starts }
+      socket ??= pinned(connection)
     },
     send: (n) => {
-      const from = starts[n] ?? 0
-      socket?.send(bytes, from, (starts[n + 1] ?? 0) - from)
+      const { bytes, first, starts } = n < next.first ? said : next
+      const from = starts[n - first] ?? 0
+      socket?.send(bytes, from, (starts[n - first + 1] ?? 0) - from)
     },
     srtp: () => PROFILES[dtlsTransport.dtls?.srtp.srtpProfile ?? 0] ?? "unknown"
   }

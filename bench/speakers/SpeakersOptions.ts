@@ -5,6 +5,9 @@ import { parseArgs } from "node:util"
 import { readOr, within } from "../Arguments.ts"
 import type { Silence } from "./Material.ts"
 
+/** Which way RTP takes: past werift's own SRTP, parsers and receivers, or through them. */
+export type Path = "fast" | "plain"
+
 export interface SpeakersOptions {
   /** Each is a run of its own. */
   readonly speakers: ReadonlyArray<number>
@@ -16,9 +19,17 @@ export interface SpeakersOptions {
   readonly silence: Silence
   /** Packets with RFC 6464's audio level, or without; each is a run of its own. Absent: with, and where not all speak also without. */
   readonly levels: ReadonlyArray<boolean> | undefined
+  /** Each is a run of its own. */
+  readonly paths: ReadonlyArray<Path>
+  /** Processes of the service that share the speakers; each is a run of its own. */
+  readonly runners: ReadonlyArray<number>
+  /** A line for each run instead of a column; a series ends where it is saturated. */
+  readonly table: boolean
+  /** Speakers in the middle of the run, more than can be heard. */
+  readonly overload: number | undefined
   /** The JSON line alone. */
   readonly json: boolean
-  /** The service may run on one processor only. */
+  /** Each process of the service may run on one processor only. */
   readonly oneCore: boolean
   /** A folder for a profile of the service (`.cpuprofile`). */
   readonly profile: string | undefined
@@ -26,40 +37,76 @@ export interface SpeakersOptions {
   readonly save: string | undefined
 }
 
-export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20] [--speaking 1[,0.1]] [--silence muted|room]
-  [--levels with|without|both] [--one-core] [--profile <folder>] [--save <file>] [--json]`
+export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20|--minutes 30] [--speaking 1[,0.1]] [--silence muted|room]
+  [--levels with|without|both] [--path fast|plain|both] [--runners 1[,2]] [--overload 400] [--table] [--one-core]
+  [--profile <folder>] [--save <file>] [--json]
+npm run bench -- --table: 50 to 500 speakers, all and a tenth of them speaking, both paths, 1 and 2 runners, 10 s each`
+
+/** Whether these arguments are about speakers. */
+export const isAsked = (args: ReadonlyArray<string>): boolean =>
+  args.some((one) => /^--(speakers|table|overload)(=|$)/.test(one))
 
 /** A text where what is asked for cannot be. */
 export const read = (args: ReadonlyArray<string>): SpeakersOptions | string => readOr(() => readValues(args), usage)
+
+const usually = { speakers: "100", seconds: "20", speaking: "1", path: "fast", runners: "1" }
+const inTable = { speakers: "50,100,200,300,400,500", seconds: "10", speaking: "1,0.1", path: "both", runners: "1,2" }
 
 const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      speakers: { type: "string", default: "100" },
-      seconds: { type: "string", default: "20" },
-      speaking: { type: "string", default: "1" },
+      speakers: { type: "string" },
+      seconds: { type: "string" },
+      minutes: { type: "string" },
+      speaking: { type: "string" },
       silence: { type: "string", default: "muted" },
       levels: { type: "string" },
+      path: { type: "string" },
+      runners: { type: "string" },
+      table: { type: "boolean", default: false },
+      overload: { type: "string" },
       json: { type: "boolean", default: false },
       "one-core": { type: "boolean", default: false },
       profile: { type: "string" },
       save: { type: "string" }
     }
   })
+  const absent = values.table ? inTable : usually
+  const { minutes, path = absent.path, seconds = absent.seconds } = values
   const silence = values.silence === "room" ? "room" : "muted"
   if (values.silence !== silence) throw new Error("--silence must be muted or room")
+  if (minutes !== undefined && values.seconds !== undefined) throw new Error("--seconds or --minutes, not both")
+  const speakers = listOf(values.speakers ?? absent.speakers, "--speakers", 1, 2000).map(Math.round)
+  const overload =
+    values.overload === undefined ? undefined : Math.round(within(values.overload, "--overload", 2, 2000))
+  if (overload !== undefined && overload <= Math.max(...speakers)) {
+    throw new Error("--overload must be more than --speakers")
+  }
   return {
-    speakers: values.speakers.split(",").map((one) => Math.round(within(one, "--speakers", 1, 2000))),
-    seconds: within(values.seconds, "--seconds", 1, 3600),
-    speaking: values.speaking.split(",").map((one) => within(one, "--speaking", 0.02, 1)),
+    speakers,
+    seconds: minutes === undefined ? within(seconds, "--seconds", 1, 3600) : 60 * within(minutes, "--minutes", 1, 120),
+    speaking: listOf(values.speaking ?? absent.speaking, "--speaking", 0.02, 1),
     silence,
     levels: values.levels === undefined ? undefined : levelsOf(values.levels),
+    paths: pathsOf(path),
+    runners: listOf(values.runners ?? absent.runners, "--runners", 1, 16).map(Math.round),
+    table: values.table,
+    overload,
     json: values.json,
     oneCore: values["one-core"],
     profile: values.profile,
     save: values.save
   }
+}
+
+const listOf = (given: string, name: string, least: number, most: number): ReadonlyArray<number> =>
+  given.split(",").map((one) => within(one, name, least, most))
+
+const pathsOf = (given: string): ReadonlyArray<Path> => {
+  if (given === "both") return ["fast", "plain"]
+  if (given === "fast" || given === "plain") return [given]
+  throw new Error("--path must be fast, plain or both")
 }
 
 const levelsOf = (given: string): ReadonlyArray<boolean> => {
@@ -80,12 +127,24 @@ export interface Crowd {
   readonly speakers: number
   readonly speaking: number
   readonly levels: boolean
+  readonly path: Path
+  readonly runners: number
 }
 
-/** All runs that are asked for, in turn. */
-export const crowds = ({ levels, speakers, speaking }: SpeakersOptions): ReadonlyArray<Crowd> =>
+/** All runs that are asked for, in turn: series of growing crowds which are alike in everything else. */
+export const series = ({
+  levels,
+  paths,
+  runners,
+  speakers,
+  speaking
+}: SpeakersOptions): ReadonlyArray<ReadonlyArray<Crowd>> =>
   speaking.flatMap((share) =>
-    (levels ?? (share === 1 ? [true] : [false, true])).flatMap((withLevels) =>
-      speakers.map((number) => ({ speakers: number, speaking: share, levels: withLevels }))
+    (levels ?? (share === 1 ? [true] : [true, false])).flatMap((withLevels) =>
+      paths.flatMap((path) =>
+        runners.map((number) =>
+          speakers.map((each) => ({ speakers: each, speaking: share, levels: withLevels, path, runners: number }))
+        )
+      )
     )
   )

@@ -10,9 +10,11 @@ const rows: ReadonlyArray<Row> = [
   ["speakers", ({ speakers }) => String(speakers)],
   ["  who speak at a time", ({ speaking }) => percent(100 * speaking, 0)],
   ["  audio level (RFC 6464)", ({ levels }) => (levels ? "with" : "without")],
+  ["  path of RTP, runners", ({ path, runners }) => `${path}, ${runners}`],
   ["CPU of the service, of one core", ({ percentCore }) => percent(percentCore)],
   ["  of that the kernel", ({ percentCoreSystem }) => percent(percentCoreSystem)],
   ["  per speaker", ({ percentCorePerSpeaker }) => percent(percentCorePerSpeaker, 3)],
+  ["  each runner", ({ perRunner }) => perRunner.map(({ percentCore }) => percent(percentCore)).join(", ")],
   ["packets sent", ({ sent }) => String(sent)],
   ["  not heard, late ones among them", ({ late, lost }) => `${lost}, ${late}`],
   ["dropped by the service", ({ drops }) => listed(drops)],
@@ -25,6 +27,7 @@ const rows: ReadonlyArray<Row> = [
   ["  per speaker", ({ rssMbPerSpeaker }) => megabytes(rssMbPerSpeaker)],
   ["    of that remembered speech", ({ ringMbPerSpeaker }) => megabytes(ringMbPerSpeaker)],
   ["  live per speaker: heap, outside of it", (cost) => live(cost)],
+  ["  grown in the second half, per hour", ({ residence }) => growth(residence)],
   ["set-up of a peer, p50 / p99", ({ setUpMs }) => milliseconds(setUpMs)],
   ["  CPU of the service", ({ setUpCpuMs }) => `${setUpCpuMs.toFixed(1)} ms`],
   ["  all of them", ({ joinSeconds }) => `${joinSeconds.toFixed(1)} s`],
@@ -36,6 +39,7 @@ const rows: ReadonlyArray<Row> = [
   ["publishers' own lateness, p99", ({ publishers }) => `${publishers.lateP99Ms.toFixed(1)} ms`],
   ["machine, all processors", ({ machinePercent }) => percent(machinePercent, 0)],
   ["  others on it, of one core", ({ othersPercentCore }) => percent(othersPercentCore, 0)],
+  ["saturated", ({ saturated }) => saturated ?? "no"],
   ["calibration: decoding 20 ms of speech", ({ decodeMicroseconds }) => `${decodeMicroseconds.toFixed(1)} µs`]
 ]
 
@@ -54,6 +58,7 @@ const megabytes = (value: number, digits = 2) => `${value.toFixed(digits)} MB`
 const milliseconds = ({ p50, p99 }: Spread) => `${p50.toFixed(1)} / ${p99.toFixed(1)} ms`
 const live = ({ externalMbPerSpeaker, heapMbPerSpeaker }: SpeakersCost) =>
   `${heapMbPerSpeaker.toFixed(2)} + ${externalMbPerSpeaker.toFixed(2)} MB`
+const growth = ({ mbPerHour }: SpeakersCost["residence"]) => (mbPerHour === undefined ? "–" : megabytes(mbPerHour, 1))
 const listed = (drops: SpeakersCost["drops"]) =>
   Object.entries(drops)
     .map(([reason, count]) => `${reason} ${count}`)

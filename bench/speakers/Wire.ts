@@ -3,9 +3,21 @@
  */
 import { Schema } from "effect"
 
-/** To the publishers' process, as its argument. */
+/** To the service's process, as its argument. */
+export const ServiceTask = Schema.Struct({
+  /** Which way RTP takes: past werift, or through it. */
+  path: Schema.Literals(["fast", "plain"]),
+  /** Also listens as the whole service does, on the port of its configuration. */
+  listens: Schema.Boolean
+})
+export type ServiceTask = typeof ServiceTask.Type
+
+/** To a process of publishers, as its argument. */
 export const Task = Schema.Struct({
+  /** Number of the first of them, how many they are, and of how many in all. */
+  first: Schema.Int,
   speakers: Schema.Int,
+  of: Schema.Int,
   /** How long they can go on. */
   seconds: Schema.Finite,
   speaking: Schema.Finite,
@@ -74,8 +86,9 @@ export const Standing = Schema.TaggedStruct("Standing", {
   eventLoopP99Ms: Schema.Finite,
   eventLoopMaxMs: Schema.Finite,
   connected: Schema.Int,
-  /** RTP packets that came out of the peers. */
+  /** RTP packets that came out of the peers; and of each speaker that was offered here. */
   received: Schema.Int,
+  receivedOf: Schema.Array(Schema.Struct({ speaker: Schema.Int, packets: Schema.Int })),
   /** By reason, as `transcription_drops_total`; and `lost`, packets that a voice gave up waiting for. */
   drops: Schema.Record(Schema.String, Schema.Finite)
 })

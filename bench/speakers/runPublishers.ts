@@ -13,13 +13,17 @@ import { Instruction, Joined, Offer, PublishersReady, Sent, Speaking, Task } fro
 /** What is due is sent at every tick. */
 const TICK_MS = 1
 const PACKET_MS = 20
+/** 10 s, encrypted in about 4 ms: who speaks for longer than two minutes encrypts on the way, for all of it would not fit into memory. */
+const BLOCK = 500
+const PREPARED_WITHIN = 0.8
+const AT_ONCE_PACKETS = 6000
 /** As many as the service sets up at a time. */
 const AT_ONCE = 8
 
 const run = Effect.gen(function* () {
   const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Task))(process.argv[2])
   const material = yield* Material.make(yield* Speech.load, task.silence)
-  const { levels, seconds, speakers, speaking } = task
+  const { first, levels, of, seconds, speakers, speaking } = task
   const packets = Math.ceil((seconds * 1000) / PACKET_MS)
   const publishers = new Map<number, Publisher.Publisher>()
 
@@ -32,22 +36,38 @@ const run = Effect.gen(function* () {
     return performance.now() - offeredMs
   })
   const join = Effect.gen(function* () {
-    const numbers = Array.from({ length: speakers }, (_, number) => number)
+    const numbers = Array.from({ length: speakers }, (_, n) => first + n)
     const setUpMs = yield* Effect.forEach(numbers, connect, { concurrency: AT_ONCE })
-    yield* say(Joined.make({ setUpMs, srtp: publishers.get(0)?.srtp() ?? "" }))
+    yield* say(Joined.make({ setUpMs, srtp: publishers.get(first)?.srtp() ?? "" }))
   })
 
   const atMs: Array<number> = []
   const untilPacket: Array<number> = []
   const lates: Array<number> = []
   let ticking: NodeJS.Timeout | undefined
+  const block = packets <= AT_ONCE_PACKETS ? packets : BLOCK
   const speak = Effect.gen(function* () {
+    const preparing: Array<(block: number) => void> = []
     for (const [speaker, publisher] of publishers) {
-      publisher.prepare(Part.make(material, { speaker, speakers, speaking, packets }))
+      const part = Part.make(material, { speaker, speakers: of, speaking, packets })
+      const prepare = (number: number) => {
+        const from = number * block
+        if (from < packets) publisher.prepare(part.subarray(from, from + block), from)
+      }
+      prepare(0)
+      preparing.push(prepare)
       // Whoever waits for an answer of ICE gets it meanwhile.
       yield* Effect.sleep(0)
     }
-    const inTurn = Array.from({ length: speakers }, (_, number) => publishers.get(number))
+    /** While a block is sent the next one is prepared, by one publisher after the other, all of them in most of the time there is. */
+    let preparations = 0
+    const prepareDue = (packet: number) => {
+      const [number, speaker] = [Math.floor(preparations / speakers), preparations % speakers]
+      if (packet <= number * block + (PREPARED_WITHIN * block * speaker) / speakers) return
+      preparing[speaker]?.(number + 1)
+      preparations++
+    }
+    const inTurn = Array.from({ length: speakers }, (_, n) => publishers.get(first + n))
     const beganMs = performance.now()
     let next = 0
     ticking = setInterval(() => {
@@ -57,6 +77,7 @@ const run = Effect.gen(function* () {
       atMs.push(performance.timeOrigin + performance.now())
       for (; next < due; next++) inTurn[next % speakers]?.send(Math.floor(next / speakers))
       untilPacket.push(next)
+      prepareDue(nowMs / PACKET_MS - 1)
     }, TICK_MS)
     yield* say(Speaking.make({}))
   })

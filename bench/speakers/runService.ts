@@ -1,6 +1,7 @@
 /**
  * The service's media path as a process of its own: peers, voices, journal, transcriber and engine sockets as `App` puts them together,
- * configured by the environment; without signalling, and with captions that nobody reads. Takes each `Request` over the channel to the parent.
+ * configured by the environment; without signalling, and with captions that nobody reads. The only argument is a `ServiceTask` as JSON; takes
+ * each `Request` over the channel to the parent.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Effect, FiberSet, Layer, Metric, Redacted, Schema } from "effect"
@@ -20,7 +21,7 @@ import { PeerConnection, type RtpPacket } from "../../src/services/PeerConnectio
 import { SpeechJournal } from "../../src/services/SpeechJournal.ts"
 import type { CallSink } from "../../src/services/TranscriptSink.ts"
 import { say } from "../process/Channel.ts"
-import { Answer, type Offer, Request, ServiceReady, Standing } from "./Wire.ts"
+import { Answer, type Offer, Request, ServiceReady, ServiceTask, Standing } from "./Wire.ts"
 
 /** Speakers of one call. */
 const CALL = 20
@@ -51,27 +52,35 @@ const run = Effect.gen(function* () {
   const peers = yield* PeerConnection
   const fork = yield* FiberSet.makeRuntime<never, void, unknown>()
   const inThisScope = yield* Effect.context<Effect.Services<ReturnType<typeof makeCall>>>()
-  const calls = new Map<number, CallVoices.CallVoices>()
+  const calls = new Map<number, Effect.Effect<CallVoices.CallVoices>>()
+  const packetsOf = new Map<number, { packets: number }>()
   const eventLoop = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   eventLoop.enable()
   let connected = 0
   let received = 0
 
-  const callOf = Effect.fnUntraced(function* (speaker: number) {
-    const number = Math.floor(speaker / CALL)
-    const call = calls.get(number) ?? (yield* Effect.provideContext(makeCall(number), inThisScope))
-    calls.set(number, call)
-    return call
+  /** Speakers fill one call after the other, as they come. */
+  const nextCall = Effect.suspend(() => {
+    const number = Math.floor(packetsOf.size / CALL)
+    const known = calls.get(number)
+    if (known !== undefined) return known
+    return Effect.flatMap(Effect.cached(Effect.provideContext(makeCall(number), inThisScope)), (made) => {
+      calls.set(number, made)
+      return made
+    })
   })
 
   const hear = Effect.fnUntraced(function* ({ sdp, speaker }: Offer) {
-    const call = yield* callOf(speaker)
+    const call = yield* nextCall
+    const heard = { packets: 0 }
+    packetsOf.set(speaker, heard)
     let voice: { readonly onPacket: (packet: RtpPacket) => void } | undefined
     const peer = yield* peers.open({
       sdp,
       iceServers: [],
       onPacket: (packet) => {
         received++
+        heard.packets++
         voice?.onPacket(packet)
       },
       onState: (state) => {
@@ -105,6 +114,7 @@ const run = Effect.gen(function* () {
       eventLoopMaxMs: sizeOf(eventLoop.max),
       connected,
       received,
+      receivedOf: Array.from(packetsOf, ([speaker, { packets }]) => ({ speaker, packets })),
       drops: yield* droppedByReason
     })
     eventLoop.reset()
@@ -134,18 +144,19 @@ const droppedByReason = Effect.gen(function* () {
   return Object.fromEntries([...drops, ["lost", lost] as const].filter(([, count]) => count > 0))
 })
 
-const service = AppConfig.load.pipe(
-  Effect.flatMap((config) => {
-    const layers = Layer.mergeAll(
-      WeriftPeerConnection.layer(),
-      OpusDecoder.layer,
-      // What a call has heard is kept on the disk until it is said.
-      FileSpeechJournal.layer({ storage: AppConfig.storageOf(config), secret: Redacted.make("benchmark") }),
-      EngineTranscriber.layer.pipe(Layer.provide(ConfiguredEngines.layer(config)))
-    )
-    return Effect.scoped(run).pipe(Effect.provide(layers.pipe(Layer.provideMerge(App.logs(config.logLevel)))))
-  })
-)
+const service = Effect.gen(function* () {
+  const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(ServiceTask))(process.argv[2])
+  const config = yield* AppConfig.load
+  const layers = Layer.mergeAll(
+    WeriftPeerConnection.layer({ mediaPath: task.path === "fast" ? "short" : "werift" }),
+    OpusDecoder.layer,
+    // What a call has heard is kept on the disk until it is said.
+    FileSpeechJournal.layer({ storage: AppConfig.storageOf(config), secret: Redacted.make("benchmark") }),
+    EngineTranscriber.layer.pipe(Layer.provide(ConfiguredEngines.layer(config))),
+    task.listens ? App.layer(config) : Layer.empty
+  )
+  return yield* Effect.provide(Effect.scoped(run), layers.pipe(Layer.provideMerge(App.logs(config.logLevel))))
+})
 
 // A profile is written by a process that ends by itself.
 process.once("SIGTERM", () => process.exit(0))

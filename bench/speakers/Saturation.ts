@@ -1,0 +1,54 @@
+/**
+ * Where a crowd is more than can be heard, and what would be beyond it.
+ */
+import type { RunnerCost } from "./Runners.ts"
+
+export interface Load {
+  readonly perRunner: ReadonlyArray<RunnerCost>
+  readonly sent: number
+  readonly lost: number
+  /** Of all processors, by the processes of the benchmark. */
+  readonly ownPercent: number
+  readonly publishers: { readonly lateP99Ms: number }
+}
+
+/** Of a runner's one thread: what it works besides (collections, the database) has threads of its own. */
+const RUNNER_FULL = 97
+/** From here on the processes of the benchmark take turns on the processors, and it is not the service that is measured. */
+const MACHINE_FULL = 95
+/** One in a thousand. */
+const LOST = 0.001
+/** A load that comes later than this comes in heaps. */
+const LATE_MS = 100
+
+/** Why more cannot be heard here: the first of what is full. */
+export const of = ({ lost, ownPercent, perRunner, publishers, sent }: Load): string | undefined => {
+  if (perRunner.some(({ percentCore }) => percentCore >= RUNNER_FULL)) return "a runner is full"
+  if (ownPercent >= MACHINE_FULL) return "the machine is full"
+  if (lost > LOST * sent) return "packets were lost"
+  if (publishers.lateP99Ms > LATE_MS) return "the publishers are late"
+  return undefined
+}
+
+/** A row of a series of crowds. */
+export interface Point {
+  readonly speakers: number
+  readonly percentCore: number
+}
+
+/**
+ * How many times the CPU of half as many speakers: by the rows beside the half, as far as there are such. Less than 2 where what is there without
+ * speakers counts.
+ */
+export const twice = (rows: ReadonlyArray<Point>, { percentCore, speakers }: Point): number | undefined => {
+  const half = speakers / 2
+  const above = rows.find((row) => row.speakers >= half)
+  const below = rows.findLast((row) => row.speakers <= half)
+  if (above === undefined || below === undefined) return undefined
+  const share = above === below ? 0 : (half - below.speakers) / (above.speakers - below.speakers)
+  return percentCore / (below.percentCore + share * (above.percentCore - below.percentCore))
+}
+
+/** How many speakers a core carries up to there, at what each of these costs: no measurement, a calculation. */
+export const speakersOfACore = ({ percentCore, speakers }: Point, percent: number): number =>
+  Math.floor((percent * speakers) / percentCore)
