@@ -120,6 +120,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     }
   }
 
+  const isMuted = () => session.fence?.isMuted() === true
   const send = (to: Recipient, transcript: Transcript): boolean => {
     if (proof.isLost() || !session.sendTranscript(to, transcript)) {
       proof.lose()
@@ -231,7 +232,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   }
 
   return {
-    canSend: proof.canSend,
+    canSend: () => proof.canSend() && !isMuted(),
     begin: ({ proven, speaker }, audience) => {
       const others = readersBeside(audience, [speaker.session]).length
       // For one reader a message to the call saves nothing.
@@ -268,7 +269,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     attend: (audience, nowMs) => {
       screens.keep((key) => audience.readers.has(key))
       proof.look(nowMs)
-      if (!proof.canSend()) return
+      if (!proof.canSend() || isMuted()) return
       for (const one of finals) if (one.pending.size > 0 && !proof.isLost()) resend(one, audience, nowMs)
       mark()
       forgetProven()
@@ -299,7 +300,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       return held.map(({ block, text }) => ({ speaker: block.speaker.session, text }))
     },
     isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.length === 0,
-    isWaiting: () => proof.isLost() || finals.some((one) => one.pending.size > 0)
+    isWaiting: () => proof.isLost() || isMuted() || finals.some((one) => one.pending.size > 0)
   }
 }
 

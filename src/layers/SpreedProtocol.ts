@@ -7,6 +7,7 @@
  */
 import { Schema } from "effect"
 import { NextcloudSessionId, SessionId } from "../domain/Call.ts"
+import { RankData } from "./SpreedRank.ts"
 import { StatusMessage, TransientMessage } from "./SpreedStatus.ts"
 
 /** 64 KiB: the HPB itself accepts no larger message from anybody. */
@@ -159,7 +160,7 @@ const ClientToClient = Schema.Struct({
   type: Schema.tag("message"),
   message: Schema.Struct({
     sender: Schema.Struct({ type: Schema.String, sessionid: SessionId }),
-    data: Schema.Union([OfferData, CandidateData, MuteData, OtherData])
+    data: Schema.Union([OfferData, CandidateData, MuteData, RankData, OtherData])
   })
 })
 export type PeerMessage = (typeof ClientToClient.Type)["message"]
@@ -281,7 +282,7 @@ const OwnMessage = Schema.Struct({
       Schema.Struct({ type: Schema.tag("session"), sessionid: Schema.String }),
       Schema.Struct({ type: Schema.tag("call") })
     ]),
-    data: Schema.Union([RequestOfferData, AnswerData, OwnCandidateData, TranscriptData])
+    data: Schema.Union([RequestOfferData, AnswerData, OwnCandidateData, TranscriptData, RankData])
   })
 })
 export type OwnMessage = (typeof OwnMessage.Type)["message"]

@@ -9,6 +9,7 @@ import { emptyRoster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import type { Candidate, SignalingEvent, SignalingSession, SignalingState } from "../services/Signaling.ts"
 import * as Metrics from "./Metrics.ts"
+import * as RoomFence from "./RoomFence.ts"
 import type { HpbSession } from "./SpreedHello.ts"
 import * as SpreedOffers from "./SpreedOffers.ts"
 import type { PeerMessage, RoomEvent, ServerMessage } from "./SpreedProtocol.ts"
@@ -46,10 +47,16 @@ const offerTimeout = "12 seconds"
 /** Nobody falls so far behind who still reads. */
 const maxUnread = 10_000
 
-/** `onTransient` takes what the HPB keeps for this room. */
+export interface RoomOptions {
+  /** Takes what the HPB keeps for this room. */
+  readonly onTransient?: (change: TransientChange) => void
+  /** Where others of ours may be in the room, of which one counts. */
+  readonly fence?: RoomFence.RoomFenceOptions
+}
+
 export const make = Effect.fnUntraced(function* (
   room: RoomToken,
-  onTransient: (change: TransientChange) => void = () => undefined
+  { fence: fencing, onTransient }: RoomOptions = {}
 ): Effect.fn.Return<SpreedRoom, never, Scope.Scope> {
   // Unbounded, since a lost event would leave its reader with a wrong picture for good; from `maxUnread` on the session starts afresh.
   const events = yield* Effect.acquireRelease(Queue.unbounded<SignalingEvent, Cause.Done>(), (queue) =>
@@ -76,6 +83,12 @@ export const make = Effect.fnUntraced(function* (
   const entered = yield* Latch.make(false)
   const offers = SpreedOffers.make()
   const sender = SpreedSender.make()
+  const fence = yield* RoomFence.make(fencing, {
+    room,
+    roster: () => people?.roster ?? emptyRoster,
+    sender,
+    onOutranked: (by) => emit({ _tag: "Outranked", by })
+  })
 
   const emit = (event: SignalingEvent) => {
     if (Queue.sizeUnsafe(events) >= maxUnread) unread()
@@ -89,6 +102,7 @@ export const make = Effect.fnUntraced(function* (
     joinId = undefined
     resumeId = hpbResumeId
     if (wasJoined) rejoins()
+    fence?.doubt()
     emit({ _tag: "Joined", self: people.roster.self, again: wasJoined })
     wasJoined = true
   }
@@ -102,6 +116,7 @@ export const make = Effect.fnUntraced(function* (
     for (const session of before.roster.participants.keys()) {
       if (!next.roster.participants.has(session)) offers.forget(session)
     }
+    fence?.follow()
     emit({ _tag: "RosterChanged", roster: next.roster })
   }
 
@@ -122,6 +137,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const takeMessage = ({ data, sender }: PeerMessage) => {
+    if ("seal" in data) return fence?.take(sender.sessionid, data)
     if (!("payload" in data)) return
     if (!("roomType" in data)) return takeMute(sender.sessionid, data.payload.name, data.type === "mute")
     // Only the HPB itself answers for a publisher: what a participant sends to a room or user says so in `sender.type`.
@@ -191,8 +207,10 @@ export const make = Effect.fnUntraced(function* (
       requestOffer,
       answer: (voice, sid, sdp) => offers.answered(sender.answer(voice, sid, sdp), voice, sid),
       sendCandidate: sender.candidate,
-      sendTranscript: (to, transcript) => state._tag === "Joined" && !isOut && sender.transcript(to, transcript),
-      confirm: sender.confirm
+      sendTranscript: (to, transcript) =>
+        state._tag === "Joined" && !isOut && fence?.isMuted() !== true && sender.transcript(to, transcript),
+      confirm: sender.confirm,
+      ...(fence === undefined ? {} : { fence })
     },
     entered: entered.await,
     canKeep: sender.canKeep,
@@ -211,12 +229,13 @@ export const make = Effect.fnUntraced(function* (
       sender.attach(socket)
       resumes()
       state = { _tag: "Joined" }
+      fence?.doubt()
       emit({ _tag: "Resumed" })
     },
     take: (message) => {
       if (message.type === "event") takeEvent(message.event)
       else if (message.type === "message") takeMessage(message.message)
-      else if (message.type === "transient" && "transient" in message) onTransient(message.transient)
+      else if (message.type === "transient" && "transient" in message) onTransient?.(message.transient)
       else if (message.type === "error") {
         const lost = takeError(message.id, message.error.code)
         if (lost !== undefined) return lost

@@ -2,11 +2,12 @@
  * What we say to the HPB over whichever socket there is: requests with ids of their own, and captions in the form this HPB accepts.
  */
 import { Effect } from "effect"
-import type { RoomToken } from "../domain/Call.ts"
+import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 import type { Candidate, Recipient, Transcript } from "../services/Signaling.ts"
 import type { HpbSession } from "./SpreedHello.ts"
 import type { ClientMessage, OwnMessage } from "./SpreedProtocol.ts"
+import type { RankMessage } from "./SpreedRank.ts"
 import type { SpreedSocket } from "./SpreedSocket.ts"
 
 export interface SpreedSender {
@@ -30,6 +31,10 @@ export interface SpreedSender {
   readonly keep: (room: RoomToken, callId: string, text: string | undefined) => boolean
   readonly keepsFailed: () => boolean
   readonly confirm: Effect.Effect<boolean>
+  /** The same, and everything that the HPB had sent by then was taken. */
+  readonly roundTrip: Effect.Effect<boolean>
+  /** To another session of ours. */
+  readonly rank: (to: SessionId, message: RankMessage) => boolean
 }
 
 /** HPBs from 1.0 until 1.3 refuse captions without a `roomType`; unreadable versions get one too, it never hurts. */
@@ -104,7 +109,9 @@ export const make = (): SpreedSender => {
       })
     },
     keepsFailed: () => keepsFailed(version),
-    confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false))
+    confirm: Effect.suspend(() => socket?.confirm ?? Effect.succeed(false)),
+    roundTrip: Effect.suspend(() => socket?.roundTrip ?? Effect.succeed(false)),
+    rank: (to, data) => message(nextId("rank"), { type: "session", sessionid: to }, data)
   }
 }
 

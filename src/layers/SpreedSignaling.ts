@@ -6,6 +6,7 @@
  */
 import { Effect, Layer, Random, type Scope } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
+import type { Rank } from "../domain/Seat.ts"
 import { Signaling, type SignalingSession } from "../services/Signaling.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as SpreedAdmission from "./SpreedAdmission.ts"
@@ -41,13 +42,15 @@ export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
       const hpb: SpreedConnection.Hpb = { options, admission, reach: yield* SpreedReach.make }
       const marks = yield* SpreedMarks.make((token, onTransient) =>
         Effect.gen(function* () {
-          const room = yield* SpreedRoom.make(token, onTransient)
+          const room = yield* SpreedRoom.make(token, { onTransient })
           yield* carry(hpb, room)
           return room.session
         })
       )
       return {
-        join: Effect.fn("Signaling.join")((room: RoomToken) => join(hpb, marks, room)),
+        join: Effect.fn("Signaling.join")((room: RoomToken, rank?: () => Rank | undefined) =>
+          join(hpb, marks, room, rank)
+        ),
         refusal: admission.refusal
       }
     })
@@ -56,9 +59,11 @@ export const layer = (options: SpreedOptions): Layer.Layer<Signaling> =>
 const join = Effect.fnUntraced(function* (
   hpb: SpreedConnection.Hpb,
   marks: SpreedMarks.SpreedMarks,
-  token: RoomToken
+  token: RoomToken,
+  rank: (() => Rank | undefined) | undefined
 ): Effect.fn.Return<SignalingSession, never, Scope.Scope> {
-  const room = yield* SpreedRoom.make(token)
+  const secret = hpb.options.internalSecret
+  const room = yield* SpreedRoom.make(token, rank === undefined ? {} : { fence: { rank, secret } })
   yield* carry(hpb, room)
   return { ...room.session, ...(yield* marks.open(room)) }
 })

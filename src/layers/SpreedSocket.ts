@@ -32,6 +32,8 @@ export interface SpreedSocket {
   readonly next: Effect.Effect<ServerMessage, SocketLost>
   /** `true` when the HPB has read everything sent before; `false` when the socket went first. */
   readonly confirm: Effect.Effect<boolean>
+  /** The same, and every message that came before that answer was taken, and the next one asked for. */
+  readonly roundTrip: Effect.Effect<boolean>
   /** Pings, and fails when nothing at all has come for 15 s, or for 3 s behind a caption. */
   readonly keepAlive: Effect.Effect<never, SocketLost>
   /** Says bye and waits until the HPB has closed the socket: at most 2 s, or as long as there is where the service stops. */
@@ -90,6 +92,7 @@ export const open = Effect.fnUntraced(function* (options: {
   let isLeaving = false
   let failure: SocketLost | undefined
   const confirmations = makeConfirmations(ws, now)
+  const reading = makeReading()
   const heard = () => {
     heardAtMs = now()
   }
@@ -112,6 +115,7 @@ export const open = Effect.fnUntraced(function* (options: {
     const message = isBinary ? undefined : readable(data.toString())
     if (message === undefined) return unreadable()
     Queue.offerUnsafe(messages, message)
+    reading.arrived()
     if (Queue.sizeUnsafe(messages) >= pauseAt) ws.pause()
   })
   ws.on("error", (error) => {
@@ -124,6 +128,7 @@ export const open = Effect.fnUntraced(function* (options: {
     Deferred.doneUnsafe(opened, Effect.fail(lost))
     Queue.failCauseUnsafe(messages, Cause.fail(lost))
     confirmations.lost()
+    reading.lost()
   })
   yield* Deferred.await(opened).pipe(
     Effect.timeoutOrElse({
@@ -152,11 +157,16 @@ export const open = Effect.fnUntraced(function* (options: {
   }
   return {
     send,
-    next: Effect.map(Queue.take(messages), (message) => {
-      if (ws.isPaused && Queue.sizeUnsafe(messages) < pauseAt / 2) ws.resume()
-      return message
+    next: Effect.suspend(() => {
+      reading.done()
+      return Effect.map(Queue.take(messages), (message) => {
+        reading.took()
+        if (ws.isPaused && Queue.sizeUnsafe(messages) < pauseAt / 2) ws.resume()
+        return message
+      })
     }),
     confirm: confirmations.confirm,
+    roundTrip: Effect.flatMap(confirmations.confirm, (isRead) => (isRead ? reading.caughtUp : Effect.succeed(false))),
     keepAlive: Effect.suspend(() => {
       const silentMs = now() - heardAtMs
       const isUnanswered = now() - confirmations.waitingSinceMs() >= unansweredAfterMs
@@ -205,6 +215,41 @@ const makeConfirmations = (ws: WebSocket, now: () => number) => {
       for (const { settle } of waiting.values()) settle(false)
       waiting.clear()
     }
+  }
+}
+
+/** How far our reader is with what has arrived. */
+const makeReading = () => {
+  const waiting = new Map<(isRead: boolean) => void, number>()
+  let arrived = 0
+  let taken = 0
+  let handled = 0
+  const settle = (isDue: (upTo: number) => boolean, isRead: boolean) => {
+    for (const [settled, upTo] of waiting) {
+      if (!isDue(upTo)) continue
+      waiting.delete(settled)
+      settled(isRead)
+    }
+  }
+  return {
+    arrived: () => {
+      arrived++
+    },
+    took: () => {
+      taken++
+    },
+    /** The reader is done with all it took. */
+    done: () => {
+      handled = taken
+      if (waiting.size > 0) settle((upTo) => upTo <= handled, true)
+    },
+    lost: () => settle(() => true, false),
+    caughtUp: Effect.callback<boolean>((resume) => {
+      if (handled >= arrived) return resume(Effect.succeed(true))
+      const settled = (isRead: boolean) => resume(Effect.succeed(isRead))
+      waiting.set(settled, arrived)
+      return Effect.sync(() => waiting.delete(settled))
+    })
   }
 }
 

@@ -109,6 +109,8 @@ const open = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.forever(confirmation))
 
   const drain = Effect.suspend(() => {
+    // whoever counts says it
+    if (session.fence?.outranked() !== undefined) return Effect.void
     captions.finish()
     look()
     return Effect.raceFirst(settled.await, stopping.until("Delivered")).pipe(

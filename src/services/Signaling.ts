@@ -4,6 +4,7 @@
 import { Context, type Effect, type Scope, type Stream } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Roster } from "../domain/Roster.ts"
+import type { Rank } from "../domain/Seat.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 
 /** An ICE candidate as it travels; an empty `sdpMid` has become absent. */
@@ -24,6 +25,7 @@ export interface Candidate {
  * - `RequestFailed`: `requestOffer` was refused or not answered in time; it may be repeated.
  * - `AnswerRefused`: the HPB had already given up the subscription we answered: no media will come from it.
  * - `CallEnded`: for everybody, by a moderator or because the room is gone.
+ * - `Outranked`: another session of ours in the room counts; nothing that is handed to `sendTranscript` is sent any more.
  */
 export type SignalingEvent =
   | { readonly _tag: "Joined"; readonly self: SessionId; readonly again: boolean }
@@ -36,6 +38,7 @@ export type SignalingEvent =
   | { readonly _tag: "AnswerRefused"; readonly voice: VoiceKey; readonly sid?: string; readonly code: string }
   | { readonly _tag: "MuteChanged"; readonly speaker: SessionId; readonly muted: boolean }
   | { readonly _tag: "CallEnded"; readonly reason: "EndedForAll" | "RoomDeleted" }
+  | { readonly _tag: "Outranked"; readonly by: Rank }
 
 /** Where the session stands; `Refused` is a configuration error in plain words, retried after minutes. */
 export type SignalingState =
@@ -79,6 +82,19 @@ export interface SignalingSession {
    * behind the newest one before the socket was lost has not. `undefined` when nothing is known, within two seconds.
    */
   readonly recall: Effect.Effect<number | undefined>
+  /** Where it was joined with a rank. */
+  readonly fence?: SessionFence
+}
+
+/** Of our sessions in a room only the one with the highest rank sends captions. */
+export interface SessionFence {
+  /** Captions are not sent now, and may be later: until those who are alive have yielded, and in doubt. */
+  readonly isMuted: () => boolean
+  /** Nothing is sent while it is `true`, whoever counts. */
+  readonly hold: (isHeld: boolean) => void
+  /** The rank has changed: it is announced. */
+  readonly announce: () => void
+  readonly outranked: () => Rank | undefined
 }
 
 /**
@@ -90,7 +106,11 @@ export interface SignalingSession {
 export class Signaling extends Context.Service<
   Signaling,
   {
-    readonly join: (room: RoomToken) => Effect.Effect<SignalingSession, never, Scope.Scope>
+    /** With a rank, `undefined` for as long as nothing is to be said, this session is one of several of ours: see `SessionFence`. */
+    readonly join: (
+      room: RoomToken,
+      rank?: () => Rank | undefined
+    ) => Effect.Effect<SignalingSession, never, Scope.Scope>
     /** For health pages: the newest refusal by the HPB, if the last hello was refused. */
     readonly refusal: () => { readonly code: string; readonly advice: string } | undefined
   }
