@@ -1,15 +1,20 @@
 /**
- * `npm run bench`: what hearing costs in CPU time, absolute and in relation to decoded speech. `npm run bench -- --sockets 200`: what the whole
+ * `npm run bench`: what each stage of the service costs in CPU time, absolute and in relation to decoded speech. `npm run bench -- --sockets 200`: what the whole
  * service costs with so many streaming clients at once, and how late their words are (Linux). `npm run bench -- --speakers 100`: what so many
  * speakers of calls cost it, and how late their speech is at the engine (Linux). What it costs and how fast it is on a real HPB,
  * `npm run test:talk -- --measure` tells.
  */
 import { appendFileSync } from "node:fs"
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
+import { captioning } from "./captioning.ts"
+import { decoding } from "./decoding.ts"
+import { gating } from "./gating.ts"
 import { type HearingCost, hearing } from "./hearing.ts"
 import { intake } from "./intake.ts"
 import { opening } from "./opening.ts"
+import { protecting } from "./protecting.ts"
+import { sending } from "./sending.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
@@ -18,22 +23,33 @@ import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
 import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
 import * as SpeakersTable from "./speakers/SpeakersTable.ts"
 
+/** What is measured each for itself; the first of all is what the others are compared with. */
+const stages: ReadonlyArray<{
+  readonly title: string
+  readonly costs: Effect.Effect<ReadonlyArray<HearingCost>, unknown, Scope.Scope>
+}> = [
+  { title: "20 ms packet, RTP packet to queued frame, 100 voices in turn", costs: hearing },
+  { title: "20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn", costs: intake },
+  { title: "20 ms packet, Opus to samples, 100 decoders in turn", costs: decoding },
+  { title: "20 ms of samples, 100 voices in turn", costs: gating },
+  { title: "packet of SRTP, datagram to payload, 100 voices in turn", costs: opening },
+  { title: "packet of SRTP or SRTCP, payload to datagram, 100 voices in turn", costs: protecting },
+  { title: "frame of 80 ms, 100 sockets in turn", costs: sending },
+  { title: "word, 25 calls of four voices", costs: captioning }
+]
+
 const plain = Effect.gen(function* () {
-  const costs = yield* hearing
-  const [reference] = costs
-  const print = ({ microsecondsPerPacket, what }: HearingCost) => {
-    const ratio = microsecondsPerPacket / (reference?.microsecondsPerPacket ?? microsecondsPerPacket)
-    console.log(`${what.padEnd(48)}${microsecondsPerPacket.toFixed(1).padStart(7)}  ×${ratio.toFixed(2)}`)
+  const all: Array<HearingCost> = []
+  for (const { costs, title } of stages) {
+    console.log(`${all.length === 0 ? "" : "\n"}µs CPU per ${title}\n`)
+    for (const cost of yield* costs) {
+      all.push(cost)
+      const { microsecondsPerPacket, what } = cost
+      const ratio = microsecondsPerPacket / (all[0]?.microsecondsPerPacket ?? microsecondsPerPacket)
+      console.log(`${what.padEnd(56)}${microsecondsPerPacket.toFixed(1).padStart(7)}  ×${ratio.toFixed(2)}`)
+    }
   }
-  console.log("µs CPU per 20 ms packet, RTP packet to queued frame, 100 voices in turn\n")
-  costs.forEach(print)
-  const entrances = yield* intake
-  console.log("\nµs CPU per 20 ms message of a streaming socket, bytes to queued frame, 100 voices in turn\n")
-  entrances.forEach(print)
-  const openings = yield* opening
-  console.log("\nµs CPU per packet of SRTP, datagram to payload, 100 voices in turn\n")
-  openings.forEach(print)
-  console.log(JSON.stringify([...costs, ...entrances, ...openings]))
+  console.log(JSON.stringify(all))
 })
 
 const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) {
