@@ -26,6 +26,8 @@ import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { Calls } from "./services/Calls.ts"
 import { Engines } from "./services/Engines.ts"
+import type { RunnerProcess } from "./services/Fleet.ts"
+import { Front } from "./services/Front.ts"
 import { Nextcloud } from "./services/Nextcloud.ts"
 import type { Transcriber } from "./services/Transcriber.ts"
 import type { TranscriptSink } from "./services/TranscriptSink.ts"
@@ -37,12 +39,13 @@ export const logs = (level: AppConfig["logLevel"]) =>
 
 /**
  * Runs for as long as its scope: the listeners, the calls behind them, and what those need. When it closes, nothing new is begun, and all
- * calls and streams deliver their last words and say bye at the same time; the listeners, which refuse until then, go last.
+ * calls and streams deliver their last words and say bye at the same time; the listeners, which refuse until then, go last. With a runner it
+ * is one of several processes, and needs its `Front`.
  */
-export const layer = (config: AppConfig) =>
+export const layer = (config: AppConfig, runner?: RunnerProcess) =>
   listeners(config).pipe(
     Layer.provide(announcement(config)),
-    Layer.provide(calls(config)),
+    Layer.provide(calls(config, runner)),
     Layer.provide(captions),
     Layer.provide([nextcloud(config), deployment(config)]),
     Layer.provide(EngineTranscriber.layer),
@@ -94,7 +97,10 @@ const deployment = (config: AppConfig) =>
 const nextcloud = (config: AppConfig) => AppApiNextcloud.layer({ ...config, url: config.nextcloudUrl })
 
 /** The one place where the log says what is missing; `/api/v1/status` and refused requests say the same. */
-const announcement = (config: AppConfig) => Layer.effectDiscard(announce(config))
+const announcement = (config: AppConfig) =>
+  Layer.effectDiscard(
+    Effect.flatMap(Front, (front) => (front === undefined || front.isFirst ? announce(config) : Effect.void))
+  )
 
 const announce = (config: AppConfig): Effect.Effect<void> => {
   if (missing(config).length === 0) return Effect.logInfo("Parlance starts", { version: config.appVersion })
@@ -110,10 +116,11 @@ const announce = (config: AppConfig): Effect.Effect<void> => {
 const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 
 const calls = (
-  config: AppConfig
+  config: AppConfig,
+  runner: RunnerProcess | undefined
 ): Layer.Layer<Calls | ViewerLanguages, never, Nextcloud | Transcriber | TranscriptSink> => {
   const { hpbUrl, internalSecret } = config
-  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) {
+  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0 || (runner?.slot ?? 0) > 0) {
     return Layer.merge(noCalls, MemoryViewerLanguages.layer)
   }
   return ClusterCalls.layer({

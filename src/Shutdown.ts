@@ -66,14 +66,18 @@ const make = Effect.fnUntraced(function* (seconds: number) {
   return { stopping, begin }
 })
 
-/** `runMain` waits for finalizers for ever and ignores further signals; whoever stops containers does not. */
-export const deadline = (seconds: number): Layer.Layer<never> =>
+/**
+ * `runMain` waits for finalizers for ever and ignores further signals; whoever stops containers does not. A runner is told to end by its
+ * supervisor, and perhaps by the same signal as that: for it a second signal says nothing new.
+ */
+export const deadline = (seconds: number, forcedBy: "SecondSignal" | "Time" = "SecondSignal"): Layer.Layer<never> =>
   Layer.effectDiscard(
     Effect.acquireRelease(
       Effect.sync(() => {
         let isStopping = false
         const onSignal = () => {
-          if (isStopping) process.exit(FORCED)
+          if (isStopping && forcedBy === "SecondSignal") process.exit(FORCED)
+          if (isStopping) return
           isStopping = true
           setTimeout(() => process.exit(FORCED), seconds * 1000).unref()
         }

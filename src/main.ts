@@ -1,25 +1,24 @@
 /**
- * The service as a process: configuration from the environment, JSON logs, an end in time.
+ * The service as a process: one alone, or a supervisor with several runners (`LT_RUNNERS`).
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect, Layer } from "effect"
-import * as App from "./App.ts"
-import * as AppConfig from "./layers/AppConfig.ts"
-import * as Shutdown from "./Shutdown.ts"
+import { availableParallelism } from "node:os"
+import { extname } from "node:path"
 
-const service = AppConfig.load.pipe(
-  Effect.flatMap((config) =>
-    Layer.launch(
-      App.layer(config).pipe(
-        Layer.provide(App.logs(config.logLevel)),
-        Layer.provide(Shutdown.deadline(config.shutdownSeconds))
-      )
-    )
-  ),
-  // What an admin has to read is one line; only what nobody foresaw brings its trace.
-  Effect.tapError((error) => Effect.logFatal(error.message)),
-  Effect.tapDefect((defect) => Effect.logFatal("the service broke", defect)),
-  Effect.provide(App.logs("Info"))
-)
+/** `AppConfig` reads it again, with all else, and refuses what it cannot be; a supervisor is too small to load that. */
+const asked = process.env["LT_RUNNERS"]?.trim().toLowerCase() ?? ""
+const isAuto = asked === "auto"
+const runners = /^\d{1,9}$/.test(asked) ? Number(asked) : 1
 
-NodeRuntime.runMain(service, { disableErrorReporting: true, teardown: Shutdown.teardown })
+if (isAuto || runners > 1) {
+  const { start } = await import("./supervisor/Supervisor.ts")
+  const { stop } = start({
+    program: new URL(`./runner${extname(import.meta.filename)}`, import.meta.url),
+    atFirst: isAuto ? 1 : runners,
+    most: isAuto ? availableParallelism() : runners,
+    onEnd: (code) => process.exit(code)
+  })
+  process.on("SIGTERM", stop).on("SIGINT", stop)
+} else {
+  const { run } = await import("./Service.ts")
+  run()
+}

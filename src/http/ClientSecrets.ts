@@ -1,11 +1,13 @@
 /**
  * Short-lived credentials of our own (`ek_…`) for places where a token should not be: pages, apps.
  *
- * They carry their grant, signed with a key that only this process has, so nothing is kept for them and a restart ends them all. A token
+ * They carry their grant, signed with a key that only this process and its fellow runners have, so nothing is kept for them and a restart of
+ * the service ends them all. A token
  * that is taken away leaves those made with it valid until they end by themselves.
  */
 import { createHmac, randomBytes, randomUUID } from "node:crypto"
 import { Clock, Effect, Redacted, Schema } from "effect"
+import { Front } from "../services/Front.ts"
 import { digest, hasDigest } from "./Digest.ts"
 import type { Grant } from "./Grant.ts"
 
@@ -34,8 +36,8 @@ const Carried = Schema.fromJsonString(
 const encode = Schema.encodeEffect(Carried)
 const decode = Schema.decodeUnknownEffect(Carried)
 
-export const make = Effect.sync(() => {
-  const key = randomBytes(32)
+export const make = Effect.map(Front, (front) => {
+  const key = front?.secret ?? randomBytes(32)
   const signatureOf = (body: string) => createHmac("sha256", key).update(body).digest("base64url")
 
   return {

@@ -3,6 +3,7 @@
  */
 import { Context, Effect, Layer, Schedule } from "effect"
 import { Calls } from "../services/Calls.ts"
+import { Front } from "../services/Front.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
 import { Unavailable } from "./Api.ts"
 import { Deployment } from "./Deployment.ts"
@@ -23,7 +24,7 @@ const askAgain = Schedule.spaced("10 seconds").pipe(Schedule.upTo({ times: 30 })
 /**
  * After a restart AppAPI tells us nothing, so it is asked. Until it has answered, and if it never does, the app counts as enabled: it was
  * running, Talk asks before every request whether it is enabled, and captions that come back matter more. What AppAPI says by
- * `/enabled` overrules what it was asked.
+ * `/enabled` overrules what it was asked, in all runners, whichever is told.
  */
 export const layer: Layer.Layer<Enablement, never, Calls | Deployment | Nextcloud> = Layer.effect(
   Enablement,
@@ -31,13 +32,20 @@ export const layer: Layer.Layer<Enablement, never, Calls | Deployment | Nextclou
     const calls = yield* Calls
     const nextcloud = yield* Nextcloud
     const { appId } = yield* Deployment
-    let told: boolean | undefined
-    let isEnabled = true
+    const front = yield* Front
+    let told = front?.isEnabled()
+    let isEnabled = told ?? true
 
     const set = Effect.fnUntraced(function* (enabled: boolean) {
       isEnabled = enabled
       if (!enabled) yield* calls.endAll
     })
+
+    // One runner is told, and ends the calls of all.
+    yield* front?.onEnabled((enabled) => {
+      told = enabled
+      isEnabled = enabled
+    }) ?? Effect.void
 
     yield* nextcloud.enabled.pipe(
       Effect.retry({ schedule: askAgain, while: ({ retryable }) => retryable && told === undefined }),
@@ -55,6 +63,7 @@ export const layer: Layer.Layer<Enablement, never, Calls | Deployment | Nextclou
       set: (enabled) =>
         Effect.suspend(() => {
           told = enabled
+          front?.setEnabled(enabled)
           return set(enabled)
         }),
       require: Effect.suspend(() =>

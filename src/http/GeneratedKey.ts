@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { Effect, FileSystem, References, Schema } from "effect"
 import * as PrivateFile from "../layers/PrivateFile.ts"
+import { Front } from "../services/Front.ts"
 import { digest } from "./Digest.ts"
 
 const Hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))
@@ -12,9 +13,17 @@ const decode = Schema.decodeUnknownEffect(Hash)
 
 /**
  * The SHA-256 of the key, from `key.sha256` in the folder. Where there is none, or none that can be used, there is a new key; where it
- * cannot be kept it holds for this process. Whoever lost it deletes the file.
+ * cannot be kept it holds for this process and its fellow runners. Whoever lost it deletes the file.
  */
 export const make = Effect.fnUntraced(function* (folder: string) {
+  const front = yield* Front
+  if (front?.generatedKey !== undefined) return front.generatedKey
+  const hash = yield* read(folder)
+  front?.keyMade(hash)
+  return hash
+})
+
+const read = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, "key.sha256")
   const files = yield* FileSystem.FileSystem
   const known = yield* files.readFileString(path).pipe(

@@ -9,8 +9,11 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { codeOf } from "../layers/ErrorCode.ts"
+import { Front } from "../services/Front.ts"
 import { Stopping } from "../services/Stopping.ts"
+import type { Address } from "../supervisor/Messages.ts"
 import * as Certificate from "./Certificate.ts"
+import * as HandedServer from "./HandedServer.ts"
 
 /** The address cannot be listened on. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -31,9 +34,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "there is no such host"
 }
 
-/** A port of an address (0: any that is free), or a unix socket. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
-
 /** Takes over connections that ask for another protocol, as websockets do. */
 export interface Upgrades {
   /** `false`: not one of ours; the app answers. */
@@ -52,7 +52,7 @@ const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIM
 /**
  * Serves an app of `HttpRouter.serve`. A socket file that a killed process left behind is removed. When the scope closes, nothing new is
  * accepted from the first moment on, answers under way are finished, and the rest is cut off after a second; meanwhile `upgrades` close.
- * HTTP/1.1 only: websockets need it.
+ * Where there is a `Front` it listens, and this serves what it is handed. HTTP/1.1 only: websockets need it.
  */
 export const listen = <A, E, R>(
   app: Layer.Layer<A, E, R>,
@@ -68,9 +68,11 @@ export const listen = <A, E, R>(
     Effect.gen(function* () {
       const { address, certificate, name, upgrades } = options
       const { until } = yield* Stopping
+      const front = yield* Front
       const server = certificate === undefined ? createServer(limits) : yield* secureServer(certificate)
       const release = hold(server)
-      if ("path" in address) yield* removeStaleSocket(address.path)
+      const handed = front === undefined ? undefined : yield* hand(front, { name, address, server })
+      if (handed === undefined && "path" in address) yield* removeStaleSocket(address.path)
       const listening = NodeHttpServer.layer(() => server, { ...address, disablePreemptiveShutdown: true }).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
           Layer.effectContext(
@@ -80,10 +82,12 @@ export const listen = <A, E, R>(
       )
       const announced = Layer.effectDiscard(
         HttpServer.addressFormattedWith((url) =>
-          Effect.logInfo("listening", {
-            for: name,
-            url: certificate === undefined ? url : url.replace("http:", "https:")
-          })
+          handed?.isFirst === false
+            ? Effect.void
+            : Effect.logInfo("listening", {
+                for: name,
+                url: certificate === undefined ? url : url.replace("http:", "https:")
+              })
         )
       )
       // Built last, hence closed first: before whoever answers requests goes away.
@@ -95,10 +99,13 @@ export const listen = <A, E, R>(
             again()
           })
           yield* Effect.addFinalizer(() =>
-            Effect.all([close(server, until("Closed")), upgrades?.close ?? Effect.void], {
-              concurrency: "unbounded",
-              discard: true
-            })
+            Effect.all(
+              [close(server, handed?.close ?? closed(server), until("Closed")), upgrades?.close ?? Effect.void],
+              {
+                concurrency: "unbounded",
+                discard: true
+              }
+            )
           )
         })
       )
@@ -145,10 +152,27 @@ const divert = (server: Server, upgrades: Upgrades) => {
   })
 }
 
-const close = (server: Server, latest: Effect.Effect<void>) =>
+/** Takes the connections of its front, from now on. */
+const hand = Effect.fnUntraced(function* (
+  front: Front,
+  { address, name, server }: { readonly name: string; readonly address: Address; readonly server: Server }
+) {
+  const handed = HandedServer.make(server, () => front.closing(name))
+  const answer = yield* front.listen(name, address, handed.take)
+  if (answer._tag === "NotListening") {
+    return yield* new ListenError({ address: textOf(address), code: answer.code })
+  }
+  handed.listenAt(answer.at)
+  return { close: handed.close, isFirst: answer.isFirst }
+})
+
+const closed = (server: Server) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
-  }).pipe(
+  })
+
+const close = (server: Server, closed: Effect.Effect<void>, latest: Effect.Effect<void>) =>
+  closed.pipe(
     Effect.raceFirst(latest),
     Effect.timeoutOption(CLOSE_GRACE),
     Effect.andThen(Effect.sync(() => server.closeAllConnections()))

@@ -5,6 +5,9 @@ import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { type AppConfig, storageOf } from "../layers/AppConfig.ts"
+import { Front } from "../services/Front.ts"
+import type { OpenStreams, Reserved } from "../supervisor/Messages.ts"
+import * as StreamCounts from "../supervisor/StreamCounts.ts"
 import type { Grant } from "./Grant.ts"
 import * as SpentMinutes from "./SpentMinutes.ts"
 
@@ -35,7 +38,10 @@ export interface Usage {
   readonly refusal: QuotaRefusal | undefined
 }
 
-/** Counts streams and minutes. Nothing here needs a disk to go on: see `SpentMinutes`. */
+/**
+ * Counts streams and minutes, in all runners where there are several. Nothing here needs a disk to go on: see `SpentMinutes`, which also says
+ * how much later a day ends with several runners.
+ */
 export class Quotas extends Context.Service<
   Quotas,
   {
@@ -51,42 +57,54 @@ export const layer = (settings: Pick<AppConfig, "maxStreams" | "storage">): Laye
     Quotas,
     Effect.gen(function* () {
       const spent = yield* SpentMinutes.make(join(storageOf(settings), "quotas.json"))
-      const active = new Map<string, number>()
-      let all = 0
-
-      const change = (subject: string, by: 1 | -1) => {
-        const left = (active.get(subject) ?? 0) + by
-        all += by
-        if (left === 0) active.delete(subject)
-        else active.set(subject, left)
-      }
-      const refusalOf = (grant: Grant): QuotaRefusal | undefined => {
-        if (all >= settings.maxStreams) return tooManyStreams
-        if ((active.get(grant.subject) ?? 0) >= grant.concurrentStreams) return concurrentStreams(grant)
+      const counts = yield* openStreams
+      const limitsOf = (grant: Grant) => ({ ofSubject: grant.concurrentStreams, ofAll: settings.maxStreams })
+      const refusalOf = (grant: Grant, answer: Reserved): QuotaRefusal | undefined => {
+        if (answer === "TooManyStreams") return tooManyStreams
+        if (answer === "ConcurrentStreams") return concurrentStreams(grant)
         return isWithin(grant, spent.of(grant.subject)) ? undefined : dailyMinutes(grant)
       }
-      const take = (grant: Grant) =>
-        Effect.suspend(() => {
-          const refusal = refusalOf(grant)
-          if (refusal !== undefined) return Effect.fail(refusal)
-          change(grant.subject, 1)
-          return Effect.void
-        })
+      const take = Effect.fnUntraced(function* (grant: Grant) {
+        const answer = yield* counts.reserve(grant.subject, limitsOf(grant))
+        const refusal = refusalOf(grant, answer)
+        if (refusal === undefined) return
+        if (answer === "Reserved") counts.release(grant.subject)
+        return yield* refusal
+      })
 
       return Quotas.of({
         reserve: (grant) =>
-          Effect.acquireRelease(take(grant), () => Effect.sync(() => change(grant.subject, -1))).pipe(
+          Effect.acquireRelease(take(grant), () => Effect.sync(() => counts.release(grant.subject))).pipe(
             Effect.as({ spend: (seconds: number) => isWithin(grant, spent.add(grant.subject, seconds)) })
           ),
-        usage: (grant) =>
-          Effect.sync(() => ({
+        usage: Effect.fnUntraced(function* (grant) {
+          const open = yield* counts.of(grant.subject)
+          return {
             spentSeconds: spent.of(grant.subject),
-            activeStreams: active.get(grant.subject) ?? 0,
-            refusal: refusalOf(grant)
-          }))
+            activeStreams: open.ofSubject,
+            refusal: refusalOf(grant, StreamCounts.answerOf(open, limitsOf(grant)))
+          }
+        })
       })
     })
   ).pipe(Layer.provide(NodeFileSystem.layer))
+
+/** Of this process, or of all runners. */
+const openStreams = Effect.map(Front, (front): OpenStreamsOfAll => {
+  if (front !== undefined) return { reserve: front.reserve, release: front.release, of: front.openStreams }
+  const counts = StreamCounts.make()
+  return {
+    reserve: (subject, limits) => Effect.sync(() => counts.reserve(subject, limits)),
+    release: counts.release,
+    of: (subject) => Effect.sync(() => counts.of(subject))
+  }
+})
+
+interface OpenStreamsOfAll {
+  readonly reserve: Front["reserve"]
+  readonly release: (subject: string) => void
+  readonly of: (subject: string) => Effect.Effect<OpenStreams>
+}
 
 const isWithin = ({ minutesPerDay }: Grant, seconds: number) =>
   minutesPerDay === undefined || seconds < minutesPerDay * 60

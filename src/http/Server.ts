@@ -6,6 +6,8 @@ import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import * as Metrics from "../layers/Metrics.ts"
+import { Front } from "../services/Front.ts"
+import type { Address } from "../supervisor/Messages.ts"
 import { ExAppApi, ServiceApi } from "./Api.ts"
 import * as Auth from "./Auth.ts"
 import * as CallsHttp from "./CallsHttp.ts"
@@ -18,7 +20,7 @@ import * as EnginesHttp from "./EnginesHttp.ts"
 import * as Errors from "./Errors.ts"
 import * as ExAppHttp from "./ExAppHttp.ts"
 import * as HealthHttp from "./HealthHttp.ts"
-import { type Address, listen } from "./Listener.ts"
+import { listen } from "./Listener.ts"
 import * as Page from "./Page.ts"
 import * as RealtimeHttp from "./RealtimeHttp.ts"
 import * as StreamHttp from "./StreamHttp.ts"
@@ -48,6 +50,17 @@ const openApi = HttpRouter.add(
   Effect.sync(() => HttpServerResponse.jsonUnsafe(OpenApi.fromApi(ServiceApi)))
 )
 
+/** Of all runners, where there are several: whoever scrapes knows of one service. */
+const metrics = HttpRouter.add(
+  "GET",
+  "/metrics",
+  Effect.gen(function* () {
+    const front = yield* Front
+    const text = yield* front === undefined ? PrometheusMetrics.format() : front.metrics
+    return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+  })
+)
+
 /** Gauges that dashboards expect from the first scrape on, also before there was a call. */
 const zeroes = Layer.effectDiscard(
   Effect.forEach(
@@ -74,7 +87,7 @@ export const serviceRoutes = HttpRouter.serve(
       openApi,
       // Brings its script along: the page loads nothing from elsewhere.
       HttpApiSwagger.layer(ServiceApi, { path: "/docs" }),
-      PrometheusMetrics.layerHttp({ path: "/metrics" })
+      metrics
     ).pipe(Layer.provide(Auth.guardRoutes.layer)),
     Page.layer,
     zeroes,

@@ -1,0 +1,31 @@
+/**
+ * The service in this process: configuration from the environment, JSON logs, an end in time.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer } from "effect"
+import * as App from "./App.ts"
+import * as AppConfig from "./layers/AppConfig.ts"
+import type { Supervised } from "./layers/SupervisedFront.ts"
+import * as Shutdown from "./Shutdown.ts"
+import { Front } from "./services/Front.ts"
+
+/** Runs it until a signal, or until it breaks; with a supervisor as one of several. */
+export const run = (supervised?: Supervised): void => {
+  const service = AppConfig.load.pipe(
+    Effect.flatMap((config) =>
+      Layer.launch(
+        Layer.effectDiscard(Effect.sync(() => supervised?.ready(config.shutdownSeconds))).pipe(
+          Layer.provide(App.layer(config, supervised?.runner)),
+          Layer.provide(Layer.succeed(Front, supervised?.front)),
+          Layer.provide(App.logs(config.logLevel)),
+          Layer.provide(Shutdown.deadline(config.shutdownSeconds, supervised === undefined ? "SecondSignal" : "Time"))
+        )
+      )
+    ),
+    // What an admin has to read is one line; only what nobody foresaw brings its trace.
+    Effect.tapError((error) => Effect.logFatal(error.message)),
+    Effect.tapDefect((defect) => Effect.logFatal("the service broke", defect)),
+    Effect.provide(App.logs("Info"))
+  )
+  NodeRuntime.runMain(service, { disableErrorReporting: true, teardown: Shutdown.teardown })
+}

@@ -1,0 +1,172 @@
+/**
+ * SupervisedFront: the front of a process that a supervisor has started, over IPC.
+ */
+import type { Socket } from "node:net"
+import { Effect, PubSub, Stream } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+import { Incarnation } from "../domain/Seat.ts"
+import type { RunnerProcess } from "../services/Fleet.ts"
+import type { Front } from "../services/Front.ts"
+import type {
+  Answers,
+  FromRunner,
+  Question,
+  QuestionName,
+  Questions,
+  Spent,
+  ToRunner,
+  Welcome
+} from "../supervisor/Messages.ts"
+
+/** A process that has a supervisor. */
+export interface Supervised {
+  readonly front: Front
+  readonly runner: RunnerProcess
+  /** It does what it is for, and is looked after from now on. */
+  readonly ready: (shutdownSeconds: number) => void
+}
+
+const REPORT_MS = 1000
+
+/** Waits for the first message. Where the supervisor asks for it, or is gone, this process ends as after SIGTERM. */
+export const connect = async (): Promise<Supervised> => {
+  const answers = new Map<number, (is: Answers[QuestionName]) => void>()
+  const listeners = new Map<string, (socket: Socket) => void>()
+  const open = new Set<Socket>()
+  const onEnabled = new Set<(isEnabled: boolean) => void>()
+  const gone = Effect.runSync(PubSub.unbounded<Incarnation>({ replay: 64 }))
+  let onSpending: (spent: Spent) => void = () => {}
+  let received = 0
+  let questions = 0
+  let isEnabled: boolean | undefined
+  let isEnding = false
+
+  const tell = (message: FromRunner) => {
+    // Without a supervisor this process is ending already.
+    if (process.connected) process.send?.(message, undefined, {}, () => {})
+  }
+  const ask = <N extends QuestionName>(name: N, of: Questions[N]): Effect.Effect<Answers[N]> =>
+    Effect.callback((resume) => {
+      const id = ++questions
+      // The answer to this question is of its kind.
+      answers.set(id, (is) => resume(Effect.succeed(is as Answers[N])))
+      tell({ _tag: "Question", id, name, of } as Question)
+      return Effect.sync(() => answers.delete(id))
+    })
+  const end = () => {
+    if (isEnding) return
+    isEnding = true
+    process.kill(process.pid, "SIGTERM")
+  }
+  const take = (name: string, socket: Socket) => {
+    received++
+    const taker = listeners.get(name)
+    if (taker === undefined) {
+      socket.destroy()
+      return
+    }
+    open.add(socket)
+    socket.once("close", () => open.delete(socket))
+    taker(socket)
+  }
+
+  const receive = (message: Exclude<ToRunner, Welcome>, socket: Socket | undefined): void => {
+    switch (message._tag) {
+      case "Answer":
+        answers.get(message.id)?.(message.is)
+        answers.delete(message.id)
+        return
+      case "Connection":
+        // It may have gone on its way.
+        if (socket === undefined) received++
+        else take(message.name, socket)
+        return
+      case "Spending":
+        onSpending(message.spent)
+        return
+      case "Scrape":
+        tell({ _tag: "Scraped", id: message.id, text: Effect.runSync(PrometheusMetrics.format()) })
+        return
+      case "Enabled":
+        isEnabled = message.isEnabled
+        for (const listener of onEnabled) listener(message.isEnabled)
+        return
+      case "Gone":
+        PubSub.publishUnsafe(gone, Incarnation.make(message.incarnation))
+        return
+      case "Stop":
+        end()
+        return
+    }
+  }
+
+  process.once("SIGTERM", () => {
+    isEnding = true
+  })
+  process.once("disconnect", end)
+  const welcome = await new Promise<Welcome>((resolve) => {
+    // Our own supervisor, of our own version.
+    process.on("message", (message, socket) => {
+      const told = message as ToRunner
+      if (told._tag === "Welcome") resolve(told)
+      else receive(told, socket as Socket | undefined)
+    })
+  })
+  isEnabled = welcome.isEnabled
+
+  const front: Front = {
+    slot: welcome.slot,
+    isFirst: welcome.isFirst,
+    secret: Buffer.from(welcome.secret, "base64"),
+    generatedKey: welcome.generatedKey === undefined ? undefined : Buffer.from(welcome.generatedKey, "hex"),
+    keyMade: (digest) => tell({ _tag: "KeyMade", digest: Buffer.from(digest).toString("hex") }),
+    listen: (name, address, taker) =>
+      Effect.suspend(() => {
+        listeners.set(name, taker)
+        return ask("Listen", { name, address })
+      }),
+    closing: (name) => tell({ _tag: "Closing", name }),
+    reserve: (subject, limits) => ask("Reserve", { subject, limits }),
+    release: (subject) => tell({ _tag: "Released", subject }),
+    openStreams: (subject) => ask("OpenStreams", { subject }),
+    spent: (found, onMore) =>
+      Effect.suspend(() => {
+        onSpending = onMore
+        return ask("Spent", found)
+      }),
+    spending: (spent) => tell({ _tag: "Spending", spent }),
+    metrics: ask("Metrics", {}),
+    isEnabled: () => isEnabled,
+    setEnabled: (enabled) => {
+      isEnabled = enabled
+      tell({ _tag: "Enabled", isEnabled: enabled })
+    },
+    onEnabled: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => onEnabled.add(listener)),
+          () => Effect.sync(() => onEnabled.delete(listener))
+        )
+      )
+  }
+  return {
+    front,
+    runner: {
+      slot: welcome.slot,
+      incarnation: Incarnation.make(welcome.incarnation),
+      gone: Stream.fromPubSub(gone)
+    },
+    ready: (shutdownSeconds) => {
+      tell({ _tag: "Ready", shutdownSeconds })
+      let used = process.cpuUsage()
+      let atMs = performance.now()
+      setInterval(() => {
+        const elapsedMs = performance.now() - atMs
+        const { system, user } = process.cpuUsage(used)
+        used = process.cpuUsage()
+        atMs += elapsedMs
+        tell({ _tag: "Load", cpu: (user + system) / 1000 / elapsedMs, received, open: open.size })
+      }, REPORT_MS).unref()
+    }
+  }
+}
