@@ -3,16 +3,15 @@
  */
 import { join } from "node:path"
 import { Context, Deferred, Effect, FiberSet, Layer, Queue, Schedule } from "effect"
-import * as Migrator from "effect/sql/Migrator"
-import * as SqlClient from "effect/sql/SqlClient"
 import type { RoomToken, Viewer } from "../domain/Call.ts"
 import { type CallStatus, Calls } from "../services/Calls.ts"
 import { ViewerLanguages } from "../services/ViewerLanguages.ts"
 import * as CallKeeping from "./CallKeeping.ts"
 import * as CallMailbox from "./CallMailbox.ts"
+import * as Database from "./Database.ts"
+import * as IntentRows from "./IntentRows.ts"
 import * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
-import * as NodeSqlite from "./NodeSqlite.ts"
 import * as StoredIntents from "./StoredIntents.ts"
 import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
 import type { TalkCallOptions } from "./TalkCall.ts"
@@ -44,20 +43,21 @@ export const layer = (options: ClusterCallsOptions) => Layer.effectContext(make(
 const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsOptions) {
   // What is made first ends last: the file outlives the calls, the calls outlive the cluster.
   const file = join(storage, FILE)
-  const database = yield* NodeSqlite.make(file)
+  const database = yield* Database.make({ _tag: "File", file, isShared: false })
   const { sql } = database
-  const intents = yield* StoredIntents.make(sql)
-  const viewers = yield* StoredViewerLanguages.make(sql, () => kept.wantWrite())
+  const intents = yield* StoredIntents.make(database)
+  const viewers = yield* StoredViewerLanguages.make(database, () => kept.wantWrite())
   const keepingMade = Deferred.makeUnsafe<CallKeeping.CallKeeping>()
   let isReady = false
   const kept = yield* KeptDatabase.make({
     database,
-    file,
     consequence: CONSEQUENCE,
     write: Effect.andThen(intents.write, viewers.write),
     prepare: Effect.gen(function* () {
-      yield* migrate(sql, "calls_migrations", StoredIntents.migrations)
-      yield* migrate(sql, "cluster_migrations", CallMailbox.migrations)
+      yield* database.migrate([
+        { table: "calls_migrations", loader: IntentRows.migrations },
+        { table: "cluster_migrations", loader: CallMailbox.migrations }
+      ])
       yield* CallMailbox.reopen(sql)
       yield* CallMailbox.purge(sql)
       yield* viewers.load
@@ -118,9 +118,6 @@ const make = Effect.fnUntraced(function* ({ storage, ...options }: ClusterCallsO
   })
   return Context.make(Calls, served).pipe(Context.add(ViewerLanguages, viewers.languages))
 })
-
-const migrate = (sql: SqlClient.SqlClient, table: string, loader: Migrator.Loader) =>
-  Migrator.make({})({ loader, table }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
 
 /** The rooms that have waited long enough for a message, each time it is asked. */
 const unwoken = (keeping: CallKeeping.CallKeeping) => {

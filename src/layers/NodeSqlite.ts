@@ -10,17 +10,31 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
-import type { Answer, Fault, Question, Row } from "./NodeSqliteThread.ts"
+import type { Answer, Asking, Fault, Question, Row } from "./NodeSqliteThread.ts"
 
 export interface NodeSqlite {
   /** Statements run one after the other; while no file is open they fail. */
   readonly sql: SqlClient.SqlClient
   /**
-   * Opens the file anew, makes it where it is missing, and checks it. From then on no other process can use it until this one ends or closes it.
-   * Only we may read it.
+   * Opens the file anew, makes it where it is missing, and checks it. From then on no other process can use it until this one ends or closes
+   * it; where it is shared, only processes that share it can. Only we may read it.
    */
   readonly open: Effect.Effect<void, SqlError>
   readonly close: Effect.Effect<void>
+  /** Closes it and gives it another name, and what belongs to it. Of several processes that want that one does. */
+  readonly putAside: (aside: string) => Effect.Effect<void, SqlError>
+  /**
+   * One transaction, all of it in the thread: however long this process stands still, it holds up no other one. Gives the rows of each
+   * statement.
+   */
+  readonly atOnce: (
+    statements: ReadonlyArray<Statement.Statement<unknown>>
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError>
+}
+
+export interface NodeSqliteOptions {
+  /** Several processes of this machine work with the file. */
+  readonly isShared?: boolean
 }
 
 /** A `Question` without its number. */
@@ -32,7 +46,10 @@ const THREAD = fileURLToPath(new URL(import.meta.url.replace("NodeSqlite", "Node
 const LEAVE_LIMIT = "1 second"
 
 /** No statement holds up the thread that asks. The file is closed with the scope. */
-export const make = Effect.fnUntraced(function* (file: string): Effect.fn.Return<NodeSqlite, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (
+  file: string,
+  { isShared = false }: NodeSqliteOptions = {}
+): Effect.fn.Return<NodeSqlite, never, Scope.Scope> {
   const asked = new Map<number, (answer: Answer) => void>()
   let worker: Worker | undefined
   let questions = 0
@@ -60,7 +77,7 @@ export const make = Effect.fnUntraced(function* (file: string): Effect.fn.Return
   }
 
   // Not to be interrupted: whoever asked has to know whether a transaction began.
-  const ask = (question: Asked, operation: string): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+  const ask = (question: Asked, operation: string): Effect.Effect<ReadonlyArray<ReadonlyArray<Row>>, SqlError> =>
     Effect.uninterruptible(
       Effect.callback((resume) => {
         worker ??= hire()
@@ -75,15 +92,18 @@ export const make = Effect.fnUntraced(function* (file: string): Effect.fn.Return
 
   const run = (sql: string, parameters: ReadonlyArray<unknown>, asArrays: boolean) =>
     Effect.withFiber<ReadonlyArray<Row>, SqlError>((fiber) =>
-      ask(
-        {
-          _tag: "Run",
-          sql,
-          parameters: parameters.map(inputOf),
-          asArrays,
-          bigInts: Context.get(fiber.context, SqlClient.SafeIntegers)
-        },
-        "execute"
+      Effect.map(
+        ask(
+          {
+            _tag: "Run",
+            sql,
+            parameters: parameters.map(inputOf),
+            asArrays,
+            bigInts: Context.get(fiber.context, SqlClient.SafeIntegers)
+          },
+          "execute"
+        ),
+        ([rows]) => rows ?? []
       )
     )
   const records = (sql: string, parameters: ReadonlyArray<unknown>) =>
@@ -113,6 +133,15 @@ export const make = Effect.fnUntraced(function* (file: string): Effect.fn.Return
     spanAttributes: [["db.system.name", "sqlite"]]
   }).pipe(Effect.provide(Reactivity.layer))
 
+  const atOnce: NodeSqlite["atOnce"] = (statements) => {
+    const asked = statements.map((statement): Asking => {
+      const [text, parameters] = statement.compile()
+      return { sql: text, parameters: parameters.map(inputOf) }
+    })
+    // a transaction that is under way is not to be joined
+    return Effect.scoped(Effect.andThen(sql.reserve, ask({ _tag: "Batch", statements: asked }, "execute")))
+  }
+
   const close = Effect.ignore(ask({ _tag: "Close" }, "close"))
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
@@ -124,7 +153,13 @@ export const make = Effect.fnUntraced(function* (file: string): Effect.fn.Return
       yield* Effect.forkDetach(Effect.promise(() => leaving.terminate()))
     })
   )
-  return { sql, open: Effect.asVoid(ask({ _tag: "Open", file }, "open")), close }
+  return {
+    sql,
+    open: Effect.asVoid(ask({ _tag: "Open", file, isShared }, "open")),
+    close,
+    putAside: (aside) => Effect.asVoid(ask({ _tag: "PutAside", file, aside }, "close")),
+    atOnce
+  }
 })
 
 /** The error of a statement, as the thread told it. */

@@ -1,25 +1,25 @@
 /**
- * Intents on the disk: one row for each (room, viewer), there before a request is acknowledged. The next process begins with them.
+ * Intents in the database: one row for each (room, viewer), there before a request is acknowledged. The next process begins with them, and
+ * of several processes each has the rooms that are its own.
  */
-import { Array as Arr, Clock, Deferred, Effect, Option, Schema, type Scope } from "effect"
-import * as Migrator from "effect/sql/Migrator"
-import * as SqlClient from "effect/sql/SqlClient"
+import { Clock, Deferred, Effect, Option, type Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import {
-  Everyone,
-  type Intent,
-  NextcloudSessionId,
-  participant,
-  RoomToken,
-  type Viewer,
-  viewerKey
-} from "../domain/Call.ts"
-import { LanguageId } from "../domain/Language.ts"
-import { Privacy } from "../domain/Privacy.ts"
+import type { Intent, RoomToken, Viewer } from "../domain/Call.ts"
 import type { RecordIntent } from "./CallIntents.ts"
+import type { Database } from "./Database.ts"
+import {
+  EVERYTHING,
+  entryOf,
+  keyOf,
+  type Mine,
+  removed,
+  roomsOf,
+  type Entry as Stored,
+  statementsOf,
+  stored
+} from "./IntentRows.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
-import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
 
 export interface StoredIntents {
   readonly record: RecordIntent
@@ -27,6 +27,14 @@ export interface StoredIntents {
   readonly dismiss: (room?: RoomToken, viewer?: Viewer) => void
   /** Reads what an earlier process left, oldest wish first; only the first time: later files get what this process knows. */
   readonly load: Effect.Effect<ReadonlyArray<Intent>, SqlError>
+  /** The same for one room, which is ours from now on: it has been taken over, or was asked for while the database was away. */
+  readonly loadRoom: (room: RoomToken) => Effect.Effect<ReadonlyArray<Intent>, SqlError>
+  /** What a process is told of a room that another one has, and that it cannot reach: in the database at once. */
+  readonly recordElsewhere: (intent: Intent, isWanted: boolean) => Effect.Effect<void, SqlError>
+  /** Another process has the room now: it is forgotten here, and nothing is deleted. Gives what that process cannot find in the database. */
+  readonly release: (room: RoomToken) => ReadonlyArray<Intent>
+  /** The rooms that are to be run by somebody. */
+  readonly wanted: Effect.Effect<ReadonlyArray<RoomToken>, SqlError>
   /** Writes what has changed. */
   readonly write: Effect.Effect<void, SqlError>
   /** Returns when what was recorded so far is written, or could not be. */
@@ -45,49 +53,22 @@ export interface StoredIntents {
 export const LIFETIME_MS = 12 * 3_600_000
 /** A crash shortens a life by no more than this, and a disk has no more to do. */
 const RENEW_MS = LIFETIME_MS / 12
-/** SQLite takes 32,766 parameters in a statement. */
-const ROWS_AT_ONCE = 1000
-
-/** Of the whole file. */
-export const migrations: Migrator.Loader = Migrator.fromRecord({
-  "0001_call_intents": Effect.flatMap(
-    SqlClient.SqlClient,
-    (sql) => sql`
-      CREATE TABLE call_intents (
-        room TEXT NOT NULL,
-        viewer TEXT NOT NULL,
-        language TEXT NOT NULL,
-        privacy TEXT NOT NULL,
-        asked_ms INTEGER NOT NULL,
-        expires_ms INTEGER NOT NULL,
-        PRIMARY KEY (room, viewer)
-      ) WITHOUT ROWID`
-  ),
-  "0002_viewer_languages": StoredViewerLanguages.table
-})
-
-const Row = Schema.Struct({
-  room: RoomToken,
-  viewer: Schema.String,
-  language: LanguageId,
-  privacy: Privacy,
-  asked_ms: Schema.Finite,
-  expires_ms: Schema.Finite
-})
-const decode = Schema.decodeUnknownOption(Row)
-const decodeSession = Schema.decodeUnknownOption(NextcloudSessionId)
-
-interface Entry {
-  readonly intent: Intent
-  /** Wall clock. */
-  readonly askedMs: number
-  readonly expiresMs: number
+interface Entry extends Stored {
   /** Monotonic: a clock that is set right ends no call. */
   readonly renewedMs: number
 }
 
+export interface StoredIntentsOptions {
+  /**
+   * Each process has rooms of its own: what it has to say about others is not written, and kept until they are its own or released. Left
+   * out, this one has all.
+   */
+  readonly mine?: Mine
+}
+
 export const make = Effect.fnUntraced(function* (
-  sql: SqlClient.SqlClient
+  { atOnce, sql }: Pick<Database, "atOnce" | "sql">,
+  { mine }: StoredIntentsOptions = {}
 ): Effect.fn.Return<StoredIntents, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const now = yield* monotonicMs
@@ -96,11 +77,20 @@ export const make = Effect.fnUntraced(function* (
     (context) => () => Metrics.intentsUnstored.updateUnsafe(changed.size, context)
   )
   const entries = new Map<string, Entry>()
-  /** What stands otherwise in the file, by key. */
+  /** What stands otherwise in the database, by key. */
   let changed = new Map<string, Intent>()
-  let isAllChanged = false
-  let isLoaded = false
+  /** Rooms, or everything, of which nothing that stands in the database counts. */
+  let rewritten = new Set<string>()
+  /** Rooms, or everything: what was read. */
+  const loaded = new Set<string>()
+  /** Viewers, rooms or everything: what is not to be read. */
   const dismissed = new Set<string>()
+  /** Wall clock: what nobody has read here and was asked for by then is to go. */
+  let endedMs: number | undefined
+  /** What the write that is under way is about. */
+  let writing: ReadonlyMap<string, Intent> = new Map()
+  /** Since it began. */
+  const released = new Set<string>()
   /** Done when what has changed since the last attempt was tried. */
   let attempt = Deferred.makeUnsafe<void>()
   let underWay: Deferred.Deferred<void> | undefined
@@ -116,65 +106,82 @@ export const make = Effect.fnUntraced(function* (
       expiresMs: clock.currentTimeMillisUnsafe() + LIFETIME_MS,
       renewedMs: now()
     })
-  const isDismissed = ({ room, viewer }: Intent) =>
-    [EVERYTHING, room, keyOf({ room, viewer })].some((what) => dismissed.has(what))
+  const isDismissed = ({ askedMs, intent: { room, viewer } }: Stored) =>
+    [EVERYTHING, room, keyOf({ room, viewer })].some((what) => dismissed.has(what)) ||
+    (endedMs !== undefined && askedMs <= endedMs)
+  const isLoaded = (room: RoomToken) => loaded.has(EVERYTHING) || loaded.has(room)
 
-  const load = Effect.gen(function* () {
-    if (isLoaded) {
-      isAllChanged = true
-      return []
-    }
-    const rows = yield* sql`SELECT * FROM call_intents ORDER BY asked_ms`
-    isLoaded = true
+  const restore = (what: string, rows: ReadonlyArray<unknown>): ReadonlyArray<Intent> => {
+    loaded.add(what)
     const wallMs = clock.currentTimeMillisUnsafe()
     const found = rows.flatMap((row) => Option.toArray(entryOf(row)))
-    const alive = found.filter(({ expiresMs, intent }) => expiresMs > wallMs && !isDismissed(intent))
-    isAllChanged = alive.length < rows.length
-    dismissed.clear()
+    const alive = found.filter((entry) => entry.expiresMs > wallMs && !isDismissed(entry))
+    if (alive.length < rows.length) rewritten.add(what)
     const restored = alive.filter(({ intent }) => !entries.has(keyOf(intent)) && !changed.has(keyOf(intent)))
     for (const { askedMs, expiresMs, intent } of restored) {
       const leftMs = Math.min(expiresMs - wallMs, LIFETIME_MS)
       entries.set(keyOf(intent), { intent, askedMs, expiresMs, renewedMs: now() + leftMs - LIFETIME_MS })
     }
     return restored.map(({ intent }) => intent)
+  }
+  const load = Effect.gen(function* () {
+    if (loaded.has(EVERYTHING)) {
+      rewritten.add(EVERYTHING)
+      return []
+    }
+    const restored = restore(EVERYTHING, yield* sql`SELECT * FROM call_intents ORDER BY asked_ms`)
+    dismissed.clear()
+    return restored
+  })
+  const loadRoom = Effect.fnUntraced(function* (room: RoomToken) {
+    if (isLoaded(room)) {
+      rewritten.add(room)
+      return []
+    }
+    const restored = restore(room, yield* sql`SELECT * FROM call_intents WHERE room = ${room} ORDER BY asked_ms`)
+    for (const what of dismissed) if (isOf(room, what)) dismissed.delete(what)
+    return restored
   })
 
   const write = Effect.suspend(() => {
-    if (changed.size === 0 && !isAllChanged) return Effect.void
-    const [batch, isAll, done] = [changed, isAllChanged, attempt]
-    const touched = isAll ? [...entries.keys()] : [...batch.keys()]
-    const rows = touched.flatMap((key) => {
-      const entry = entries.get(key)
-      return entry === undefined ? [] : [rowOf(entry)]
-    })
-    const gone = isAll ? [] : [...batch].flatMap(([key, intent]) => (entries.has(key) ? [] : [intent]))
+    if (changed.size === 0 && rewritten.size === 0 && endedMs === undefined) return Effect.void
+    const ended = endedMs === undefined ? undefined : { byMs: endedMs, except: [...loaded] }
+    const batch = { changed, rewritten, ended }
+    const done = attempt
     changed = new Map()
-    isAllChanged = false
+    rewritten = new Set()
+    endedMs = undefined
     attempt = Deferred.makeUnsafe()
     underWay = done
-    return Effect.gen(function* () {
-      if (isAll) yield* sql`DELETE FROM call_intents`
-      for (const { room, viewer } of gone) {
-        yield* sql`DELETE FROM call_intents WHERE room = ${room} AND viewer = ${viewerKey(viewer)}`
-      }
-      for (const some of Arr.chunksOf(rows, ROWS_AT_ONCE)) {
-        yield* sql`INSERT OR REPLACE INTO call_intents ${sql.insert(some)}`
-      }
-    }).pipe(
-      sql.withTransaction,
+    writing = batch.changed
+    released.clear()
+    const keepUnwritten = (isUnwritten: (room: string) => boolean) => {
+      changed = new Map([...[...batch.changed].filter(([, { room }]) => isUnwritten(room)), ...changed])
+      for (const what of batch.rewritten) if (isUnwritten(what)) rewritten.add(what)
+    }
+    return atOnce(statementsOf(sql, batch, entries, mine)).pipe(
+      Effect.tap(([own]) =>
+        Effect.sync(() => {
+          const written = new Set<string>(roomsOf(own ?? []))
+          if (mine !== undefined) keepUnwritten((room) => !written.has(room) && !isReleased(room))
+        })
+      ),
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (exit._tag === "Failure") {
-            changed = new Map([...batch, ...changed])
-            isAllChanged ||= isAll
+            keepUnwritten((room) => !isReleased(room))
+            endedMs ??= ended?.byMs
           }
           unstored()
+          writing = new Map()
           underWay = undefined
           Deferred.doneUnsafe(done, Effect.void)
         })
-      )
+      ),
+      Effect.asVoid
     )
   })
+  const isReleased = (room: string) => released.has(room)
 
   const made: StoredIntents = {
     record: (intent, isWanted) => {
@@ -183,11 +190,40 @@ export const make = Effect.fnUntraced(function* (
       touch(intent)
     },
     dismiss: (room, viewer) => {
-      if (isLoaded) return
-      if (room === undefined) dismissed.add(EVERYTHING)
-      else dismissed.add(viewer === undefined ? room : keyOf({ room, viewer }))
+      if (room !== undefined) {
+        if (!isLoaded(room)) dismissed.add(viewer === undefined ? room : keyOf({ room, viewer }))
+      } else if (mine !== undefined) endedMs = clock.currentTimeMillisUnsafe()
+      else if (!loaded.has(EVERYTHING)) dismissed.add(EVERYTHING)
     },
     load,
+    loadRoom,
+    recordElsewhere: (intent, isWanted) =>
+      Effect.asVoid(
+        Effect.suspend(() => {
+          const askedMs = clock.currentTimeMillisUnsafe()
+          const entry = { intent, askedMs, expiresMs: askedMs + LIFETIME_MS }
+          return atOnce([isWanted ? stored(sql, entry) : removed(sql, intent)])
+        })
+      ),
+    release: (room) => {
+      const unwritten = [...new Set([...writing.keys(), ...changed.keys()])].flatMap((key) => {
+        const entry = entries.get(key)
+        return entry?.intent.room === room ? [entry.intent] : []
+      })
+      for (const kept of [entries, changed]) for (const key of kept.keys()) if (isOf(room, key)) kept.delete(key)
+      for (const what of [...dismissed]) if (isOf(room, what)) dismissed.delete(what)
+      rewritten.delete(room)
+      loaded.delete(room)
+      released.add(room)
+      unstored()
+      return unwritten
+    },
+    wanted: Effect.suspend(() =>
+      Effect.map(
+        sql`SELECT DISTINCT room FROM call_intents WHERE expires_ms > ${clock.currentTimeMillisUnsafe()}`,
+        roomsOf
+      )
+    ),
     write,
     written: Effect.suspend(() => {
       if (changed.size > 0) return Deferred.await(attempt)
@@ -206,32 +242,5 @@ export const make = Effect.fnUntraced(function* (
   return made
 })
 
-/** No room has this name. */
-const EVERYTHING = "*"
-
-const keyOf = ({ room, viewer }: Pick<Intent, "room" | "viewer">): string => `${room} ${viewerKey(viewer)}`
-
-const rowOf = ({ askedMs, expiresMs, intent: { language, privacy = "any", room, viewer } }: Entry) => ({
-  room,
-  viewer: viewerKey(viewer),
-  language,
-  privacy,
-  asked_ms: askedMs,
-  expires_ms: expiresMs
-})
-
-const entryOf = (row: unknown) =>
-  Option.flatMap(decode(row), ({ asked_ms, expires_ms, language, privacy, room, viewer }) =>
-    Option.map(viewerOf(viewer), (who) => ({
-      intent: { room, viewer: who, language, ...(privacy === "any" ? {} : { privacy }) },
-      askedMs: asked_ms,
-      expiresMs: expires_ms
-    }))
-  )
-
-/** The inverse of `viewerKey`. */
-const viewerOf = (key: string): Option.Option<Viewer> => {
-  if (key === viewerKey(Everyone)) return Option.some(Everyone)
-  const session = /^participant:(.+)$/s.exec(key)?.[1]
-  return Option.map(decodeSession(session), participant)
-}
+/** Whether a key is that of a room, or of a viewer in it. */
+const isOf = (room: RoomToken, key: string): boolean => key === room || key.startsWith(`${room} `)

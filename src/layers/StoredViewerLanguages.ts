@@ -1,12 +1,14 @@
 /**
  * ViewerLanguages on the disk: one row for each user of Nextcloud in a room, and one for the room itself. The next process begins with them.
  */
-import { Array as Arr, Clock, Effect, Option, Schema } from "effect"
-import * as SqlClient from "effect/sql/SqlClient"
+import { Array as Arr, Clock, Effect, Option } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { RoomToken } from "../domain/Call.ts"
-import { LanguageId } from "../domain/Language.ts"
+import type { RoomToken } from "../domain/Call.ts"
+import type { LanguageId } from "../domain/Language.ts"
 import type { ViewerLanguages } from "../services/ViewerLanguages.ts"
+import type { Database } from "./Database.ts"
+import * as SharedViewerLanguages from "./SharedViewerLanguages.ts"
+import { ALL, decode, isOver, keyOf, MOST, type Row } from "./ViewerLanguageRows.ts"
 
 export interface StoredViewerLanguages {
   readonly languages: ViewerLanguages["Service"]
@@ -16,34 +18,19 @@ export interface StoredViewerLanguages {
   readonly write: Effect.Effect<void, SqlError>
 }
 
-/** A choice counts for so long: a meeting held once a month finds its language again. */
-export const LIFETIME_MS = 30 * 24 * 3_600_000
-/** Of all rooms; beyond, those go that were chosen longest ago. A megabyte. */
-export const MOST = 10_000
 /** SQLite takes 32,766 parameters in a statement. */
 const ROWS_AT_ONCE = 1000
-/** In the place of a user: chosen for everybody. No user has this name. */
-const ALL = ""
-
-export const table = Effect.flatMap(
-  SqlClient.SqlClient,
-  (sql) => sql`
-    CREATE TABLE viewer_languages (
-      room TEXT NOT NULL,
-      user TEXT NOT NULL,
-      language TEXT NOT NULL,
-      chosen_ms INTEGER NOT NULL,
-      PRIMARY KEY (room, user)
-    ) WITHOUT ROWID`
-)
-
-const Row = Schema.Struct({ room: RoomToken, user: Schema.String, language: LanguageId, chosen_ms: Schema.Finite })
-type Row = typeof Row.Type
-const decode = Schema.decodeUnknownOption(Row)
 
 /** `onChange`: there is something to write. */
-export const make = Effect.fnUntraced(function* (
-  sql: SqlClient.SqlClient,
+export const make = (
+  database: Pick<Database, "atOnce" | "isShared" | "sql">,
+  onChange: () => void
+): Effect.Effect<StoredViewerLanguages> =>
+  database.isShared ? SharedViewerLanguages.make(database, onChange) : makeAlone(database, onChange)
+
+/** All of it is in memory. */
+const makeAlone = Effect.fnUntraced(function* (
+  { sql }: Pick<Database, "sql">,
   onChange: () => void
 ): Effect.fn.Return<StoredViewerLanguages> {
   const clock = yield* Clock.Clock
@@ -56,14 +43,13 @@ export const make = Effect.fnUntraced(function* (
   /** Rooms of which nothing counts that has not been read yet. */
   const cleared = new Set<RoomToken>()
 
-  const isOver = ({ chosen_ms }: Row) => clock.currentTimeMillisUnsafe() - chosen_ms >= LIFETIME_MS
   const remove = (row: Row) => {
     choices.delete(keyOf(row))
     changed.set(keyOf(row), row)
   }
   const trim = () => {
     for (const oldest of choices.values()) {
-      if (choices.size <= MOST && !isOver(oldest)) return
+      if (choices.size <= MOST && !isOver(oldest, clock.currentTimeMillisUnsafe())) return
       remove(oldest)
     }
   }
@@ -77,7 +63,7 @@ export const make = Effect.fnUntraced(function* (
   }
   const find = (room: RoomToken, user: string): LanguageId | undefined => {
     const row = choices.get(keyOf({ room, user }))
-    return row === undefined || isOver(row) ? undefined : row.language
+    return row === undefined || isOver(row, clock.currentTimeMillisUnsafe()) ? undefined : row.language
   }
 
   const load = Effect.gen(function* () {
@@ -142,5 +128,3 @@ export const make = Effect.fnUntraced(function* (
   }
   return made
 })
-
-const keyOf = ({ room, user }: Pick<Row, "room" | "user">): string => `${room} ${user}`

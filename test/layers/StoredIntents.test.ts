@@ -6,8 +6,9 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
 import { Everyone, type Intent, NextcloudSessionId, participant, RoomToken } from "../../src/domain/Call.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
+import * as Database from "../../src/layers/Database.ts"
+import * as IntentRows from "../../src/layers/IntentRows.ts"
 import * as KeptDatabase from "../../src/layers/KeptDatabase.ts"
-import * as NodeSqlite from "../../src/layers/NodeSqlite.ts"
 import * as StoredIntents from "../../src/layers/StoredIntents.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { until } from "../support/Until.ts"
@@ -20,24 +21,24 @@ const intentOf = (name: string, language = "en"): Intent => ({
 })
 
 const migrate = (sql: SqlClient) =>
-  Migrator.make({})({ loader: StoredIntents.migrations }).pipe(Effect.provideService(SqlClient, sql))
+  Migrator.make({})({ loader: IntentRows.migrations }).pipe(Effect.provideService(SqlClient, sql))
 
 const opened = Effect.gen(function* () {
   const file = join(yield* temporaryFolder, "intents.sqlite")
-  const database = yield* NodeSqlite.make(file)
+  const database = yield* Database.make({ _tag: "File", file, isShared: false })
   yield* database.open
   yield* migrate(database.sql)
   return { sql: database.sql, database, file }
 })
 
 /** What the next process finds, for this file. */
-const found = (sql: SqlClient) => Effect.flatMap(StoredIntents.make(sql), ({ load }) => load)
+const found = (database: Database.Database) => Effect.flatMap(StoredIntents.make(database), ({ load }) => load)
 
 describe("StoredIntents", () => {
   it.effect("gives the next process what is wanted, the oldest wish first, and nothing else", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       intents.record(intentOf("a"), true)
       yield* TestClock.adjust(1)
       intents.record(intentOf("everyone", "fr"), true)
@@ -47,49 +48,49 @@ describe("StoredIntents", () => {
       intents.record(intentOf("gone"), false)
       intents.record(intentOf("a", "de"), true)
       yield* intents.write
-      assert.deepStrictEqual(yield* found(sql), [intentOf("everyone", "fr"), intentOf("a", "de")])
+      assert.deepStrictEqual(yield* found(database), [intentOf("everyone", "fr"), intentOf("a", "de")])
     })
   )
 
   it.effect("gives back where a call may be heard", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       const wanted: ReadonlyArray<Intent> = [
         { ...intentOf("everyone"), privacy: "local-only" },
         { ...intentOf("everyone"), room: RoomToken.make("press") }
       ]
       for (const one of wanted) intents.record(one, true)
       yield* intents.write
-      assert.sameDeepMembers([...(yield* found(sql))], [...wanted])
+      assert.sameDeepMembers([...(yield* found(database))], [...wanted])
     })
   )
 
   it.effect("takes thousands at once", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       const many = Array.from({ length: 8000 }, (_, n) => intentOf(`viewer ${n}`))
       for (const one of many) intents.record(one, true)
       yield* intents.write
-      assert.strictEqual((yield* found(sql)).length, many.length)
+      assert.strictEqual((yield* found(database)).length, many.length)
     })
   )
 
   it.effect("forgets who has not been seen for twelve hours, in this process and in the file", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database, sql } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       intents.record(intentOf("a"), true)
       yield* intents.write
       yield* TestClock.adjust("11 hours")
       assert.deepStrictEqual(intents.expired(), [])
-      const later = yield* StoredIntents.make(sql)
+      const later = yield* StoredIntents.make(database)
       assert.deepStrictEqual(yield* later.load, [intentOf("a")])
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(intents.expired(), [intentOf("a")])
       assert.deepStrictEqual(later.expired(), [intentOf("a")])
-      const tooLate = yield* StoredIntents.make(sql)
+      const tooLate = yield* StoredIntents.make(database)
       assert.deepStrictEqual(yield* tooLate.load, [])
       yield* tooLate.write
       assert.deepStrictEqual(yield* sql`SELECT * FROM call_intents`, [])
@@ -98,8 +99,8 @@ describe("StoredIntents", () => {
 
   it.effect("keeps who is seen for as long as that is so", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       intents.record(intentOf("a"), true)
       for (let hour = 0; hour < 30; hour++) {
         yield* TestClock.adjust("1 hour")
@@ -107,44 +108,44 @@ describe("StoredIntents", () => {
         yield* intents.write
       }
       assert.deepStrictEqual(intents.expired(), [])
-      assert.deepStrictEqual(yield* found(sql), [intentOf("a")])
+      assert.deepStrictEqual(yield* found(database), [intentOf("a")])
     })
   )
 
   it.effect("overrules nothing that was asked for before the file could be read", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const before = yield* StoredIntents.make(sql)
+      const { database } = yield* opened
+      const before = yield* StoredIntents.make(database)
       for (const name of ["a", "b", "c", "d"]) before.record(intentOf(name), true)
       yield* before.write
-      const intents = yield* StoredIntents.make(sql)
+      const intents = yield* StoredIntents.make(database)
       intents.record(intentOf("a", "fr"), true)
       intents.dismiss(room, intentOf("b").viewer)
       intents.record(intentOf("c"), true)
       intents.record(intentOf("c"), false)
       assert.deepStrictEqual(yield* intents.load, [intentOf("d")])
       yield* intents.write
-      assert.sameDeepMembers([...(yield* found(sql))], [intentOf("a", "fr"), intentOf("d")])
+      assert.sameDeepMembers([...(yield* found(database))], [intentOf("a", "fr"), intentOf("d")])
     })
   )
 
   it.effect("gives a file that took the place of a damaged one all that is wanted", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
-      const intents = yield* StoredIntents.make(sql)
+      const { database, sql } = yield* opened
+      const intents = yield* StoredIntents.make(database)
       yield* intents.load
       for (const name of ["a", "b"]) intents.record(intentOf(name), true)
       yield* intents.write
       yield* sql`DELETE FROM call_intents`
       assert.deepStrictEqual(yield* intents.load, [])
       yield* intents.write
-      assert.sameDeepMembers([...(yield* found(sql))], [intentOf("a"), intentOf("b")])
+      assert.sameDeepMembers([...(yield* found(database))], [intentOf("a"), intentOf("b")])
     })
   )
 
   it.effect("passes over rows that it would not have written, and removes them", () =>
     Effect.gen(function* () {
-      const { sql } = yield* opened
+      const { database, sql } = yield* opened
       const row = { room, viewer: "everyone", language: "en", privacy: "any", asked_ms: 0, expires_ms: 1e15 }
       yield* sql`INSERT INTO call_intents ${sql.insert([
         row,
@@ -154,7 +155,7 @@ describe("StoredIntents", () => {
         { ...row, viewer: "participant:b", privacy: "some" },
         { ...row, viewer: "participant:a", language: "" }
       ])}`
-      const intents = yield* StoredIntents.make(sql)
+      const intents = yield* StoredIntents.make(database)
       assert.deepStrictEqual(yield* intents.load, [intentOf("everyone")])
       yield* intents.write
       assert.strictEqual((yield* sql`SELECT * FROM call_intents`).length, 1)
@@ -165,10 +166,9 @@ describe("StoredIntents", () => {
     Effect.gen(function* () {
       const { database, file, sql } = yield* opened
       const lines: Array<string> = []
-      const intents = yield* StoredIntents.make(sql)
+      const intents = yield* StoredIntents.make(database)
       const kept = yield* KeptDatabase.make({
         database,
-        file,
         consequence: "Captions go on.",
         write: intents.write,
         prepare: Effect.asVoid(Effect.andThen(intents.load, sql`PRAGMA max_page_count = 1`))
@@ -183,7 +183,7 @@ describe("StoredIntents", () => {
       yield* sql`PRAGMA max_page_count = 10000`
       yield* until(() => kept.state()._tag === "Open")
       assert.isUndefined(kept.advice())
-      assert.strictEqual((yield* found(sql)).length, 501)
+      assert.strictEqual((yield* found(database)).length, 501)
       assert.deepStrictEqual(lines, [
         `${file} cannot be used: the disk is full. Captions go on.`,
         `${file} can be used now`
