@@ -16,6 +16,7 @@ import * as EarlierVoice from "./EarlierVoice.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as Shedding from "./Shedding.ts"
 import * as Voice from "./Voice.ts"
 
 export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
@@ -45,6 +46,8 @@ export interface CallVoices {
 const tickEvery = "20 millis"
 /** The Transcriber waits 10 s for an engine's last words; then what is open becomes final, and that is still published. */
 const lastWords = "11 seconds"
+/** So often at most it is said that audio is left out. */
+const warnEveryMs = 60_000
 /** Packets that no decoder understands, in a row, before we say so: 2 s. */
 const undecodableLimit = 100
 
@@ -55,6 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const transcriber = yield* Transcriber
   const now = yield* monotonicMs
   const stopping = yield* Stopping
+  const isSaturated = yield* Shedding.Saturated
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
@@ -62,13 +66,14 @@ export const make = Effect.fnUntraced(function* (
   const retelling = new Map<string, Latch.Latch>()
   const ticking = yield* Latch.make(false)
   let generation = 0
+  let warnedMs = Number.NEGATIVE_INFINITY
 
   const nextId = (key: VoiceKey) => `${voiceId(key)}:${generation++}`
 
   /** What it said before it was heard anew comes first. */
   const toldBefore = (key: VoiceKey) => retelling.get(voiceId(key))?.await ?? Effect.void
 
-  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string) {
+  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string, { shed }: Shedding.Shedding) {
     const journal = options.journal.voice(id, key, (position, listener) => voice.tell(position, listener))
     const voice: Voice.HeardVoice = yield* Voice.make({
       id,
@@ -78,7 +83,14 @@ export const make = Effect.fnUntraced(function* (
       now,
       listener: journal
     })
-    const one: HeardVoice = { key, voice, reported: reportOf(voice), wasSpeaking: false, unansweredSinceMs: undefined }
+    const one: HeardVoice = {
+      key,
+      voice,
+      shed,
+      reported: reportOf(voice, 0),
+      wasSpeaking: false,
+      unansweredSinceMs: undefined
+    }
     heard.set(id, one)
     ticking.openUnsafe()
     const speech = CallSpeech.make(options, { key, id, now, journal })
@@ -163,10 +175,16 @@ export const make = Effect.fnUntraced(function* (
     if (heard.size === 0) ticking.closeUnsafe()
   })
   yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
-  yield* Effect.suspend(() => Effect.forEach(heard.values(), (one) => account(one), { discard: true })).pipe(
-    Effect.repeat(Schedule.spaced("1 second")),
-    Effect.forkScoped
-  )
+  const warn = Effect.suspend(() => {
+    const isShedding = [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
+    if (!isShedding || now() - warnedMs < warnEveryMs) return Effect.void
+    warnedMs = now()
+    return Effect.logWarning("more is spoken than this process can decode: the oldest of it is left out", {
+      room: options.room
+    })
+  })
+  const accountAll = Effect.suspend(() => Effect.forEach(heard.values(), (one) => account(one), { discard: true }))
+  yield* Effect.andThen(warn, accountAll).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
 
   const endAll = Effect.sync(() => {
     for (const { voice } of heard.values()) voice.end()
@@ -175,8 +193,14 @@ export const make = Effect.fnUntraced(function* (
     takeUp,
     start: (key) => {
       const id = nextId(key)
-      fork(id, hear(key, id))
-      return { onPacket: (packet) => heard.get(id)?.voice.onPacket(packet, now()) }
+      const shedding = Shedding.make(isSaturated)
+      fork(id, hear(key, id, shedding))
+      return {
+        onPacket: (packet) => {
+          const atMs = now()
+          if (shedding.takes(packet, atMs)) heard.get(id)?.voice.onPacket(packet, atMs)
+        }
+      }
     },
     end: (key) => {
       for (const one of heard.values()) if (voiceId(one.key) === voiceId(key)) one.voice.end()
@@ -198,6 +222,7 @@ export const make = Effect.fnUntraced(function* (
 interface HeardVoice {
   readonly key: VoiceKey
   readonly voice: Voice.HeardVoice
+  readonly shed: () => number
   /** Counters as they were last added to the metrics. */
   reported: Report
   wasSpeaking: boolean
@@ -217,9 +242,13 @@ const answered = (one: HeardVoice, atMs: number): Effect.Effect<void> => {
   return since === undefined ? Effect.void : Metric.update(Metrics.firstCaption, (atMs - since) / 1000)
 }
 
-type Report = Voice.VoiceCounters & { readonly queued: number }
+type Report = Voice.VoiceCounters & { readonly queued: number; readonly shed: number }
 
-const reportOf = (voice: Voice.HeardVoice): Report => ({ ...voice.counters, queued: voice.queued() })
+const reportOf = (voice: Voice.HeardVoice, shed: number): Report => ({
+  ...voice.counters,
+  queued: voice.queued(),
+  shed
+})
 const nothingHeld = { queued: 0, ringBytes: 0 }
 
 const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
@@ -228,7 +257,8 @@ const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
 /** Adds to the metrics what a voice counted since the last time; what a voice that is over held is given back. */
 const account = Effect.fnUntraced(function* (one: HeardVoice, isOver = false) {
   const { reported } = one
-  const report = isOver ? { ...reportOf(one.voice), ...nothingHeld } : reportOf(one.voice)
+  const now = reportOf(one.voice, one.shed())
+  const report = isOver ? { ...now, ...nothingHeld } : now
   one.reported = report
   yield* Metric.update(Metrics.packets, report.packets - reported.packets)
   yield* Metric.update(Metrics.packetsLost, report.lost - reported.lost)
@@ -248,6 +278,7 @@ const droppedByReason = [
   ["late", "late"],
   ["undecodable", "undecodable"],
   ["frame_queue_full", "droppedFrames"],
+  ["overload", "shed"],
   ["late_samples", "cutSamples"],
   ["ring_overwritten", "ringOverwritten"]
 ] as const

@@ -28,7 +28,7 @@ export const ringBytes = gauge("ring_bytes", "Bytes held in the rings of heard s
 
 export const packets = counter("packets_total", "RTP packets received")
 export const packetsLost = counter("packets_lost_total", "RTP packets that never came")
-/** Attribute `reason`: late, undecodable, frame_queue_full, late_samples, ring_overwritten, speaker_limit, engine_socket_full, caption_backlog … */
+/** Attribute `reason`: late, undecodable, overload, frame_queue_full, late_samples, ring_overwritten, speaker_limit, engine_socket_full, caption_backlog … */
 export const drops = counter("drops_total", "Things dropped, by reason")
 export const unknownMessages = counter(
   "unknown_messages_total",

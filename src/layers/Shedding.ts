@@ -1,0 +1,109 @@
+/**
+ * Shedding: what one voice does not decode when this process cannot keep up with all who speak.
+ *
+ * What comes faster than it is decoded waits in the socket, up to 5 s of it; then the system throws away what is new, and captions stay late for
+ * as long as the load is near the limit. So a voice that has been behind for a while leaves out what waits, the oldest first, and goes on with
+ * what is said now. Every voice does so by itself and by the same rule.
+ */
+import { Context } from "effect"
+import type { RtpPacket } from "../services/PeerConnection.ts"
+
+export interface Shedding {
+  /** Whether a packet that is handled at `atMs` is to be decoded. In the order they came in. */
+  readonly takes: (packet: Pick<RtpPacket, "ssrc" | "timestamp">, atMs: number) => boolean
+  /** Packets that were not. */
+  readonly shed: () => number
+}
+
+/** Later than any hitch of this process or of the network that is over in a moment. */
+const BEHIND_MS = 400
+/**
+ * For so long without a pause: what waits after a standstill of seconds is worked off sooner. Whoever has to do twice what they can is 2 s late by
+ * then, and the system throws nothing away before 3.4 s (100 packets wait for each megabyte of memory the kernel counts).
+ */
+const PATIENCE_MS = 4_000
+const CAUGHT_UP_MS = 100
+/** Nobody leaves out more than twice what they are late: where that does not help, their clock has changed. */
+const MOST = 2
+/** How much faster than ours the clock of a sender may be, generously. */
+const DRIFT = 1 / 1000
+/** Opus' clock, whatever it was recorded with (RFC 7587). */
+const CLOCK_PER_MS = 48
+
+/** For one voice. `isSaturated`: this process has had no pause for a while; whoever is late without that is so by the network, and is heard. */
+export const make = (isSaturated: () => boolean): Shedding => {
+  let source: number | undefined
+  /** Time of arrival less timestamp, modulo 32 bit, of those that came without delay; and when that was looked at. */
+  let least = 0
+  let lookedMs = 0
+  let behindSinceMs: number | undefined
+  /** While it is shedding: milliseconds that may still be left out. */
+  let left = 0
+  let lastTimestamp = 0
+  let shed = 0
+
+  const goOn = () => {
+    left = 0
+    behindSinceMs = undefined
+    return true
+  }
+  const leaveOut = () => {
+    shed++
+    return false
+  }
+  return {
+    takes: ({ ssrc, timestamp }, atMs) => {
+      const transit = (Math.floor(atMs * CLOCK_PER_MS) - timestamp) | 0
+      least += (atMs - lookedMs) * CLOCK_PER_MS * DRIFT
+      lookedMs = atMs
+      const lateMs = ((transit - least) | 0) / CLOCK_PER_MS
+      const soundMs = ((timestamp - lastTimestamp) | 0) / CLOCK_PER_MS
+      lastTimestamp = timestamp
+      if (ssrc !== source || lateMs <= 0) {
+        source = ssrc
+        least = transit
+        return goOn()
+      }
+      if (lateMs < (left > 0 ? CAUGHT_UP_MS : BEHIND_MS)) return goOn()
+      // asked before it counts: it looks at the time since it was asked last
+      const isBusy = isSaturated()
+      behindSinceMs ??= atMs
+      if (left > 0) {
+        left -= Math.max(0, soundMs)
+        if (left > 0) return leaveOut()
+        least = transit
+        return goOn()
+      }
+      if (!isBusy || atMs - behindSinceMs < PATIENCE_MS) return true
+      left = MOST * lateMs
+      return leaveOut()
+    },
+    shed: () => shed
+  }
+}
+
+/** Of the event loop's time. */
+const BUSY = 0.95
+const LOOK_MS = 1_000
+
+/** Whether this thread's event loop has been busy without a pause since it was asked last, a second ago or more. */
+const eventLoopIsBusy = (): (() => boolean) => {
+  let since = performance.eventLoopUtilization()
+  let lookedMs = performance.now()
+  let isBusy = false
+  return () => {
+    const atMs = performance.now()
+    if (atMs - lookedMs < LOOK_MS) return isBusy
+    const until = performance.eventLoopUtilization()
+    isBusy = performance.eventLoopUtilization(until, since).utilization >= BUSY
+    since = until
+    lookedMs = atMs
+    return isBusy
+  }
+}
+
+/** One for all voices of a process. */
+export const Saturated: Context.Reference<() => boolean> = Context.Reference<() => boolean>(
+  "parlance/layers/Shedding/Saturated",
+  { defaultValue: eventLoopIsBusy }
+)
