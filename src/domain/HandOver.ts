@@ -13,16 +13,14 @@ export const LeftVoice = Schema.Struct({
   position: Schema.Finite,
   /** What was said behind it, or may have been. */
   said: Schema.String,
-  /** Positions of its packets in order, at least those behind `position` and the newest few: by those the next one finds where this one stopped. */
-  positions: Schema.Array(Schema.Finite),
-  /** Bytes of each of these packets. */
-  lengths: Schema.Array(Schema.Int),
-  /** The packets themselves, Opus, one behind the other. */
-  packets: Schema.Uint8ArrayFromBase64,
-  /** End of what was heard. */
-  heard: Schema.Finite,
-  /** Since the newest packet arrived, ms. */
-  quietMs: Schema.Finite
+  /** Speech behind `position`, as entries of a speech journal. */
+  speech: Schema.Uint8ArrayFromBase64,
+  /** The newest packets that were heard, likewise: by those the next one finds where this one stopped. */
+  newest: Schema.Uint8ArrayFromBase64,
+  /** Since the newest of them arrived, ms. */
+  quietMs: Schema.Finite,
+  /** Nothing will be heard of it any more. */
+  isOver: Schema.Boolean
 })
 export type LeftVoice = typeof LeftVoice.Type
 
@@ -34,7 +32,7 @@ const Unsaid = Schema.Struct({
   ahead: Schema.String
 })
 
-/** All of a call; at most some 4 MiB as JSON. */
+/** All of a call; at most some 6 MiB as JSON. */
 export const Left = Schema.Struct({
   voices: Schema.Array(LeftVoice),
   unsaid: Schema.Array(Unsaid)

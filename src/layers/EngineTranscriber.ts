@@ -102,7 +102,7 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
 /** One session after the other while there is something to send; ends with the voice. */
 const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void, never, Scope.Scope> {
   const { cutter, line, now, outbox, pool, standby, voice } = work
-  const seamTo = voice.begun === undefined ? 0 : Number.POSITIVE_INFINITY
+  const seamTo = voice.begun === undefined ? 0 : (voice.begun.heard ?? Number.POSITIVE_INFINITY)
   const past: Past = { seamTo, heardOnceTo: 0, isUnproven: false, opened: 0, mute: 0 }
   /** Why the newest session that had been open is no more. */
   let lost: EngineError["reason"] | undefined

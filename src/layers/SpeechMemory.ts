@@ -15,6 +15,8 @@ export interface SpeechMemory extends HeardSpeech {
   readonly replay: (position: number) => Iterable<AudioFrame>
   /** Tells all that `replay` would need. */
   readonly tell: (position: number, listener: HeardSpeech) => void
+  /** Tells at most so many of the newest packets, of silence too. */
+  readonly newest: (count: number, hear: HeardSpeech["hear"]) => void
   readonly counters: Readonly<ByteRing.RingCounters>
 }
 
@@ -149,7 +151,19 @@ export const make = (size: number, makeCodec: () => Codec, listener?: HeardSpeec
       }
       finish()
     },
+    newest: (count, hear) => {
+      const rings = current === undefined ? [ring, lobby] : [ring]
+      const found = rings.flatMap((one) => [...newestOf(one, count)])
+      for (const { packet, position } of found.slice(-count)) hear(position, packet)
+    },
     counters: ring.counters
+  }
+}
+
+function* newestOf(ring: ByteRing.ByteRing, count: number): Generator<ByteRing.RingRecord> {
+  const reader = ring.from(Number.POSITIVE_INFINITY, count)
+  for (let record = reader.next(); record !== undefined; record = reader.next()) {
+    yield { position: record.position, packet: Uint8Array.from(record.packet) }
   }
 }
 

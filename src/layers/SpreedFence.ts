@@ -96,7 +96,7 @@ export const make = (options: SpreedFenceOptions): SpreedFence => {
   const isAnswered = () => {
     const { participants, self } = roster()
     const own = self === undefined ? undefined : participants.get(self)
-    return own?.internal === true && others.values().every(({ hasAnswered }) => hasAnswered)
+    return own?.internal === true && [...others.values()].every(({ hasAnswered }) => hasAnswered)
   }
   const doubt = (nowMs: number) => {
     doubts++

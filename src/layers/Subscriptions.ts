@@ -195,6 +195,7 @@ export const make = Effect.fnUntraced(function* (
           if (!event.muted) voices.get(voiceId({ publisher: event.speaker, roomType: "video" }))?.unmuted()
         })
       case "CallEnded":
+      case "Outranked":
         return Effect.sync(() => endWhere(() => true))
     }
   }

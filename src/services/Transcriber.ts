@@ -30,7 +30,7 @@ export interface Voice {
   readonly utterances?: boolean
   /** The reader wants to know how far the voice is said: `Marked`. */
   readonly marks?: boolean
-  /** A part of it was said before, by a process that is no more: all of its frames were heard then. */
+  /** A part of it was said before, by a process that is no more. */
   readonly begun?: Begun
 }
 
@@ -41,6 +41,8 @@ export interface Begun {
   readonly said: string
   /** Ordinals of segments that are taken. */
   readonly segments: number
+  /** What was heard before it (samples) was heard then; all of the voice where it is absent. */
+  readonly heard?: number
 }
 
 /**
