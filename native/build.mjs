@@ -20,6 +20,7 @@ import { availableParallelism, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { fasterSource } from "./faster.mjs"
 import { libopusSources } from "./libopus.mjs"
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -83,12 +84,13 @@ const versionOf = (folder) => {
   return version
 }
 
-/** The steps: [source file, its flags]. */
+/** The steps: { file, text: what is compiled instead of it, flags }. */
 const steps = () => {
   const opus = libopus()
   const headers = nodeHeaders()
   const opusFlags = [
-    ...["", "include", "celt", "silk", "silk/float"].map((folder) => `-I${join(opus, folder)}`),
+    ...["", "include", "celt", "silk"].map((folder) => `-I${join(opus, folder)}`),
+    `-I${here}`,
     ...["OPUS_BUILD", "VAR_ARRAYS", "HAVE_LRINT", "HAVE_LRINTF", `PACKAGE_VERSION="${versionOf(opus)}"`].map(
       (d) => `-D${d}`
     ),
@@ -98,8 +100,11 @@ const steps = () => {
   const ownFlags = ["-Wall", "-Wextra", `-I${headers}`, `-I${join(opus, "include")}`]
   const own = readdirSync(here).filter((file) => file.endsWith(".c"))
   return [
-    ...libopusSources.map((file) => [join(opus, file), opusFlags]),
-    ...own.map((file) => [join(here, file), ownFlags])
+    ...libopusSources.map((name) => {
+      const file = join(opus, name)
+      return { file, text: fasterSource(name, readFileSync(file, "utf8")), flags: opusFlags }
+    }),
+    ...own.map((name) => ({ file: join(here, name), text: undefined, flags: ownFlags }))
   ]
 }
 
@@ -111,7 +116,7 @@ const stampOf = async (all) => {
   for (const file of readdirSync(here, { withFileTypes: true })) {
     if (file.isFile()) hash.update(file.name).update(readFileSync(join(here, file.name)))
   }
-  for (const [file, flags] of all) hash.update([file, ...flags].join("\n")).update(readFileSync(file))
+  for (const { file, flags } of all) hash.update([file, ...flags].join("\n")).update(readFileSync(file))
   return hash.digest("hex")
 }
 
@@ -119,8 +124,10 @@ const compile = async (all, folder) => {
   const waiting = [...all.entries()]
   const worker = async () => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const [n, [file, flags]] = next
-      await run(compiler, [...common, ...flags, "-c", file, "-o", join(folder, `${n}.o`)])
+      const [n, { file, flags, text }] = next
+      const source = text === undefined ? file : join(folder, `${n}.c`)
+      if (text !== undefined) writeFileSync(source, text)
+      await run(compiler, [...common, ...flags, "-c", source, "-o", join(folder, `${n}.o`)])
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
