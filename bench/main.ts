@@ -18,6 +18,8 @@ import { sending } from "./sending.ts"
 import * as Options from "./sockets/Options.ts"
 import { sockets } from "./sockets/Sockets.ts"
 import { table } from "./sockets/Table.ts"
+import { overload } from "./speakers/Overload.ts"
+import * as OverloadTable from "./speakers/OverloadTable.ts"
 import * as SeriesTable from "./speakers/SeriesTable.ts"
 import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
 import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
@@ -83,11 +85,21 @@ const calls = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOpti
   console.log(JSON.stringify({ ...costs.at(-1), ...(costs.length > 1 ? { runs: costs } : {}) }))
 })
 
+const overloads = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOptions, peak: number) {
+  for (const crowd of SpeakersOptions.series(options).flat()) {
+    const cost = yield* Effect.scoped(overload(crowd, peak, options))
+    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+    if (!options.json) console.log(OverloadTable.table(cost))
+    console.log(JSON.stringify(cost))
+  }
+})
+
 const asked = () => {
   const args = process.argv.slice(2)
   if (SpeakersOptions.isAsked(args)) {
     const options = SpeakersOptions.read(args)
-    return typeof options === "string" ? options : calls(options)
+    if (typeof options === "string") return options
+    return options.overload === undefined ? calls(options) : overloads(options, options.overload)
   }
   const options = Options.read(args)
   if (typeof options === "string") return options

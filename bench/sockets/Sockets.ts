@@ -2,12 +2,12 @@
  * What streaming sessions cost the service as it is run, and what their words cost in time: clients, service and engine are a process each.
  */
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Schedule, Schema, type Scope } from "effect"
 import { calibrate } from "../Calibration.ts"
 import { message } from "../process/Channel.ts"
+import * as Health from "../process/Health.ts"
 import * as Processes from "../process/Processes.ts"
 import { type Spread, spread } from "../Quantile.ts"
 import * as Ledger from "./Ledger.ts"
@@ -47,7 +47,6 @@ export interface SocketsCost {
 const TOKEN = "benchmark"
 /** Until code is compiled and buffers have their size. */
 const WARM_UP = "5 seconds"
-const HEALTH_EVERY = "100 millis"
 
 /** Takes as long as was asked for, and up to a minute. */
 export const sockets = Effect.fnUntraced(function* (
@@ -65,8 +64,8 @@ export const sockets = Effect.fnUntraced(function* (
   const meter = Processes.meter(service)
   const others = { engine: Processes.meter(engine), clients: Processes.meter(callers) }
   const machine = Processes.machineMeter()
-  const answers: Array<number> = []
-  const asking = yield* Effect.forkChild(askHealth(service.port, answers))
+  const answers: Array<Health.HealthAnswer> = []
+  const asking = yield* Effect.forkChild(Health.ask(service.port, answers))
   yield* Effect.sleep(options.seconds * 1000)
   const used = meter()
   const [engineUsed, clientsUsed] = [others.engine(), others.clients()]
@@ -93,7 +92,7 @@ export const sockets = Effect.fnUntraced(function* (
     percentCorePerSession: used.percent / sessions,
     rssMb,
     rssMbPerSession: (rssMb - idleMb) / sessions,
-    healthMs: spread(answers),
+    healthMs: spread(answers.map(({ ms }) => ms)),
     wordMs: spread(Ledger.delaysOf(heard, log, { fromMs, untilMs })),
     words: Ledger.wordsOf(heard),
     troubled: troubles.length,
@@ -105,14 +104,6 @@ export const sockets = Effect.fnUntraced(function* (
   }
 })
 
-/** From another connection, as a load balancer would. */
-const askHealth = (port: number, answers: Array<number>) =>
-  Effect.gen(function* () {
-    const askedMs = performance.now()
-    yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.text()))
-    answers.push(performance.now() - askedMs)
-  }).pipe(Effect.repeat(Schedule.spaced(HEALTH_EVERY)))
-
 const startEngine = Effect.gen(function* () {
   const measured = yield* Processes.start({ args: [Processes.beside(import.meta.url, "runEngine.ts")] })
   const addresses = yield* message(measured, Schema.Struct({ httpUrl: Schema.String, url: Schema.String }))
@@ -120,7 +111,7 @@ const startEngine = Effect.gen(function* () {
 })
 
 const startService = Effect.fnUntraced(function* (options: SocketsOptions, engineUrl: string) {
-  const port = yield* freePort
+  const port = yield* Health.freePort
   const storage = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "bench-"))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
@@ -162,11 +153,4 @@ const startCallers = Effect.fnUntraced(function* (options: SocketsOptions, port:
     args: [Processes.beside(import.meta.url, "runCallers.ts"), JSON.stringify(task)]
   })
   return { ...measured, speaking: message(measured, Speaking), ended: message(measured, Ended) }
-})
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
 })

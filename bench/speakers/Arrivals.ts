@@ -10,6 +10,10 @@ export interface Arrivals {
    * of speech are not among them: a gate that has just opened sends what it had kept.
    */
   readonly delaysMs: ReadonlyArray<number>
+  /** When each of these was sent. */
+  readonly sentMs: ReadonlyArray<number>
+  /** Frames with sound of each speaker that came between the two times, ms. */
+  readonly heardMsOf: ReadonlyArray<number>
   /** Speech that was sent, and frames with sound that came, ms. More comes than is speech: what lies just before, between and behind it. */
   readonly spokenMs: number
   readonly heardMs: number
@@ -54,22 +58,28 @@ export const find = (options: ArrivalsOptions): Arrivals => {
   const clock = clockOf(options)
   const places = parts.map((part) => placesIn(material, part))
   const delaysMs: Array<number> = []
+  const sentMs: Array<number> = []
+  const heardMsOf = parts.map(() => 0)
   let heardMs = 0
   let strangers = 0
   for (const session of sessions) {
-    heardMs += soundingMs(session, fromMs, untilMs)
+    const sounding = soundingMs(session, fromMs, untilMs)
+    heardMs += sounding
     const found = locate(material, session)
     const speaker = speakerOf(found, places, clock)
     if (speaker === undefined) {
       if (found.length > 0) strangers++
       continue
     }
+    heardMsOf[speaker] = (heardMsOf[speaker] ?? 0) + sounding
     for (const { atMs, isRunning, packet } of found) {
-      const sentMs = clock.lastSentMs(speaker, places[speaker]?.get(packet) ?? [], atMs)
-      if (isRunning && sentMs !== undefined && sentMs >= fromMs && sentMs < untilMs) delaysMs.push(atMs - sentMs)
+      const sent = clock.lastSentMs(speaker, places[speaker]?.get(packet) ?? [], atMs)
+      if (!isRunning || sent === undefined || sent < fromMs || sent >= untilMs) continue
+      delaysMs.push(atMs - sent)
+      sentMs.push(sent)
     }
   }
-  return { delaysMs, spokenMs: spokenMs(options, clock), heardMs, strangers }
+  return { delaysMs, sentMs, heardMsOf, spokenMs: spokenMs(options, clock), heardMs, strangers }
 }
 
 /** When packet `n` of a speaker was sent; packets of all of them go out in turn. */
