@@ -85,15 +85,14 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
       lost.samples / FRAME_SAMPLES
     )
   })
-  const deliver = (frame: AudioFrame): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const fresh = backlog.pass(frame)
-      if (fresh !== undefined) {
-        link.send(fresh)
-        Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
-      }
-      return frame.endsSpeech ? link.feed.flushBehind : Effect.void
-    })
+  const deliver = (frame: AudioFrame): Effect.Effect<void> | undefined => {
+    const fresh = backlog.pass(frame)
+    if (fresh !== undefined) {
+      link.send(fresh)
+      Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
+    }
+    return frame.endsSpeech ? link.feed.flushBehind : undefined
+  }
   yield* CatchUp.run({ link, backlog, utterances, onLost: tell })
   line.connect({ waitMs: link.pace.waitMs, deliver })
 })

@@ -10,7 +10,8 @@ import * as FrameBacklog from "./FrameBacklog.ts"
 export interface Receiver {
   /** Until it takes the next frame, ms; 0: at once. */
   readonly waitMs: () => number
-  readonly deliver: (frame: AudioFrame) => Effect.Effect<void>
+  /** Absent: it was delivered at once, as nearly every one is. */
+  readonly deliver: (frame: AudioFrame) => Effect.Effect<void> | undefined
 }
 
 export interface VoiceLine {
@@ -51,17 +52,35 @@ export const make = (voice: Voice): VoiceLine => {
     backlog.add(frame)
     bell.openUnsafe()
   }
-  const route = (frame: AudioFrame): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (receiver === undefined) {
-        if (voice.waits === true && backlog.isFull()) return Effect.andThen(connected.await, route(frame))
-        store(frame)
-        return Effect.void
+  /** What is to be waited for until the frame is where it belongs. */
+  const route = (frame: AudioFrame): Effect.Effect<void> | undefined => {
+    if (receiver === undefined) {
+      if (voice.waits === true && backlog.isFull()) return Effect.andThen(connected.await, later(frame))
+      store(frame)
+      return undefined
+    }
+    const waitMs = receiver.waitMs()
+    // whoever is connected then takes it
+    return waitMs > 0 ? Effect.andThen(Effect.sleep(waitMs), later(frame)) : receiver.deliver(frame)
+  }
+  const later = (frame: AudioFrame): Effect.Effect<void> => Effect.suspend(() => route(frame) ?? Effect.void)
+  const routeAll = (frames: ReadonlyArray<AudioFrame>, from: number): Effect.Effect<void> => {
+    for (let n = from; n < frames.length; n++) {
+      const frame = frames[n]
+      if (frame === undefined) continue
+      routed = frame
+      tapped?.add(frame)
+      const wait = route(frame)
+      if (wait !== undefined) {
+        return Effect.flatMap(wait, () => {
+          routed = undefined
+          return routeAll(frames, n + 1)
+        })
       }
-      const waitMs = receiver.waitMs()
-      // whoever is connected then takes it
-      return waitMs > 0 ? Effect.andThen(Effect.sleep(waitMs), route(frame)) : receiver.deliver(frame)
-    })
+      routed = undefined
+    }
+    return Effect.void
+  }
   const untap = () => {
     tapped?.close()
     tapped = undefined
@@ -91,13 +110,7 @@ export const make = (voice: Voice): VoiceLine => {
       connected.closeUnsafe()
     },
     feed: voice.frames.pipe(
-      Stream.runForEach((frame) => {
-        routed = frame
-        tapped?.add(frame)
-        return Effect.map(route(frame), () => {
-          routed = undefined
-        })
-      }),
+      Stream.runForEachArray((frames) => routeAll(frames, 0)),
       Effect.ensuring(
         Effect.sync(() => {
           ended = true
