@@ -17,7 +17,7 @@ import * as FileSpeechJournal from "../../src/layers/FileSpeechJournal.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as WeriftPeerConnection from "../../src/layers/WeriftPeerConnection.ts"
-import { PeerConnection, type RtpPacket } from "../../src/services/PeerConnection.ts"
+import { type PacketListener, PeerConnection } from "../../src/services/PeerConnection.ts"
 import { SpeechJournal } from "../../src/services/SpeechJournal.ts"
 import type { CallSink } from "../../src/services/TranscriptSink.ts"
 import { say } from "../process/Channel.ts"
@@ -74,14 +74,25 @@ const run = Effect.gen(function* () {
     const call = yield* nextCall
     const heard = { packets: 0 }
     packetsOf.set(speaker, heard)
-    let voice: { readonly onPacket: (packet: RtpPacket) => void } | undefined
+    let voice: PacketListener | undefined
+    const count = () => {
+      received++
+      heard.packets++
+    }
     const peer = yield* peers.open({
       sdp,
       iceServers: [],
       onPacket: (packet) => {
-        received++
-        heard.packets++
+        if (packet.wasPassedOver !== true) count()
         voice?.onPacket(packet)
+      },
+      silence: {
+        passage: (audioLevel, payloadBytes, atMs) => {
+          const passage = voice?.silence?.passage(audioLevel, payloadBytes, atMs) ?? "open"
+          if (passage !== "open") count()
+          return passage
+        },
+        isSilent: (packet) => voice?.silence?.isSilent(packet) ?? true
       },
       onState: (state) => {
         if (state !== "connected") return

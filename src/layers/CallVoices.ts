@@ -7,7 +7,7 @@ import type { Privacy } from "../domain/Privacy.ts"
 import type { Transcribed } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
-import type { RtpPacket } from "../services/PeerConnection.ts"
+import type { PacketListener } from "../services/PeerConnection.ts"
 import type { CallJournal, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
 import { Stopping } from "../services/Stopping.ts"
 import { Transcriber } from "../services/Transcriber.ts"
@@ -28,8 +28,8 @@ export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
 export interface CallVoices {
   /** What a process that was killed had heard and not said: said first. To be called before anybody is heard. */
   readonly takeUp: Effect.Effect<void>
-  /** A publisher is to be heard; packets go to `onPacket`. */
-  readonly start: (key: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
+  /** A publisher is to be heard: by whom. */
+  readonly start: (key: VoiceKey) => PacketListener
   /** The publisher is gone: its last words are still transcribed and published. */
   readonly end: (key: VoiceKey) => void
   /** Whether speech is being heard of this publisher now. */
@@ -166,23 +166,15 @@ export const make = Effect.fnUntraced(function* (
     return one === undefined ? Effect.void : account(one, true)
   }
 
-  const tick = () => {
+  const tick = Effect.sync(() => {
     const at = now()
     for (const one of heard.values()) {
       one.voice.tick(at)
       notice(one, at)
     }
     if (heard.size === 0) ticking.closeUnsafe()
-  }
-  // no `Schedule`: fifty times a second for every call, it costs three times as much
-  const untilNext = Effect.sleep(tickEvery)
-  const untilFirst = Effect.andThen(ticking.await, untilNext)
-  const ticks = Effect.whileLoop({
-    while: () => true,
-    body: () => (heard.size === 0 ? untilFirst : untilNext),
-    step: tick
   })
-  yield* Effect.forkScoped(ticks)
+  yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
   const warn = Effect.suspend(() => {
     const isShedding = [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
     if (!isShedding || now() - warnedMs < warnEveryMs) return Effect.void
@@ -203,10 +195,21 @@ export const make = Effect.fnUntraced(function* (
       const id = nextId(key)
       const shedding = Shedding.make(isSaturated)
       fork(id, hear(key, id, shedding))
+      let known: Voice.HeardVoice | undefined
+      // Looked up once: this is asked fifty times a second for every voice, and one that is over hears nothing.
+      const voice = () => {
+        known ??= heard.get(id)?.voice
+        return known
+      }
       return {
         onPacket: (packet) => {
-          const atMs = now()
-          if (shedding.takes(packet, atMs)) heard.get(id)?.voice.onPacket(packet, atMs)
+          const atMs = packet.atMs ?? now()
+          if (shedding.takes(packet, atMs)) voice()?.onPacket(packet, atMs)
+        },
+        silence: {
+          passage: (audioLevel, payloadBytes, atMs) =>
+            voice()?.silence.passage(audioLevel, payloadBytes, atMs) ?? "open",
+          isSilent: (packet) => voice()?.silence.isSilent(packet) ?? true
         }
       }
     },

@@ -12,6 +12,11 @@ export interface Gate {
   /** The next samples are missing and count as silence. */
   readonly skip: (samples: number) => void
   readonly isOpen: () => boolean
+  /**
+   * Whether sound of that level (RFC 6464), which is not heard, would leave the gate closed as it is. It may tell that the room has become quieter, but
+   * not that it has become louder.
+   */
+  readonly isSilentAt: (level: number) => boolean
   /** Samples since something was last loud; 0 before that. */
   readonly quiet: () => number
   /** Samples in which somebody spoke, soft moments within speech included, since the voice began. */
@@ -38,6 +43,9 @@ const ABOVE_FLOOR = power(9)
 /** Soft endings count as speech when speech has begun. */
 const ENDING = power(-3)
 
+const thresholdOver = (floor: number): number =>
+  Math.min(Math.max(floor * ABOVE_FLOOR, LOWEST_THRESHOLD), HIGHEST_THRESHOLD)
+
 /** Makes the gate of one voice. It takes nobody's word for long: what a sender labels as silent must also be silent. */
 export const make = (hangOverMs = HANG_OVER_MS): Gate => {
   const hangOver = samplesOfMs(hangOverMs)
@@ -56,7 +64,7 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     // The variance, so that a constant offset is no sound.
     const energy = squares / BLOCK - (sum / BLOCK) ** 2
     sum = squares = filled = 0
-    const threshold = Math.min(Math.max(floor.update(energy) * ABOVE_FLOOR, LOWEST_THRESHOLD), HIGHEST_THRESHOLD)
+    const threshold = thresholdOver(floor.update(energy))
     loud = ((loud << 1) | (energy > (open ? threshold * ENDING : threshold) ? 1 : 0)) & 7
     if (twoOfThree[loud] === true) {
       spoken += open ? quiet + BLOCK : 2 * BLOCK
@@ -99,6 +107,11 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     },
     skip,
     isOpen: () => open,
+    isSilentAt: (level) => {
+      if (open) return false
+      const energy = powers[level] ?? 1
+      return energy * MARGIN < thresholdOver(floor.lower(energy))
+    },
     quiet: () => quiet + filled,
     spoken: () => spoken,
     close: () => {
@@ -108,6 +121,11 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     }
   }
 }
+
+/** How much a level may differ from the loudest 20 ms of a packet of 60 ms, and from what is decoded. */
+const MARGIN = power(6)
+/** By level. */
+const powers = Float64Array.from({ length: 128 }, (_, level) => power(-level))
 
 const twoOfThree = [false, false, false, true, false, true, true, true]
 
@@ -141,5 +159,9 @@ const makeFloor = () => {
     floor = Math.min(quietest, floor * RISE)
     return floor
   }
-  return { update }
+  const lower = (energy: number): number => {
+    if (energy >= DIGITAL_SILENCE && energy < floor) current = floor = energy
+    return floor
+  }
+  return { update, lower }
 }

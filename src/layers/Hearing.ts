@@ -42,6 +42,8 @@ export interface Hearing {
   /** The voice is over: `endSpeech`, then the queue ends. */
   readonly end: () => void
   readonly isSpeaking: () => boolean
+  /** Whether sound of that level (RFC 6464) need not be heard now: nobody speaks, and nobody would be noticed. */
+  readonly isSilentAt: (level: number) => boolean
   /** End of the last frame (samples); 0 before the first. */
   readonly framedUntil: () => number
   /** Frames that wait for the reader now. */
@@ -142,6 +144,7 @@ export const make = (options: HearingOptions): Hearing => {
       Queue.endUnsafe(queue)
     },
     isSpeaking: frames.isRunning,
+    isSilentAt: (level) => !frames.isRunning() && gate.isSilentAt(level),
     framedUntil: () => framedUntil,
     queued: () => Queue.sizeUnsafe(queue),
     counters: () => ({ frames: frameCount, droppedFrames, cutSamples, spokenSamples: gate.spoken() })

@@ -122,10 +122,8 @@ const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
     decode: window.push,
     tick: window.tick,
     passOver: window.passOver,
-    isSilent: ({ audioLevel, passedOver = 0, payload }) => {
-      counters.packets += passedOver
-      return silence.holds(payload, audioLevel)
-    },
+    isWaiting: window.isWaiting,
+    isSilent: ({ audioLevel, payload }) => silence.holds(payload, audioLevel),
     counters,
     close: codec.close
   }

@@ -4,6 +4,8 @@
 export interface Reception {
   /** A packet came, and not for the second time. */
   readonly note: (sequenceNumber: number, timestamp: number, atMs: number) => void
+  /** A packet came of which nothing is proven: believed as soon as `note` is told of a later one, and as far as there was room for it before that. */
+  readonly suppose: () => void
   /** What is to be told of all packets, and of those since the last report. */
   readonly report: () => ReceptionReport
 }
@@ -29,6 +31,7 @@ export const make = (): Reception => {
   let first = -1
   let highest = -1
   let received = 0
+  let supposed = 0
   let expectedBefore = 0
   let receivedBefore = 0
   /** Arrival less timestamp, modulo 32 bit. */
@@ -44,9 +47,14 @@ export const make = (): Reception => {
       received++
       const ahead = ((sequenceNumber - highest) << 16) >> 16
       if (ahead < 0) return
+      received += Math.min(supposed, Math.max(0, ahead - 1))
+      supposed = 0
       highest += ahead
       jitter += (Math.abs((nowTransit - transit) | 0) - jitter) / 16
       transit = nowTransit
+    },
+    suppose: () => {
+      supposed++
     },
     report: () => {
       const expected = highest - first + 1

@@ -18,6 +18,10 @@ export interface ReorderWindow {
   readonly push: (packet: RtpPacket, atMs: number) => void
   /** Gives up on gaps somebody has waited behind for `WAIT_MS`. */
   readonly tick: (atMs: number) => void
+  /** A packet is passed over: it came, and what is missing before the next one was not lost. */
+  readonly passOver: () => void
+  /** Whether packets are held behind a gap. */
+  readonly isWaiting: () => boolean
 }
 
 /** A network that reorders does so within a few packets; more waiting would only delay what comes after a real loss. */
@@ -54,6 +58,8 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
   /** Sequence number and timestamp of those handed on last. */
   const recent = new Float64Array(RECENT).fill(-1)
   let newest = 0
+  /** Since the last packet. */
+  let passedOver = 0
 
   const identity = ({ sequenceNumber, timestamp }: RtpPacket) => sequenceNumber * 2 ** 32 + (timestamp >>> 0)
   const hand = (packet: RtpPacket, atMs: number, lost: number) => {
@@ -133,6 +139,16 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
     restart(packet, atMs)
   }
 
+  /** The stream goes on with this packet. After many that were passed over, nobody knows by its number whether it is ahead or behind. */
+  const goOn = ({ sequenceNumber }: RtpPacket) => {
+    const ahead = ((sequenceNumber - next) << 16) >> 16
+    const isAhead = passedOver > MAX_MISORDER || ahead > 0
+    passedOver = 0
+    if (!isAhead) return
+    while (holding > 0) giveUp()
+    next = sequenceNumber
+  }
+
   /** `ahead` packets are missing before this one. */
   const hold = (packet: RtpPacket, atMs: number, ahead: number) => {
     const place = next + ahead
@@ -155,8 +171,9 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
 
   return {
     push: (packet, atMs) => {
-      counters.packets++
+      if (packet.wasPassedOver !== true) counters.packets++
       if (packet.ssrc !== source) return changeSource(packet, atMs)
+      if (passedOver > 0) goOn(packet)
       sinceChange++
       const ahead = ((packet.sequenceNumber - next) << 16) >> 16
       if (ahead === 0) {
@@ -174,7 +191,12 @@ export const make = (deliver: Deliver, counters: WindowCounters): ReorderWindow 
       else hold(packet, atMs, ahead)
       if (holding > 0) tick(atMs)
     },
-    tick
+    tick,
+    passOver: () => {
+      counters.packets++
+      passedOver++
+    },
+    isWaiting: () => holding > 0
   }
 }
 

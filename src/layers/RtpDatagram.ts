@@ -1,8 +1,19 @@
 /**
  * An RTP packet as it comes from the network (RFC 3550 §5.1), read in place: nothing is copied, no object is made.
- *
- * The numbers may be asked for only where `headerBytes` is not 0.
  */
+
+/** What stands in the clear before the payload. Nothing of it is proven before the packet is opened. */
+export interface RtpHeader {
+  /** Contributing sources and extension included. */
+  bytes: number
+  payloadType: number
+  sequenceNumber: number
+  timestamp: number
+  ssrc: number
+}
+
+/** To be read into, packet after packet. */
+export const emptyHeader = (): RtpHeader => ({ bytes: 0, payloadType: 0, sequenceNumber: 0, timestamp: 0, ssrc: 0 })
 
 /** Header without contributing sources and extension. */
 const fixedBytes = 12
@@ -19,23 +30,21 @@ export const isRtp = (datagram: Uint8Array): boolean => {
   return first >= 128 && first < 192 && (second < 192 || second > 223)
 }
 
-/** Bytes before the payload, contributing sources and extension included; 0 if there are fewer in the packet. */
-export const headerBytes = (packet: Uint8Array): number => {
+/** Reads the header of a packet; `false`: there is less than one, or of another version, and nothing was read. */
+export const read = (packet: Uint8Array, header: RtpHeader): boolean => {
   const first = packet[0] ?? 0
   let bytes = fixedBytes + 4 * (first & 0x0f)
   if ((first & 0x10) !== 0) bytes += 4 + 4 * read16(packet, bytes + 2)
-  return bytes > packet.length || first >> 6 !== 2 ? 0 : bytes
+  if (bytes > packet.length || first >> 6 !== 2) return false
+  header.bytes = bytes
+  header.payloadType = (packet[1] ?? 0) & 0x7f
+  header.sequenceNumber = read16(packet, 2)
+  header.timestamp = read32(packet, 4)
+  header.ssrc = read32(packet, 8)
+  return true
 }
 
 export const hasPadding = (packet: Uint8Array): boolean => ((packet[0] ?? 0) & 0x20) !== 0
-
-export const payloadType = (packet: Uint8Array): number => (packet[1] ?? 0) & 0x7f
-
-export const sequenceNumber = (packet: Uint8Array): number => read16(packet, 2)
-
-export const timestamp = (packet: Uint8Array): number => read32(packet, 4)
-
-export const ssrc = (packet: Uint8Array): number => read32(packet, 8)
 
 /** The level of RFC 6464 under the number of its extension: −dBov, 0 loudest, 127 silence. */
 export const audioLevel = (packet: Uint8Array, id: number): number | undefined => {

@@ -11,6 +11,8 @@ export interface SrtpIndex {
   readonly isFresh: (index: number) => boolean
   /** A packet of that index was authentic. */
   readonly accept: (index: number) => void
+  /** The same, but it counts as one that may still come. */
+  readonly reach: (index: number) => void
 }
 
 /** 2.5 s of 20 ms packets, twice what RFC 3711 asks for; whatever is older is of no use to a listener. */
@@ -23,6 +25,9 @@ export const make = (first: number): SrtpIndex => {
   const seen = new Float64Array(windowPackets).fill(-1)
   let highest = first
   seen[first % windowPackets] = first
+  const reach = (index: number) => {
+    if (index > highest) highest = index
+  }
   return {
     guess: (sequenceNumber) => {
       const ahead = (sequenceNumber - highest) & 0xffff
@@ -31,7 +36,8 @@ export const make = (first: number): SrtpIndex => {
     isFresh: (index) => index >= 0 && index > highest - windowPackets && seen[index % windowPackets] !== index,
     accept: (index) => {
       seen[index % windowPackets] = index
-      if (index > highest) highest = index
-    }
+      reach(index)
+    },
+    reach
   }
 }

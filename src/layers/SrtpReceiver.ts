@@ -1,6 +1,7 @@
 /**
  * The receiving end of an SRTP session: out of what comes from the network, the payload of each authentic packet once.
  */
+import * as Reception from "./Reception.ts"
 import * as RtpDatagram from "./RtpDatagram.ts"
 import * as SrtpCipher from "./SrtpCipher.ts"
 import * as SrtpIndex from "./SrtpIndex.ts"
@@ -8,10 +9,21 @@ import * as SrtpKeys from "./SrtpKeys.ts"
 
 export interface SrtpReceiver {
   /**
-   * The payload of an RTP packet without its padding; `undefined`: broken, not authentic, older than 128 packets, or here before. Never throws,
-   * whatever the bytes are.
+   * The payload of an RTP packet without its padding; `undefined`: broken, not authentic, older than 128 packets, or here before. `header` is
+   * what was read of this packet. Never throws, whatever the bytes are.
    */
-  readonly open: (packet: Uint8Array) => Uint8Array | undefined
+  readonly open: (packet: Uint8Array, header?: RtpDatagram.RtpHeader) => Uint8Array | undefined
+  /** The same for a packet that is to be opened again: it does not count as here before. */
+  readonly look: (packet: Uint8Array, header: RtpDatagram.RtpHeader) => Uint8Array | undefined
+  /** How a source is received, as its owner was told; `undefined` before its first authentic packet. */
+  readonly reception: (ssrc: number) => Reception.Reception | undefined
+  /** Bytes behind the payload. */
+  readonly tagBytes: number
+}
+
+interface Source {
+  readonly index: SrtpIndex.SrtpIndex
+  readonly reception: Reception.Reception
 }
 
 /** A publisher has one source, and another after each change of its sender; only who holds the keys can make more. */
@@ -23,36 +35,46 @@ export const make = (master: SrtpKeys.SrtpMaster): SrtpReceiver | undefined => {
   if (keys === undefined) return undefined
   const cipher = SrtpCipher.make(keys)
   /** By SSRC, oldest first. */
-  const sources = new Map<number, SrtpIndex.SrtpIndex>()
+  const sources = new Map<number, Source>()
+  const ownHeader = RtpDatagram.emptyHeader()
 
   const openAt = (packet: Uint8Array, headerBytes: number, index: number): Uint8Array | undefined =>
     cipher.open(packet, headerBytes, Math.floor(index / 0x1_0000))
 
   /** Counters begin with 0; but if what came before the first wrap was lost, this source's first packet here is already of the second round. */
-  const openFirst = (packet: Uint8Array, headerBytes: number): Uint8Array | undefined => {
-    for (let index = RtpDatagram.sequenceNumber(packet); index < 0x1_8000; index += 0x1_0000) {
-      const payload = openAt(packet, headerBytes, index)
+  const openFirst = (packet: Uint8Array, header: RtpDatagram.RtpHeader): Uint8Array | undefined => {
+    for (let index = header.sequenceNumber; index < 0x1_8000; index += 0x1_0000) {
+      const payload = openAt(packet, header.bytes, index)
       if (payload === undefined) continue
       const [oldest] = sources.keys()
       if (oldest !== undefined && sources.size >= mostSources) sources.delete(oldest)
-      sources.set(RtpDatagram.ssrc(packet), SrtpIndex.make(index))
+      sources.set(header.ssrc, { index: SrtpIndex.make(index), reception: Reception.make() })
       return payload
     }
     return undefined
   }
 
+  const openOnce = (packet: Uint8Array, header: RtpDatagram.RtpHeader, comesAgain: boolean): Uint8Array | undefined => {
+    if (header.bytes + cipher.tagBytes > packet.length) return undefined
+    const source = sources.get(header.ssrc)
+    if (source === undefined) return unpadded(packet, openFirst(packet, header))
+    const index = source.index.guess(header.sequenceNumber)
+    if (!source.index.isFresh(index)) return undefined
+    const payload = openAt(packet, header.bytes, index)
+    if (payload === undefined) return undefined
+    if (comesAgain) source.index.reach(index)
+    else source.index.accept(index)
+    return unpadded(packet, payload)
+  }
+
   return {
-    open: (packet) => {
-      const headerBytes = RtpDatagram.headerBytes(packet)
-      if (headerBytes === 0 || headerBytes + cipher.tagBytes > packet.length) return undefined
-      const source = sources.get(RtpDatagram.ssrc(packet))
-      if (source === undefined) return unpadded(packet, openFirst(packet, headerBytes))
-      const index = source.guess(RtpDatagram.sequenceNumber(packet))
-      if (!source.isFresh(index)) return undefined
-      const payload = openAt(packet, headerBytes, index)
-      if (payload !== undefined) source.accept(index)
-      return unpadded(packet, payload)
-    }
+    open: (packet, header) => {
+      if (header !== undefined) return openOnce(packet, header, false)
+      return RtpDatagram.read(packet, ownHeader) ? openOnce(packet, ownHeader, false) : undefined
+    },
+    look: (packet, header) => openOnce(packet, header, true),
+    reception: (ssrc) => sources.get(ssrc)?.reception,
+    tagBytes: cipher.tagBytes
   }
 }
 

@@ -7,7 +7,7 @@
 import { Clock, Effect, type Fiber, Queue } from "effect"
 import type { IceServer } from "../domain/Call.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
-import type { Peer, PeerConnection, PeerError, PeerState, RtpPacket } from "../services/PeerConnection.ts"
+import type { PacketListener, Peer, PeerConnection, PeerError, PeerState } from "../services/PeerConnection.ts"
 import type { Candidate, SignalingSession } from "../services/Signaling.ts"
 import { expiryOf } from "./NextcloudIceServers.ts"
 import type { Health } from "./SubscriptionWatchdog.ts"
@@ -19,7 +19,7 @@ export interface SubscribedVoiceOptions {
   readonly now: () => number
   /** Runs a peer for as long as it is wanted. */
   readonly fork: (peer: Effect.Effect<void>) => Fiber.Fiber<void>
-  readonly onVoice: (voice: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
+  readonly onVoice: (voice: VoiceKey) => PacketListener
   readonly onVoiceEnd: (voice: VoiceKey) => void
   /** A peer is connected, and now heard. */
   readonly onConnected: () => void
@@ -42,7 +42,7 @@ export interface SubscribedVoice {
   /** Whether a peer is connected, so that everything said is heard. */
   readonly isConnected: () => boolean
   readonly peerCount: () => number
-  /** RTP packets handed on so far. */
+  /** RTP packets handed on so far, and those that were looked at. */
   readonly packets: () => number
   /** Closes all peers; the voice is over. */
   readonly end: () => void
@@ -86,7 +86,7 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
   /** Oldest first, at most two. */
   let subscriptions: ReadonlyArray<Subscription> = []
   let heard: Subscription | undefined
-  let sink: { readonly onPacket: (packet: RtpPacket) => void } | undefined
+  let sink: PacketListener | undefined
   let packets = 0
   /** Candidates which came before their offer, oldest first. */
   let early: ReadonlyArray<{
@@ -107,6 +107,8 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
     if (state === "closed") return drop(one)
     one.state = state
     if (state !== "connected") return
+    // In what was passed over a word may have begun.
+    heard?.peer?.wake?.()
     for (const older of subscriptions.slice(0, subscriptions.indexOf(one))) drop(older)
     heard = one
     sink ??= options.onVoice(key)
@@ -137,6 +139,14 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
         if (heard !== one) return
         packets++
         sink?.onPacket(packet)
+      },
+      silence: {
+        passage: (audioLevel, payloadBytes, atMs) =>
+          (heard === one ? sink?.silence?.passage(audioLevel, payloadBytes, atMs) : undefined) ?? "open",
+        isSilent: (packet) => {
+          packets++
+          return heard !== one || (sink?.silence?.isSilent(packet) ?? true)
+        }
       },
       onState: (state) => take(one, state),
       onCandidate: (candidate) => {

@@ -7,7 +7,7 @@ import { Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { IceServer } from "../domain/Call.ts"
 import { humansInCall, publishers, type Roster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
-import { PeerConnection, type RtpPacket } from "../services/PeerConnection.ts"
+import { type PacketListener, PeerConnection } from "../services/PeerConnection.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -21,8 +21,8 @@ export interface SubscriptionsOptions {
   readonly screenShares: boolean
   /** Voices beyond are not heard, and counted; asked whenever somebody new is to be heard. */
   readonly maxVoices: () => number
-  /** A voice is heard from now on; packets go to `onPacket`, in order of arrival and only from one peer at a time. */
-  readonly onVoice: (voice: VoiceKey) => { readonly onPacket: (packet: RtpPacket) => void }
+  /** A voice is heard from now on: by whom. Packets come from one peer at a time. */
+  readonly onVoice: (voice: VoiceKey) => PacketListener
   /** The publisher is gone for good. */
   readonly onVoiceEnd: (voice: VoiceKey) => void
   /** Whether speech is heard now: a peer that must be replaced some time is replaced in a pause. */

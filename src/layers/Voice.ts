@@ -7,11 +7,12 @@ import { type AudioFrame, msOfSamples } from "../domain/Audio.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import type { Decoder, DecoderCounters } from "../services/Decoder.ts"
-import type { RtpPacket } from "../services/PeerConnection.ts"
+import type { RtpPacket, Silence } from "../services/PeerConnection.ts"
 import type { HeardSpeech } from "../services/SpeechJournal.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as Hearing from "./Hearing.ts"
 import * as Lull from "./Lull.ts"
+import * as Passage from "./Passage.ts"
 import * as SpeechMemory from "./SpeechMemory.ts"
 
 export interface VoiceOptions {
@@ -45,6 +46,8 @@ export interface HeardVoice {
   readonly tell: SpeechMemory.SpeechMemory["tell"]
   /** Takes a packet that arrived at `atMs`; its payload may be reused afterwards. */
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
+  /** Which packets may be passed over, so that `onPacket` need not have them. */
+  readonly silence: Silence
   /** About every 20 ms: gives up on lost packets, and ends speech when packets have stopped. */
   readonly tick: (atMs: number) => void
   /** As they are now. */
@@ -92,7 +95,14 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
   const lull = Lull.make(STOPPED_MS)
   const decoder = options.decoder.make((position, pcm, origin) => {
     hearing.hear(position, pcm, origin)
+    passage.heard(origin.packet, origin.audioLevel, pcm)
     lull.expect(origin.atMs + msOfSamples(pcm.length))
+  })
+  const passage = Passage.make({
+    isListening: () => hearing.isSpeaking() || decoder.isWaiting(),
+    isSilentAt: hearing.isSilentAt,
+    isSilent: decoder.isSilent,
+    onPassedOver: decoder.passOver
   })
   let ended = false
 
@@ -108,6 +118,10 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     tell: memory.tell,
     onPacket: (packet, atMs) => {
       if (!ended) decoder.decode(packet, atMs)
+    },
+    silence: {
+      passage: (audioLevel, payloadBytes, atMs) => (ended ? "open" : passage.passage(audioLevel, payloadBytes, atMs)),
+      isSilent: (packet) => ended || passage.isSilent(packet)
     },
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return

@@ -15,12 +15,11 @@ import {
   useSdesMid
 } from "werift"
 import type { IceServer } from "../domain/Call.ts"
-import { PeerError, type PeerState, type RtpPacket } from "../services/PeerConnection.ts"
+import { type PacketListener, PeerError, type PeerState } from "../services/PeerConnection.ts"
 import type { Candidate } from "../services/Signaling.ts"
 import * as DtlsGoodbye from "./DtlsGoodbye.ts"
 import * as DtlsHandshake from "./DtlsHandshake.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
-import * as RtpDatagram from "./RtpDatagram.ts"
 import * as WeriftMedia from "./WeriftMedia.ts"
 
 export interface WeriftPeerOptions {
@@ -30,7 +29,7 @@ export interface WeriftPeerOptions {
   readonly hostAddresses: ReadonlyArray<string>
   /** See `WeriftPeerConnection.WeriftOptions`. */
   readonly mediaPath: "short" | "werift"
-  readonly onPacket: (packet: RtpPacket) => void
+  readonly listener: PacketListener
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
   /** ICE has found a way, the handshake begins. */
@@ -54,6 +53,8 @@ export interface WeriftPeer {
   readonly state: () => PeerState
   /** Whether the way that ICE has chosen leads through a relay. */
   readonly isRelayed: () => boolean
+  /** Gives what is kept of silence to the listener. */
+  readonly wake: () => void
   /** Tells the publisher's side and frees every socket. */
   readonly close: Effect.Effect<void>
 }
@@ -85,6 +86,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const gatherings = new Map<RTCIceTransport, Promise<void>>()
   let state: PeerState = "connecting"
   let offer: Offer | undefined
+  let wake = () => {}
 
   const guarded =
     <A extends ReadonlyArray<unknown>>(callback: (...args: A) => void) =>
@@ -101,30 +103,32 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
     options.onState(next)
   })
 
+  const { onPacket, silence } = options.listener
+  const guardedListener: PacketListener = {
+    onPacket: guarded(onPacket),
+    ...(silence === undefined ? {} : { silence })
+  }
   const hear = guarded(({ header, payload }: IncomingPacket) => {
     if (state === "closed" || offer === undefined || !offer.opus.has(header.payloadType)) return
     const audioLevel = levelOf(header.extensions, offer.levelId)
-    options.onPacket({
+    onPacket({
       sequenceNumber: header.sequenceNumber,
       timestamp: header.timestamp,
       ssrc: header.ssrc,
       payload,
-      ...(audioLevel === undefined ? {} : { audioLevel })
+      atMs: options.now(),
+      audioLevel
     })
   })
 
-  const hearTaken = guarded((packet: Uint8Array, payload: Uint8Array) => {
-    if (state === "closed" || offer === undefined || !offer.opus.has(RtpDatagram.payloadType(packet))) return
-    const audioLevel = offer.levelId === undefined ? undefined : RtpDatagram.audioLevel(packet, offer.levelId)
-    const sequenceNumber = RtpDatagram.sequenceNumber(packet)
-    const timestamp = RtpDatagram.timestamp(packet)
-    const ssrc = RtpDatagram.ssrc(packet)
-    // Fifty times a second for every voice: a spread would cost more than all of the reading.
-    if (audioLevel === undefined) options.onPacket({ sequenceNumber, timestamp, ssrc, payload })
-    else options.onPacket({ sequenceNumber, timestamp, ssrc, payload, audioLevel })
-  })
   const takeMedia = guarded((transport: RTCDtlsTransport) => {
-    WeriftMedia.take(transport, { now: options.now, onRtp: hearTaken, onRefused: options.onRefused })
+    const taken = WeriftMedia.take(transport, {
+      now: options.now,
+      listener: guardedListener,
+      offer: () => (state === "closed" ? undefined : offer),
+      onRefused: options.onRefused
+    })
+    if (taken !== undefined) wake = taken.wake
   })
 
   /** Not the connection's own state: that one waits for the data channel, which a publisher may never open. */
@@ -214,6 +218,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       connection.addIceCandidate({ candidate, sdpMLineIndex }).catch(options.onUnusable)
     },
     state: () => state,
+    wake: () => wake(),
     isRelayed: () =>
       connection.iceTransports.some(({ connection: ice }) => ice.nominated?.localCandidate.type === "relay"),
     close

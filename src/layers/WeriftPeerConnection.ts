@@ -65,7 +65,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
               useIpv6,
               hostAddresses,
               mediaPath,
-              onPacket: wanted.onPacket,
+              listener: wanted,
               onState: (state) => {
                 if (state !== "connecting") Deferred.doneUnsafe(settled, Effect.void)
                 wanted.onState(state)
@@ -105,7 +105,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
           addCandidate: peer.addCandidate,
           renegotiate: (sdp) => Effect.flatMap(readOffer(sdp, unusable), peer.accept),
           state: peer.state,
-          isRelayed: peer.isRelayed
+          isRelayed: peer.isRelayed,
+          wake: peer.wake
         }
       })
       return { open }

@@ -6,6 +6,7 @@ import type { RtpPacket } from "./PeerConnection.ts"
 
 /** Plain numbers, read when somebody asks. */
 export interface DecoderCounters {
+  /** That came, passed over or not. */
   packets: number
   /** Never came in time; concealed or silent. */
   lost: number
@@ -36,6 +37,15 @@ export interface PacketDecoder {
   readonly decode: (packet: RtpPacket, atMs: number) => void
   /** Gives up on gaps that are older than 40 ms. Called about every 20 ms; it is the only clock. */
   readonly tick: (atMs: number) => void
+  /** A packet is passed over (see `Silence`): it counts as one that came, and what is missing before the next one was not lost. */
+  readonly passOver: () => void
+  /** Packets wait behind a gap: whatever comes now may be what is missing. */
+  readonly isWaiting: () => boolean
+  /**
+   * Whether a packet that is passed over is as silent as its level says or, without one, as a muted microphone. Decoded out of its turn: no audio is
+   * given, no clock moves. After the first that is not, no level of this voice is believed.
+   */
+  readonly isSilent: (packet: RtpPacket) => boolean
   readonly counters: Readonly<DecoderCounters>
   readonly close: () => void
 }

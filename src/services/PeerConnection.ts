@@ -15,7 +15,7 @@ export class PeerError extends Schema.TaggedError<PeerError>()("PeerError", {
   }
 }
 
-/** One RTP packet of Opus. `payload` is valid only during the callback. */
+/** One RTP packet of Opus. Valid only during the callback, as is its `payload`. */
 export interface RtpPacket {
   readonly sequenceNumber: number
   /** 48 kHz clock (RFC 7587). */
@@ -23,17 +23,48 @@ export interface RtpPacket {
   readonly ssrc: number
   readonly payload: Uint8Array
   /** RFC 6464 level in −dBov (0 loudest, 127 silence), where it was negotiated. */
-  readonly audioLevel?: number
+  readonly audioLevel?: number | undefined
+  /** When it arrived, in ms of the monotonic clock, which may be a while ago; absent: now. */
+  readonly atMs?: number
+  /** It was passed over when it came, and is wanted after all. */
+  readonly wasPassedOver?: boolean
 }
+
+/** What becomes of a packet that has just come and is still sealed. */
+export type Passage = "open" | "shut" | "look"
+
+/**
+ * Takes the packets of one publisher. All calls are synchronous.
+ *
+ * Who listens to silence may leave it sealed. A packet that is passed over is kept as it came for a while. Before the next that is opened,
+ * the last of them (`KEPT_MS`) are given to `onPacket` too, as if they had never been passed over.
+ */
+export interface PacketListener {
+  /** Once per packet, in order of arrival. */
+  readonly onPacket: (packet: RtpPacket) => void
+  /** Absent: every packet is opened. */
+  readonly silence?: Silence
+}
+
+export interface Silence {
+  /**
+   * Asked before a packet is opened. What its header says, and so both arguments, could have been written by whoever can send to us. `look`: it is
+   * passed over, but opened for `isSilent`; asked for now and then, so that the numbers of its source are known for certain.
+   */
+  readonly passage: (audioLevel: number | undefined, payloadBytes: number, atMs: number) => Passage
+  /** A packet that was passed over, authentic. `false`: it is no silence; it and all that are kept are given to `onPacket` now. */
+  readonly isSilent: (packet: RtpPacket) => boolean
+}
+
+/** Of what was passed over, this much is heard before what is opened: 300 ms before speech was noticed, and 120 ms for the decoder to settle. */
+export const KEPT_MS = 440
 
 export type PeerState = "connecting" | "connected" | "closed"
 
-export interface PeerOptions {
+export interface PeerOptions extends PacketListener {
   /** The publisher's offer, as Janus made it. */
   readonly sdp: string
   readonly iceServers: ReadonlyArray<IceServer>
-  /** Synchronous, once per packet, in order of arrival. */
-  readonly onPacket: (packet: RtpPacket) => void
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
 }
@@ -48,6 +79,8 @@ export interface Peer {
   readonly state: () => PeerState
   /** Whether packets come through a relay. */
   readonly isRelayed: () => boolean
+  /** Gives what is kept of packets that were passed over to `onPacket`: somebody else will give those that follow. */
+  readonly wake?: () => void
 }
 
 /**

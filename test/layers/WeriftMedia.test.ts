@@ -11,12 +11,12 @@ import {
   RtcpRrPacket,
   type RtpPacket
 } from "werift"
-import * as RtpDatagram from "../../src/layers/RtpDatagram.ts"
 import * as SrtpKeys from "../../src/layers/SrtpKeys.ts"
 import * as WeriftMedia from "../../src/layers/WeriftMedia.ts"
+import type { Passage } from "../../src/services/PeerConnection.ts"
 import { protect } from "../support/SrtpSender.ts"
 import * as WeriftPublisher from "../support/WeriftPublisher.ts"
-import { connect as connectPeer, layer, until } from "../support/WeriftScene.ts"
+import { connect as connectPeer, layer, pause, until } from "../support/WeriftScene.ts"
 
 const listener = Effect.acquireRelease(
   Effect.sync(
@@ -54,16 +54,23 @@ const connect = Effect.fnUntraced(function* (
   const rtcp: Array<RtcpPacket> = []
   let nowMs = 0
   let isTaken: boolean | undefined
+  let passage: Passage = "open"
+  let isSilent = true
   transport.onRtp.subscribe((packet) => passed.push(packet))
   transport.onRtcp.subscribe((packet) => rtcp.push(packet))
   transport.onStateChange.subscribe((state) => {
     if (state !== "connected") return
     before(transport)
-    isTaken = WeriftMedia.take(transport, {
-      now: () => nowMs,
-      onRtp: (packet, payload) => taken.push({ sequence: RtpDatagram.sequenceNumber(packet), payload: [...payload] }),
-      onRefused: () => refused.push(nowMs)
-    })
+    isTaken =
+      WeriftMedia.take(transport, {
+        now: () => nowMs,
+        listener: {
+          onPacket: ({ payload, sequenceNumber }) => taken.push({ sequence: sequenceNumber, payload: [...payload] }),
+          silence: { passage: () => passage, isSilent: () => isSilent }
+        },
+        offer: () => ({ opus: new Set([WeriftPublisher.opusPayloadType]), levelId: WeriftPublisher.levelId }),
+        onRefused: () => refused.push(nowMs)
+      }) !== undefined
   })
   yield* Effect.promise(async () => connection.setLocalDescription(await connection.createAnswer()))
   yield* publisher.answer(connection.localDescription?.sdp ?? "")
@@ -78,6 +85,11 @@ const connect = Effect.fnUntraced(function* (
     isTaken: () => isTaken,
     at: (ms: number) => {
       nowMs = ms
+    },
+    /** What becomes of packets from now on, and what is found by those who look. */
+    pass: (next: Passage, silent = true) => {
+      passage = next
+      isSilent = silent
     }
   }
 })
@@ -117,6 +129,44 @@ describe("WeriftMedia", () => {
       })
     )
   }
+
+  live(
+    "what is passed over is opened when it is wanted, in order and before what follows",
+    Effect.gen(function* () {
+      const { at, pass, publisher, refused, rtcp, taken } = yield* connect(SrtpKeys.AEAD_AES_128_GCM)
+      const count = (wanted: number) => until(`${wanted} packets`, () => taken.length === wanted)
+      publisher.send(0)
+      yield* count(1)
+      pass("shut")
+      for (let n = 1; n <= 5; n++) publisher.send(n)
+      yield* pause(100)
+      assert.strictEqual(taken.length, 1)
+      pass("open")
+      publisher.send(6)
+      yield* count(7)
+      pass("look")
+      publisher.send(7)
+      publisher.send(8)
+      yield* pause(100)
+      assert.strictEqual(taken.length, 7)
+      pass("look", false)
+      publisher.send(9)
+      yield* count(10)
+      assert.deepStrictEqual(
+        taken.map(({ payload: [, first], sequence }) => [sequence, first]),
+        Array.from({ length: 10 }, (_, n) => [n, n])
+      )
+      assert.strictEqual(refused.length, 0)
+      // Nothing of it was lost.
+      at(60_000)
+      publisher.sendReport()
+      yield* until("an answer", () => publisher.heardRtcp.length === 1)
+      const [answer] = publisher.heardRtcp
+      assert.instanceOf(answer, RtcpRrPacket)
+      if (answer instanceof RtcpRrPacket) assert.deepInclude(answer.reports[0], { packetsLost: 0, highestSequence: 9 })
+      assert.strictEqual(rtcp.length, 1)
+    })
+  )
 
   live(
     "keys of a kind that is not known here leave everything to werift",

@@ -148,6 +148,9 @@ export const make = (speeches: ReadonlyArray<Speech>) => {
             onAudio(position, pcm, { atMs, audioLevel: undefined, packet: packet.payload })
           },
           tick: () => {},
+          passOver: () => {},
+          isSilent: () => true,
+          isWaiting: () => false,
           counters,
           close: () => {}
         }

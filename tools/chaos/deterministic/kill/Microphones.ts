@@ -62,6 +62,9 @@ export const decoder: Layer.Layer<Decoder> = Layer.succeed(Decoder, {
         onAudio(timestamp / 2, pcm, { atMs, audioLevel, packet: payload })
       },
       tick: () => {},
+      passOver: () => {},
+      isSilent: () => true,
+      isWaiting: () => false,
       counters,
       close: () => {}
     }
