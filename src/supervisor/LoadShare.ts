@@ -8,14 +8,14 @@
 export interface LoadShare {
   readonly given: (nowMs: number) => void
   readonly reported: (nowMs: number, report: LoadReport) => void
-  /** The share of a core, measured and smoothed over some seconds. */
+  /** The share of a core that it has used all through the last seconds: 0 for one that has not been there for so long. */
   readonly cpu: () => number
   /** To compare: who has least gets the next connection. */
   readonly of: (nowMs: number) => number
   /** ms since it was heard of; Infinity before. */
   readonly silentMs: (nowMs: number) => number
-  /** It cannot have been heard of: nobody was listening. */
-  readonly excuse: (nowMs: number) => void
+  /** It is there, as if it had just been heard of. */
+  readonly isThere: (nowMs: number) => void
 }
 
 export interface LoadReport {
@@ -27,8 +27,11 @@ export interface LoadReport {
   readonly received: number
 }
 
-/** A reading counts for a third: in three seconds most of what changed is seen, and one collection of garbage moves nobody. */
-const WEIGHT = 1 / 3
+/**
+ * The least of so many readings, a second each, counts: garbage is collected, sessions begin and programs are compiled in bursts, which say
+ * nothing about what there is to do.
+ */
+const READINGS = 4
 /** What a connection is taken to cost while nobody has measured it: several times a stream's share, since opening it costs too. */
 const NEW_COST = 0.02
 const NEW_MS = 4000
@@ -36,13 +39,14 @@ const NEW_MS = 4000
 const OPEN_COST = 0.003
 
 export const make = (): LoadShare => {
-  let cpu = 0
-  let isMeasured = false
+  let readings: ReadonlyArray<number> = Array.from({ length: READINGS }, () => 0)
   let open = 0
   let received = 0
   let sent = 0
   let heardAtMs = Number.NEGATIVE_INFINITY
   let fresh: Array<number> = []
+
+  const cpu = () => Math.min(...readings)
 
   return {
     given: (nowMs) => {
@@ -50,21 +54,20 @@ export const make = (): LoadShare => {
       fresh.push(nowMs)
     },
     reported: (nowMs, report) => {
-      cpu = isMeasured ? cpu + (report.cpu - cpu) * WEIGHT : report.cpu
-      isMeasured = true
+      readings = [...readings.slice(1), report.cpu]
       open = report.open
       received = report.received
       heardAtMs = nowMs
     },
-    cpu: () => cpu,
+    cpu,
     of: (nowMs) => {
       fresh = fresh.filter((atMs) => nowMs - atMs < NEW_MS)
       const estimate = fresh.reduce((sum, atMs) => sum + NEW_COST * (1 - (nowMs - atMs) / NEW_MS), 0)
-      return Math.max(cpu, OPEN_COST * (open + sent - received)) + estimate
+      return Math.max(cpu(), OPEN_COST * (open + sent - received)) + estimate
     },
     silentMs: (nowMs) => nowMs - heardAtMs,
-    excuse: (nowMs) => {
-      if (heardAtMs > Number.NEGATIVE_INFINITY) heardAtMs = nowMs
+    isThere: (nowMs) => {
+      heardAtMs = nowMs
     }
   }
 }

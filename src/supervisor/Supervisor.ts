@@ -99,7 +99,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
 
   const ready = (child: Child, seconds: number) => {
     child.isReady = true
-    child.load.excuse(now())
+    child.load.isThere(now())
     shutdownSeconds = seconds
     if (!wasReady) {
       wasReady = true
@@ -234,15 +234,15 @@ export const start = (options: SupervisorOptions): Supervisor => {
   const tick = () => {
     const nowMs = now()
     // Who was not running itself has heard of nobody.
-    if (nowMs - tickedAtMs > 2 * TICK_MS) for (const child of children) child.load.excuse(nowMs)
+    if (nowMs - tickedAtMs > 2 * TICK_MS) for (const child of children) child.load.isThere(nowMs)
     tickedAtMs = nowMs
     for (const child of children) {
-      if (!child.isReady || child.load.silentMs(nowMs) < STUCK_MS || child.load.silentMs(nowMs) === Infinity) continue
+      if (!child.isReady || child.load.silentMs(nowMs) < STUCK_MS) continue
       LogLine.write("ERROR", "a runner does nothing any more and is ended by force", {
         runner: child.slot,
         pid: child.pid
       })
-      child.load.excuse(nowMs)
+      child.load.isThere(nowMs)
       child.kill()
     }
     const isWhole = pauses.size === 0 && [...children].every((child) => child.isReady)
