@@ -38,7 +38,7 @@ export interface CallCaptionsOptions {
   readonly observer: CaptionObserver
 }
 
-export interface CallCaptions extends Pick<CaptionOutbox.CaptionOutbox, "doubt" | "needsProof"> {
+export interface CallCaptions extends Pick<CaptionOutbox.CaptionOutbox, "doubt" | "needsProof" | "isProven"> {
   readonly publish: (caption: Caption) => void
   readonly speakerLeft: (speaker: SessionId) => void
   readonly resumed: (upTo?: number) => void
@@ -268,6 +268,7 @@ export const make = ({ intents, now, observer, session }: CallCaptionsOptions): 
       return outbox.canSend() ? Math.min(look, paceMs, turns.deadline(now())) : look
     },
     needsProof: outbox.needsProof,
+    isProven: outbox.isProven,
     prove: () => {
       const verdict = outbox.prove()
       return (isProven) => {

@@ -3,29 +3,39 @@
  */
 import { Effect, FiberMap, Latch, Metric, Schedule, type Scope, Stream } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
+import type * as HandOver from "../domain/HandOver.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import type { Transcribed } from "../domain/Segment.ts"
+import { joinText, type Transcribed } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
-import type { PacketListener } from "../services/PeerConnection.ts"
-import type { CallJournal, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
+import type { PacketListener, RtpPacket } from "../services/PeerConnection.ts"
+import type { CallJournal, HeardMark, UnsaidText } from "../services/SpeechJournal.ts"
 import { Stopping } from "../services/Stopping.ts"
-import { Transcriber } from "../services/Transcriber.ts"
+import { type Begun, Transcriber } from "../services/Transcriber.ts"
 import * as CallSpeech from "./CallSpeech.ts"
-import * as EarlierVoice from "./EarlierVoice.ts"
+import * as EarlierSpeech from "./EarlierSpeech.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
+import * as KeptVoices from "./KeptVoices.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Shedding from "./Shedding.ts"
 import * as Voice from "./Voice.ts"
+import * as VoiceGiven from "./VoiceGiven.ts"
+import * as VoiceSplice from "./VoiceSplice.ts"
 
 export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
   /** Read when a voice begins, for all of its life; see `CallPrivacy`. */
   readonly privacy: () => Privacy
   readonly journal: CallJournal
+  /** Another runner still has the call: what comes is kept until `goOn`, and nobody is heard before. */
+  readonly keeps?: boolean
 }
 
 export interface CallVoices {
+  /** All that was heard and is not said. */
+  readonly given: () => ReadonlyArray<HandOver.LeftVoice>
+  /** Goes on exactly behind what the other has given when it was asked (ms); without it, behind what its journal has. */
+  readonly goOn: (left: HandOver.Left | undefined, askedMs: number) => Effect.Effect<void>
   /** What a process that was killed had heard and not said: said first. To be called before anybody is heard. */
   readonly takeUp: Effect.Effect<void>
   /** A publisher is to be heard: by whom. */
@@ -62,21 +72,22 @@ export const make = Effect.fnUntraced(function* (
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
-  /** The newest voice that an earlier process heard of each publisher, until all of it is said. */
-  const retelling = new Map<string, Latch.Latch>()
   const ticking = yield* Latch.make(false)
   let generation = 0
   let warnedMs = Number.NEGATIVE_INFINITY
 
   const nextId = (key: VoiceKey) => `${voiceId(key)}:${generation++}`
 
-  /** What it said before it was heard anew comes first. */
-  const toldBefore = (key: VoiceKey) => retelling.get(voiceId(key))?.await ?? Effect.void
+  const earlier = EarlierSpeech.make({ ...options, decoder, transcriber, now, fork })
+  const kept = KeptVoices.make(now)
+  let isKeeping = options.keeps === true
 
-  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string, { shed }: Shedding.Shedding) {
+  /** `before`: what is heard first, and what of that is said. */
+  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string, { shed }: Shedding.Shedding, before?: Before) {
     const journal = options.journal.voice(id, key, (position, listener) => voice.tell(position, listener))
     const voice: Voice.HeardVoice = yield* Voice.make({
       id,
+      ...(before === undefined ? {} : { queueCapacity: QUEUED + before.packets.length }),
       language: options.language,
       privacy: options.privacy(),
       decoder,
@@ -84,24 +95,34 @@ export const make = Effect.fnUntraced(function* (
       listener: journal
     })
     const one: HeardVoice = {
+      id,
       key,
       voice,
       shed,
       reported: reportOf(voice, 0),
       wasSpeaking: false,
-      unansweredSinceMs: undefined
+      unansweredSinceMs: undefined,
+      mark: before?.begun ?? { position: 0, said: "" },
+      heardMs: now(),
+      isOver: false
+    }
+    const mark = (reached: HeardMark) => {
+      one.mark = reached
+      journal.mark(reached)
     }
     heard.set(id, one)
     ticking.openUnsafe()
-    const speech = CallSpeech.make(options, { key, id, now, journal })
-    const earlier = toldBefore(key)
+    if (before?.begun !== undefined) mark(before.begun)
+    for (const { atMs, packet } of before?.packets ?? []) voice.onPacket(packet, atMs)
+    const speech = CallSpeech.make(options, { key, id, now, journal: { mark } })
+    const told = earlier.toldBefore(key)
     const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
-      yield* earlier
+      yield* told
       speech.take(said)
       if (said.some(({ _tag }) => _tag === "Segment")) yield* answered(one, now())
     })
     yield* transcriber
-      .transcribe(voice.voice)
+      .transcribe(before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun })
       .pipe(
         Stream.runForEachArray(take),
         Effect.ensuring(Effect.suspend(() => forget(id))),
@@ -109,49 +130,14 @@ export const make = Effect.fnUntraced(function* (
       )
   }, Effect.scoped)
 
-  /** What is behind the mark is heard once more, under the id of what was said before it. */
-  const retell = (left: LeftVoice, id: string, unsaid: UnsaidText | undefined) => {
-    const { key } = left
-    const journal = options.journal.voice(id, key, (position, listener) => earlier.tell(position, listener))
-    const earlier = EarlierVoice.make({
-      id,
-      left,
-      ahead: unsaid?.ahead ?? "",
-      segments: unsaid?.texts.length ?? 0,
-      language: options.language,
-      privacy: options.privacy(),
-      decoder,
-      now,
-      listener: journal
-    })
-    journal.mark(earlier.begun)
-    const speech = CallSpeech.make(options, { key, id, now, journal })
-    const before = toldBefore(key)
-    const done = Latch.makeUnsafe(false)
-    retelling.set(voiceId(key), done)
-    const over = () => {
-      journal.forget()
-      done.openUnsafe()
-    }
-    const take = (said: ReadonlyArray<Transcribed>) =>
-      Effect.andThen(before, () => Effect.sync(() => speech.take(said)))
-    const retold = Stream.runForEachArray(transcriber.transcribe(earlier.voice), take)
-    fork(id, Effect.ensuring(retold, Effect.sync(over)))
-  }
-
   const takeUp = Effect.suspend(() => {
+    if (isKeeping) return Effect.void
     const { unsaid, voices } = options.journal.take()
     const spoken = voices.filter(({ hasSpeech }) => hasSpeech).map((left) => ({ left, id: nextId(left.key) }))
-    for (const { speaker, texts, voice } of unsaid) {
-      const id = spoken.find(({ left }) => left.id === voice)?.id ?? `${voice}:${generation++}`
-      for (const [ordinal, text] of texts.entries()) {
-        const segment = { id: `${id}:${ordinal}`, revision: 1, committed: text, open: "", tokenAtMs: now() }
-        CallSpeech.publish(options, { speaker, segment: { ...segment, final: "EngineLost" } })
-      }
-    }
+    earlier.publish(unsaid, (voice) => spoken.find(({ left }) => left.id === voice)?.id ?? `${voice}:${generation++}`)
     for (const { id, left } of spoken) {
       const own = unsaid.find(({ voice }) => voice === left.id)
-      retell(left, id, own)
+      earlier.retell(left, id, own)
     }
     if (spoken.length === 0 && unsaid.length === 0) return Effect.void
     return Effect.logInfo("what was heard before the service was killed is said now", {
@@ -160,21 +146,95 @@ export const make = Effect.fnUntraced(function* (
     })
   })
 
+  /** A new voice, and who is to be given its packets. */
+  const begin = (key: VoiceKey, id: string, before?: Before): PacketListener => {
+    const shedding = Shedding.make(isSaturated)
+    fork(id, hear(key, id, shedding, before))
+    let known: HeardVoice | undefined
+    // Looked up once: this is asked fifty times a second for every voice, and one that is over hears nothing.
+    const one = () => {
+      known ??= heard.get(id)
+      return known
+    }
+    return {
+      onPacket: (packet) => {
+        const atMs = packet.atMs ?? now()
+        if (!shedding.takes(packet, atMs)) return
+        const hearing = one()
+        if (hearing === undefined) return
+        hearing.heardMs = atMs
+        hearing.voice.onPacket(packet, atMs)
+      },
+      silence: {
+        passage: (audioLevel, payloadBytes, atMs) =>
+          one()?.voice.silence.passage(audioLevel, payloadBytes, atMs) ?? "open",
+        isSilent: (packet) => one()?.voice.silence.isSilent(packet) ?? true
+      }
+    }
+  }
+
+  const goOn = Effect.fnUntraced(function* (given: HandOver.Left | undefined, askedMs: number) {
+    if (!isKeeping) return
+    isKeeping = false
+    const left = given ?? VoiceGiven.ofJournal(options.journal.take())
+    const mine = new Map(kept.take().map((one) => [voiceId(one.key), one]))
+    const ids = new Map(left.voices.map(({ id, key }) => [id, nextId(key)]))
+    earlier.publish(left.unsaid, (voice) => ids.get(voice) ?? `${voice}:${generation++}`)
+    for (const one of left.voices) {
+      const id = ids.get(one.id) ?? nextId(one.key)
+      const unsaid = left.unsaid.find(({ voice }) => voice === one.id)
+      const own = one.isOver ? undefined : mine.get(voiceId(one.key))
+      const splice = own === undefined ? undefined : VoiceSplice.make(one, own.packets, askedMs)
+      // What a dead one left ends somewhere: only equal packets tell where.
+      if (own === undefined || splice === undefined || (given === undefined && !splice.isExact)) {
+        const said = VoiceGiven.toJournal(options.room, one)
+        if (said?.hasSpeech === true) earlier.retell(said, id, unsaid)
+        continue
+      }
+      mine.delete(voiceId(one.key))
+      own.pass(spliced(one.key, id, splice, unsaid))
+    }
+    for (const { key, packets, pass } of mine.values()) pass(begin(key, nextId(key), { packets }))
+    yield* Effect.logInfo("the call goes on here", { voices: left.voices.length, captions: left.unsaid.length })
+  })
+
+  const spliced = (key: VoiceKey, id: string, splice: VoiceSplice.SplicedVoice, unsaid: UnsaidText | undefined) => {
+    const said = { said: joinText(splice.begun?.said ?? "", unsaid?.ahead ?? ""), segments: unsaid?.texts.length ?? 0 }
+    const begun = splice.begun === undefined ? {} : { begun: { ...splice.begun, ...said } }
+    const listener = begin(key, id, { packets: splice.packets, ...begun })
+    let isBehind = false
+    return {
+      ...listener,
+      onPacket: (packet: RtpPacket) => {
+        isBehind ||= splice.isBehind(packet, packet.atMs ?? now())
+        if (isBehind) listener.onPacket(packet)
+      }
+    }
+  }
+
   const forget = (id: string) => {
     const one = heard.get(id)
     heard.delete(id)
     return one === undefined ? Effect.void : account(one, true)
   }
 
-  const tick = Effect.sync(() => {
+  const tick = () => {
     const at = now()
     for (const one of heard.values()) {
       one.voice.tick(at)
       notice(one, at)
     }
     if (heard.size === 0) ticking.closeUnsafe()
+  }
+  // no `Schedule`: fifty times a second for every call, it costs three times as much
+  const untilNext = Effect.sleep(tickEvery)
+  const untilFirst = Effect.andThen(ticking.await, untilNext)
+  const ticks = Effect.whileLoop({
+    while: () => true,
+    body: () => (heard.size === 0 ? untilFirst : untilNext),
+    step: tick
   })
-  yield* ticking.whenOpen(tick).pipe(Effect.repeat(Schedule.fixed(tickEvery)), Effect.forkScoped)
+  yield* Effect.forkScoped(ticks)
   const warn = Effect.suspend(() => {
     const isShedding = [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
     if (!isShedding || now() - warnedMs < warnEveryMs) return Effect.void
@@ -191,30 +251,21 @@ export const make = Effect.fnUntraced(function* (
   })
   return {
     takeUp,
-    start: (key) => {
-      const id = nextId(key)
-      const shedding = Shedding.make(isSaturated)
-      fork(id, hear(key, id, shedding))
-      let known: Voice.HeardVoice | undefined
-      // Looked up once: this is asked fifty times a second for every voice, and one that is over hears nothing.
-      const voice = () => {
-        known ??= heard.get(id)?.voice
-        return known
-      }
-      return {
-        onPacket: (packet) => {
-          const atMs = packet.atMs ?? now()
-          if (shedding.takes(packet, atMs)) voice()?.onPacket(packet, atMs)
-        },
-        silence: {
-          passage: (audioLevel, payloadBytes, atMs) =>
-            voice()?.silence.passage(audioLevel, payloadBytes, atMs) ?? "open",
-          isSilent: (packet) => voice()?.silence.isSilent(packet) ?? true
-        }
-      }
-    },
+    start: (key) => (isKeeping ? kept.start(key) : begin(key, nextId(key))),
+    given: () => [
+      ...earlier.given(),
+      ...[...heard.values()].map(({ heardMs, id, isOver, key, mark, voice }) =>
+        VoiceGiven.give({ id, key, mark, tell: voice.tell, newest: voice.newest, quietMs: now() - heardMs, isOver })
+      )
+    ],
+    goOn,
     end: (key) => {
-      for (const one of heard.values()) if (voiceId(one.key) === voiceId(key)) one.voice.end()
+      kept.end(key)
+      for (const one of heard.values()) {
+        if (voiceId(one.key) !== voiceId(key)) continue
+        one.isOver = true
+        one.voice.end()
+      }
     },
     isSpeaking: (key) => [...heard.values()].some((one) => voiceId(one.key) === voiceId(key) && one.voice.isSpeaking()),
     silence: FiberMap.clear(fibers),
@@ -230,7 +281,17 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/** Frames that wait for the reader of a voice. */
+const QUEUED = 64
+
+/** What a voice hears first. */
+interface Before {
+  readonly packets: ReadonlyArray<VoiceSplice.KeptPacket>
+  readonly begun?: Begun
+}
+
 interface HeardVoice {
+  readonly id: string
   readonly key: VoiceKey
   readonly voice: Voice.HeardVoice
   readonly shed: () => number
@@ -239,6 +300,10 @@ interface HeardVoice {
   wasSpeaking: boolean
   /** When the speech began of which nothing has been read yet. */
   unansweredSinceMs: number | undefined
+  mark: HeardMark
+  /** When the newest packet came. */
+  heardMs: number
+  isOver: boolean
 }
 
 const notice = (one: HeardVoice, atMs: number) => {

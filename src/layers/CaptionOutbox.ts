@@ -33,6 +33,8 @@ interface Final {
   number: number
   /** The speaker left before it was proven: pages ignored it, and some went on with what others said. */
   isIgnored: boolean
+  /** It was lost with its socket, or with its speaker, and is to be sent again. */
+  isTakenBack: boolean
 }
 
 export interface OutboxOptions {
@@ -78,6 +80,8 @@ export interface CaptionOutbox {
   /** `upTo`: the mark that the HPB has kept (`SignalingSession.recall`). */
   readonly resumed: (nowMs: number, upTo?: number) => void
   readonly rejoined: (nowMs: number) => void
+  /** It is known of everything that was sent whether it was read. */
+  readonly isProven: () => boolean
   /** Everything sent is proven, nothing waits. */
   readonly isSettled: () => boolean
   /** Somebody or something is waited for without an event to tell. */
@@ -112,6 +116,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   const takeBack = (one: Final, nowMs: number) => {
     one.pending = new Map([...one.readers, ...one.pending])
     one.readers.clear()
+    one.isTakenBack = true
     one.untilMs = nowMs + returnMs
   }
   const forgetProven = () => {
@@ -138,7 +143,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
   }
 
   const keep = (one: Pick<Final, "block" | "text" | "readers" | "pending">, nowMs: number) => {
-    finals.push({ ...one, sentMs: nowMs, untilMs: nowMs + returnMs, number: proof.sent(), isIgnored: false })
+    finals.push({ ...one, sentMs: nowMs, untilMs: nowMs + returnMs, number: proof.sent(), ...fresh })
     if (finals.length <= maxUnproven) return
     finals.shift()
     onDropped("caption_unproven")
@@ -205,6 +210,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
 
   const sentAgain = (one: Final, key: string, langId: LanguageId, nowMs: number) => {
     one.pending.delete(key)
+    one.isTakenBack &&= one.pending.size > 0
     one.readers.set(key, langId)
     one.number = proof.sent()
     one.sentMs = nowMs
@@ -296,12 +302,15 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     },
     held: (nowMs) => {
       const isLate = (one: Final) => one.number > proof.settled() && nowMs - one.sentMs > provenWithinMs
-      const held = finals.filter((one) => proof.isLost() || isLate(one))
+      const held = finals.filter((one) => proof.isLost() || isLate(one) || (one.isTakenBack && isMuted()))
       return held.map(({ block, text }) => ({ speaker: block.speaker.session, text }))
     },
+    isProven: () => proof.canSend() && proof.settled() >= proof.sent(),
     isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.length === 0,
     isWaiting: () => proof.isLost() || isMuted() || finals.some((one) => one.pending.size > 0)
   }
 }
+
+const fresh = { isIgnored: false, isTakenBack: false }
 
 const messageOf = (speaker: SessionId, message: string) => ({ message, speakerSessionId: speaker, final: true })

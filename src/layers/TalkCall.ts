@@ -1,7 +1,7 @@
 /**
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
-import { Effect, Queue, type Scope, Stream } from "effect"
+import { Deferred, Effect, Queue, type Scope, Stream } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
@@ -13,10 +13,12 @@ import { Signaling, type SignalingEvent, type SignalingSession } from "../servic
 import { SpeechJournal } from "../services/SpeechJournal.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
+import * as CallHandOver from "./CallHandOver.ts"
 import * as CallIceServers from "./CallIceServers.ts"
 import type { CallIntents } from "./CallIntents.ts"
 import * as CallPresence from "./CallPresence.ts"
 import * as CallPrivacy from "./CallPrivacy.ts"
+import type { CallSeat, TakeOver } from "./CallSeat.ts"
 import * as CallVoices from "./CallVoices.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -47,14 +49,17 @@ export interface Surroundings {
   readonly report: (read: ReadStatus) => void
   /** Voices heard in other calls. */
   readonly heardElsewhere: () => number
+  /** Where several runners share the calls. */
+  readonly seat?: CallSeat
 }
 
-type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | Decoder | Transcriber
+export type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | Decoder | Transcriber
 
 /**
  * Prepares the program of a call. Running it joins the room; it returns when the call is over or nobody has needed it for the grace
  * period. Intents it finds outdated are removed; the caller looks at the intents again before it forgets the room. When it ends or is
- * interrupted, what was said is still transcribed and delivered (bounded by a few seconds), then the room is left with a bye.
+ * interrupted, what was said is still transcribed and delivered (bounded by a few seconds), then the room is left with a bye. A call that
+ * another runner has, or takes, is left at once, without another word.
  */
 export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
   const context = yield* Effect.context<Dependencies>()
@@ -69,7 +74,7 @@ export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
 const run = Effect.fnUntraced(function* (
   options: TalkCallOptions,
   intents: CallIntents,
-  { heardElsewhere, report }: Surroundings
+  { heardElsewhere, report, seat }: Surroundings
 ): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
   const privacy = CallPrivacy.make(options.localOnlyRooms, intents)
   // People need seconds until they speak, an engine that sleeps a minute until it hears them.
@@ -78,8 +83,14 @@ const run = Effect.fnUntraced(function* (
   if (transcriber.trouble?.({ language: intents.language, privacy: privacy() }) === "NotAllowed") {
     yield* Effect.logWarning(EngineAdvice.make("NotAllowed"))
   }
-  const session = yield* (yield* Signaling).join(intents.room)
-  const journal = yield* (yield* SpeechJournal).open(intents.room)
+  const { takeOver } = seat ?? {}
+  let isSilent = takeOver !== undefined
+  const rank = seat === undefined ? undefined : () => (isSilent ? undefined : seat.rank)
+  const session = yield* (yield* Signaling).join(intents.room, rank)
+  const journals = yield* SpeechJournal
+  const journal = yield* journals.open(intents.room)
+  const findLeft = journals.find?.(intents.room, seat?.before) ?? Effect.void
+  if (!isSilent) yield* findLeft
   const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list, onUnsaid: journal.unsaid })
   const voices = yield* CallVoices.make({
     room: intents.room,
@@ -87,7 +98,8 @@ const run = Effect.fnUntraced(function* (
     roster: session.roster,
     language: intents.language,
     privacy,
-    journal
+    journal,
+    keeps: isSilent
   })
   const subscriptions = yield* Subscriptions.make({
     session,
@@ -100,22 +112,45 @@ const run = Effect.fnUntraced(function* (
   })
   // The first finalizer to run: everything it needs is still open.
   yield* Effect.addFinalizer(() =>
-    voices.finish.pipe(Effect.andThen(sink.drain), Effect.andThen(Effect.logInfo("leaving the room")))
+    isSilent || session.fence?.outranked() !== undefined
+      ? Effect.logInfo("leaving the room to another runner")
+      : voices.finish.pipe(Effect.andThen(sink.drain), Effect.andThen(Effect.logInfo("leaving the room")))
   )
   report(statusOf({ session, intents, voices, subscriptions }))
 
-  const attendance = yield* makeAttendance({ options, session, intents, privacy, sink, voices, subscriptions })
+  const now = yield* monotonicMs
+  const stays = yield* Deferred.make<Input>()
+  const take = Effect.fnUntraced(function* ({ ask }: TakeOver) {
+    const { connected } = subscriptions
+    const { answer, stoppedMs } = yield* CallHandOver.taking({ session, now, connected, ask })
+    if (answer._tag === "Stays") return yield* Deferred.succeed(stays, { _tag: "Stays" })
+    if (answer._tag === "Gone") yield* findLeft
+    isSilent = false
+    session.fence?.announce()
+    yield* voices.goOn(answer._tag === "Given" ? answer.left : undefined, stoppedMs)
+  })
+  if (takeOver !== undefined) yield* Effect.forkScoped(take(takeOver))
+  if (session.fence !== undefined) {
+    seat?.onRunning?.(yield* CallHandOver.giving({ session, fence: session.fence, sink, voices }))
+  }
+
+  const attendance = yield* makeAttendance({ options, session, intents, privacy, sink, voices, subscriptions, seat })
   yield* Stream.mergeAll(
     [
       Stream.map(session.events, (event): Input => ({ _tag: "Event", event })),
       Stream.map(changesOf(intents), (): Input => ({ _tag: "Review" })),
-      Stream.map(Stream.tick("1 second"), (): Input => ({ _tag: "Review" }))
+      Stream.map(Stream.tick("1 second"), (): Input => ({ _tag: "Review" })),
+      Stream.fromEffect(Deferred.await(stays))
     ],
     { concurrency: "unbounded" }
   ).pipe(Stream.runForEachWhile(attendance))
 })
 
-type Input = { readonly _tag: "Event"; readonly event: SignalingEvent } | { readonly _tag: "Review" }
+type Input =
+  | { readonly _tag: "Event"; readonly event: SignalingEvent }
+  | { readonly _tag: "Review" }
+  /** The call is another's. */
+  | { readonly _tag: "Stays" }
 
 interface Parts {
   readonly options: TalkCallOptions
@@ -125,6 +160,7 @@ interface Parts {
   readonly sink: CallSink
   readonly voices: CallVoices.CallVoices
   readonly subscriptions: Subscriptions.Subscriptions
+  readonly seat: CallSeat | undefined
 }
 
 /** Takes what happens, one thing at a time; `false` when the call is over for us. */
@@ -132,6 +168,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
   intents,
   options,
   privacy,
+  seat,
   session,
   sink,
   subscriptions,
@@ -182,7 +219,13 @@ const makeAttendance = Effect.fnUntraced(function* ({
     }
   })
 
-  return (input) => (input._tag === "Event" ? Effect.andThen(take(input.event), review()) : review())
+  return (input) => {
+    if (input._tag === "Stays") return Effect.succeed(false)
+    if (input._tag === "Review") return review()
+    if (input.event._tag !== "Outranked") return Effect.andThen(take(input.event), review())
+    seat?.onOutranked(input.event.by)
+    return Effect.as(Effect.logInfo("another runner has the call"), false)
+  }
 })
 
 /** Who was in the call and is not any more. */

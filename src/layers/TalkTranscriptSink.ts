@@ -131,7 +131,8 @@ const open = Effect.fnUntraced(function* (
       ask(Effect.void)
       rejoined()
     },
-    drain
+    drain,
+    unsaid: () => (captions.isProven() ? captions.unsaid() : undefined)
   }
   return sink
 })

@@ -44,6 +44,8 @@ export interface HeardVoice {
   readonly voice: Voice
   /** Tells a listener what is kept of the speech from `position` (samples) on. */
   readonly tell: SpeechMemory.SpeechMemory["tell"]
+  /** Tells the newest packets that were heard. */
+  readonly newest: (hear: HeardSpeech["hear"]) => void
   /** Takes a packet that arrived at `atMs`; its payload may be reused afterwards. */
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
   /** Which packets may be passed over, so that `onPacket` need not have them. */
@@ -69,6 +71,8 @@ export const RING_BYTES = 800_000
 const STOPPED_MS = 400
 /** More than anything waits for a gap. */
 const PATIENCE_MS = 1000
+/** Packets by which another hearing of the voice is told where this one stands: half a second. */
+const NEWEST = 25
 
 /**
  * Makes a voice. Frames come within one packet of being full; a stretch of speech begins 300 ms before it was noticed and ends at the
@@ -116,6 +120,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       ...(options.privacy === undefined ? {} : { privacy: options.privacy })
     },
     tell: memory.tell,
+    newest: (hear) => memory.newest(NEWEST, hear),
     onPacket: (packet, atMs) => {
       if (!ended) decoder.decode(packet, atMs)
     },

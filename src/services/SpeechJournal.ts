@@ -5,6 +5,7 @@
  */
 import { Context, Effect, type Scope } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
+import type { Incarnation } from "../domain/Seat.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 
 /** Speech of one voice as it is heard: Opus packets, in stretches. Positions are samples of the voice, at 24 kHz. */
@@ -71,6 +72,8 @@ export interface CallJournal {
 export interface SpeechJournal {
   /** What is kept of the call is forgotten with the scope. */
   readonly open: (room: RoomToken) => Effect.Effect<CallJournal, never, Scope.Scope>
+  /** `take` has then what processes that are gone have left of the call; `before` is known to be. For a call that is open. */
+  readonly find?: (room: RoomToken, before: Incarnation | undefined) => Effect.Effect<void>
 }
 
 const nothing = () => {}

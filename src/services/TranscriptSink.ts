@@ -28,6 +28,8 @@ export interface CallSink {
   readonly rejoined: () => void
   /** Everything published so far has been handed on as far as readers can be reached; waits at most 2 s. */
   readonly drain: Effect.Effect<void>
+  /** What was published and that readers have not been given as final; `undefined` while it is not known what of it has reached them. */
+  readonly unsaid?: () => ReadonlyArray<UnsaidText> | undefined
 }
 
 /** Opens the sink of a call; it closes with its scope, open blocks are finished first. */
@@ -41,6 +43,7 @@ export const all = (sinks: ReadonlyArray<TranscriptSink["Service"]>): Transcript
   open: (call) =>
     Effect.forEach(sinks, (sink) => sink.open(call)).pipe(
       Effect.map((opened) => ({
+        ...unsaidOf(opened),
         publish: (caption) => {
           for (const one of opened) one.publish(caption)
         },
@@ -57,6 +60,12 @@ export const all = (sinks: ReadonlyArray<TranscriptSink["Service"]>): Transcript
       }))
     )
 })
+
+/** As the first that knows has it. */
+const unsaidOf = (sinks: ReadonlyArray<CallSink>): Pick<CallSink, "unsaid"> => {
+  const unsaid = sinks.find((sink) => sink.unsaid !== undefined)?.unsaid
+  return unsaid === undefined ? {} : { unsaid }
+}
 
 /** A sink that hands every state of every segment to a function, synchronously. */
 export const each = (publish: (caption: Caption) => void): TranscriptSink["Service"] => {

@@ -1,0 +1,105 @@
+/**
+ * A call goes from one runner to another without a word lost or said twice: the two sides of it in the call.
+ *
+ * The one that takes is silent until the other has stopped; the one that gives is silent until the other has announced itself, and goes on by
+ * itself when that does not happen. So whatever becomes of either, one of them captions, and never both.
+ */
+import { Effect, FiberHandle, type Scope, Semaphore } from "effect"
+import type * as HandOver from "../domain/HandOver.ts"
+import { publishers } from "../domain/Roster.ts"
+import type { SessionFence, SignalingSession } from "../services/Signaling.ts"
+import type { CallSink } from "../services/TranscriptSink.ts"
+import type { Answer, RunningCall } from "./CallSeat.ts"
+import { HAND_OVER_MS, HandOverRefused } from "./CallSeat.ts"
+import type { CallVoices } from "./CallVoices.ts"
+import * as VoiceGiven from "./VoiceGiven.ts"
+
+export interface GivingOptions {
+  readonly session: SignalingSession
+  readonly fence: SessionFence
+  readonly sink: CallSink
+  readonly voices: Pick<CallVoices, "given">
+}
+
+/** What was sent is proven within milliseconds, or the HPB is away. */
+const PROVEN_WITHIN = "1500 millis"
+const LOOK = "10 millis"
+
+/** The side that gives, for as long as the scope. */
+export const giving = Effect.fnUntraced(function* ({
+  fence,
+  session,
+  sink,
+  voices
+}: GivingOptions): Effect.fn.Return<RunningCall, never, Scope.Scope> {
+  const one = Semaphore.makeUnsafe(1)
+  const waiting = yield* FiberHandle.make<void, never>()
+  const fork = yield* FiberHandle.runtime(waiting)()
+  let given: HandOver.Left | undefined
+
+  const goOn = Effect.sync(() => {
+    given = undefined
+    fence.hold(false)
+  })
+  const give = Effect.gen(function* () {
+    // What is sent behind this is not sent; what was sent before is proven or said by the other.
+    fence.hold(true)
+    let unsaid = sink.unsaid?.()
+    while (unsaid === undefined) {
+      yield* Effect.sleep(LOOK)
+      unsaid = sink.unsaid?.()
+    }
+    const { lost, voices: fitting } = VoiceGiven.within(voices.given())
+    given = { voices: fitting, unsaid }
+    if (lost > 0) yield* Effect.logWarning("too much speech is unsaid to be given away: the longest is lost", { lost })
+    fork(Effect.andThen(Effect.sleep(HAND_OVER_MS), goOn))
+    return given
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: PROVEN_WITHIN,
+      orElse: () => Effect.fail(new HandOverRefused({ reason: "NotHeard" }))
+    }),
+    Effect.onExit(() => (given === undefined ? goOn : Effect.void))
+  )
+  return {
+    handOver: Effect.suspend(() => {
+      if (given !== undefined) return Effect.succeed(given)
+      if (fence.outranked() !== undefined) return Effect.fail(new HandOverRefused({ reason: "Over" }))
+      if (session.state()._tag !== "Joined" || fence.isMuted() || sink.unsaid === undefined) {
+        return Effect.fail(new HandOverRefused({ reason: "NotHeard" }))
+      }
+      return give
+    }).pipe(one.withPermits(1))
+  }
+})
+
+export interface TakingOptions {
+  readonly session: SignalingSession
+  readonly now: () => number
+  /** Voices with a connected peer. */
+  readonly connected: () => number
+  readonly ask: Effect.Effect<Answer>
+}
+
+/** Whoever is not heard by then has no microphone that reaches Janus. */
+const HEARD_WITHIN_MS = 5_000
+const LOOK_AGAIN = "50 millis"
+/** So much of each voice is kept before the other is asked: by equal packets it is found where that one stops. */
+const KEPT_FIRST = "300 millis"
+/** An answer that comes later may be of one that went on. */
+const ANSWERED_WITHIN_MS = HAND_OVER_MS - 1_000
+/** By what an answer is under way at most. */
+const ANSWER_MS = 100
+
+/** The side that takes: waits until everybody is heard, and asks. The moment is when the other stopped, about. */
+export const taking = Effect.fnUntraced(function* ({ ask, connected, now, session }: TakingOptions) {
+  const untilMs = now() + HEARD_WITHIN_MS
+  const isHearing = () => session.state()._tag === "Joined" && connected() >= publishers(session.roster()).length
+  while (!isHearing() && now() < untilMs) yield* Effect.sleep(LOOK_AGAIN)
+  yield* Effect.sleep(KEPT_FIRST)
+  const answer = yield* Effect.timeoutOrElse(ask, {
+    duration: ANSWERED_WITHIN_MS,
+    orElse: () => Effect.succeed<Answer>({ _tag: "Stays" })
+  })
+  return { answer, stoppedMs: now() - ANSWER_MS }
+})
