@@ -6,6 +6,7 @@ import { ConfigurationError } from "./ConfigurationError.ts"
 import { isLoopback } from "./Loopback.ts"
 import { optional, type Setting, secret, type Variable, withDefault } from "./Setting.ts"
 import {
+  databaseUrl,
   type EngineName,
   engineChain,
   engineNames,
@@ -245,6 +246,11 @@ export const settings = {
       "Processes that share the work on this machine, about one for each core; auto starts with one and adds others while they are needed, one for each core at most.",
     unit: "processes",
     example: "auto"
+  }),
+  databaseUrl: optional("LT_DATABASE_URL", databaseUrl, {
+    description:
+      "PostgreSQL, for runners on several machines: who wants captions, who runs which call. Left out: a file in the folder of this machine.",
+    example: "postgres://parlance:password@db.example.com/parlance?sslmode=verify-full"
   }),
   logLevel: withDefault("LOG_LEVEL", level, "Info", {
     default: "info",

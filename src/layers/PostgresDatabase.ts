@@ -1,15 +1,15 @@
 /**
  * Database in PostgreSQL, for runners on several machines.
  */
-import type { NetConnectOpts } from "node:net"
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Redacted, type Scope } from "effect"
+import { Effect, type Redacted, type Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { SqlError } from "effect/sql/SqlError"
 import type { Database, Trouble } from "./Database.ts"
 import * as PostgresSocket from "./PostgresSocket.ts"
+import * as PostgresUrl from "./PostgresUrl.ts"
 
 /** The server ends a statement by itself, and a transaction of a process that says nothing: its locks are in the way of all others. */
 const STATEMENT_MS = 2000
@@ -19,17 +19,19 @@ const PATIENCE_MS = 3000
 const CONNECT = "2 seconds"
 /** A runner writes little: one for what it writes, one for what it reads, one that Effect's cluster keeps for its locks. */
 const CONNECTIONS = 5
-/** That a machine at the other end of an idle connection is gone shows after this and what the system adds. */
-const KEEP_ALIVE_MS = 10_000
-const PORT = 5432
 /** Any number, the same in all versions: whoever makes or changes tables holds the advisory lock of this name. */
 const MIGRATION_LOCK = 7_232_811
 
-/** `url`: postgres://user:password@host:port/database, with libpq's sslmode; `DatabaseUrl` has checked it. */
+/** `url`: postgres://user:password@host:port/database, as `PostgresUrl` has read it. */
 export const make = Effect.fnUntraced(function* (
   url: Redacted.Redacted
 ): Effect.fn.Return<Database, never, Scope.Scope> {
-  const to = destinationOf(url)
+  const to = PostgresUrl.destinationOf(url)
+  if (PostgresUrl.isPlain(url)) {
+    yield* Effect.logWarning(
+      `What is written to PostgreSQL (${PostgresUrl.nameOf(url)}) crosses the network unencrypted: sslmode=verify-full in LT_DATABASE_URL encrypts it, sslmode=disable says that this is meant so.`
+    )
+  }
   const sql = yield* PgClient.make({
     url,
     stream: () => PostgresSocket.open({ to, patienceMs: PATIENCE_MS }),
@@ -45,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const check = Effect.asVoid(sql`SELECT 1`)
   const database: Database = {
     sql,
-    name: `PostgreSQL (${nameOf(url)})`,
+    name: `PostgreSQL (${PostgresUrl.nameOf(url)})`,
     isShared: true,
     open: check,
     close: Effect.void,
@@ -62,22 +64,6 @@ export const make = Effect.fnUntraced(function* (
   }
   return database
 })
-
-/** Where to connect to; `host=/folder` is libpq's way to name a socket of this machine. */
-const destinationOf = (url: Redacted.Redacted): NetConnectOpts => {
-  const { hostname, port, searchParams } = new URL(Redacted.value(url))
-  const host = searchParams.get("host") ?? decodeURIComponent(hostname).replace(/^\[(.*)\]$/, "$1")
-  const number = Number(searchParams.get("port") ?? (port === "" ? PORT : port))
-  if (host.startsWith("/")) return { path: `${host}/.s.PGSQL.${number}` }
-  return { host, port: number, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
-}
-
-const nameOf = (url: Redacted.Redacted): string => {
-  const { pathname } = new URL(Redacted.value(url))
-  const to = destinationOf(url)
-  const where = "path" in to ? to.path : `${to.host}:${to.port}`
-  return `${where}${pathname}`
-}
 
 const troubleOf = (error: Error): Trouble => ({ kind: "Unusable", reason: reasonOf(error) })
 

@@ -1,10 +1,11 @@
 /**
  * Kinds of settings: how the text of an environment variable is read, and what is said of one that cannot be.
  */
-import { Schema } from "effect"
+import { type Redacted, Schema } from "effect"
 import { RoomToken } from "../domain/Call.ts"
 import { LanguageId } from "../domain/Language.ts"
 import type { EngineRole } from "../services/Engines.ts"
+import * as PostgresUrl from "./PostgresUrl.ts"
 
 /** Reads a text; `undefined` when it is not what the variable takes. */
 type Parse<A> = (text: string) => A | undefined
@@ -48,6 +49,11 @@ export const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
 export const hpbUrl: Kind<string> = {
   expected: "the address of the HPB, for example wss://cloud.example.com/standalone-signaling/spreed",
   parse: (given) => url("wss:", "ws:", "https:", "http:").parse(given.includes("://") ? given : `wss://${given}`)
+}
+/** A PostgreSQL; it holds a password. */
+export const databaseUrl: Kind<Redacted.Redacted> = {
+  expected: "the address of a PostgreSQL, for example postgres://user:password@host:5432/database?sslmode=verify-full",
+  parse: PostgresUrl.parse
 }
 /** The tag of a language; which ones captions can be in is known only when the engines are. */
 export const language: Kind<LanguageId> = {

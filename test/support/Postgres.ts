@@ -6,7 +6,7 @@ import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Redacted, type Scope } from "effect"
+import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 
 export interface Postgres {
   /** With a password that is asked for. */
@@ -170,3 +170,8 @@ const freePort = Effect.callback<number>((resume) => {
     server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
   })
 })
+
+/** One for all tests of a file. */
+export class PostgresServer extends Context.Service<PostgresServer, Postgres>()("parlance/test/PostgresServer") {
+  static readonly layer = Layer.effect(PostgresServer, postgres)
+}
