@@ -31,12 +31,15 @@ export const hearing: Effect.Effect<ReadonlyArray<HearingCost>, never, Scope.Sco
     { what: "digital silence", sound: silence },
     { what: "digital silence with its level", sound: silence, audioLevel: 127 }
   ]
-  const native = yield* Effect.forEach(sounds, (one) => Effect.provide(cost(one), OpusDecoder.layerNative)).pipe(
-    // Not installed everywhere.
-    Effect.orElseSucceed(() => [])
+  const costs = yield* Effect.forEach(
+    [OpusDecoder.layerAddon, OpusDecoder.layerNative, OpusDecoder.layerWasm],
+    (library) =>
+      Effect.forEach(sounds, (one) => Effect.provide(cost(one), library)).pipe(
+        // Not installed everywhere.
+        Effect.orElseSucceed(() => [])
+      )
   )
-  const wasm = yield* Effect.forEach(sounds, (one) => Effect.provide(cost(one), OpusDecoder.layerWasm))
-  return [...native, ...wasm, resampling()]
+  return [...costs.flat(), resampling()]
 })
 
 interface Sound {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 import { Effect } from "effect"
 import { RtpHeader, RtpPacket, SrtpSession } from "werift"
 import * as RtpDatagram from "../src/layers/RtpDatagram.ts"
+import * as SrtpCipher from "../src/layers/SrtpCipher.ts"
 import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from "../src/layers/SrtpKeys.ts"
 import * as SrtpReceiver from "../src/layers/SrtpReceiver.ts"
 import { cpuOf, type HearingCost } from "./hearing.ts"
@@ -12,6 +13,11 @@ import { cpuOf, type HearingCost } from "./hearing.ts"
 const profiles = [
   { name: "AES-GCM", profile: AEAD_AES_128_GCM, saltBytes: 12 },
   { name: "AES-CM", profile: AES_CM_128_HMAC_SHA1_80, saltBytes: 14 }
+]
+/** The second is the first once more where there is no addon. */
+const ciphers = [
+  { what: "", make: SrtpCipher.make },
+  { what: " by node:crypto", make: SrtpCipher.makeScript }
 ]
 const VOICES = 100
 /** 10 s, after 2 s to warm up. */
@@ -42,19 +48,25 @@ export const opening: Effect.Effect<ReadonlyArray<HearingCost>> = Effect.gen(fun
         })
       )
     )
-    const own = Array.from({ length: VOICES }, () => SrtpReceiver.make({ profile, key, salt }))
+    const own = ciphers.map(({ make, what }) => ({
+      what,
+      receivers: Array.from({ length: VOICES }, () => SrtpReceiver.make({ profile, key, salt }, make))
+    }))
     const theirs = Array.from({ length: VOICES }, () => new SrtpSession({ keys, profile }))
     let heard = 0
-    const ours = yield* cost(`opened, ${name}`, sealed, (packet, voice) => {
-      const payload = own[voice]?.open(packet)
-      if (payload !== undefined && RtpDatagram.audioLevel(packet, levelId) === 40) heard++
-    })
+    for (const { receivers, what } of own) {
+      const ours = yield* cost(`opened${what}, ${name}`, sealed, (packet, voice) => {
+        const payload = receivers[voice]?.open(packet)
+        if (payload !== undefined && RtpDatagram.audioLevel(packet, levelId) === 40) heard++
+      })
+      costs.push(ours)
+    }
     const werifts = yield* cost(`opened by werift, ${name}`, sealed, (packet, voice) => {
       const { header } = RtpPacket.deSerialize(theirs[voice]?.decrypt(packet) ?? packet)
       if (header.extensions[0]?.payload.length === 1) heard++
     })
-    if (heard !== 2 * VOICES * sealed.length) throw new Error("a packet was not opened")
-    costs.push(ours, werifts)
+    if (heard !== (ciphers.length + 1) * VOICES * sealed.length) throw new Error("a packet was not opened")
+    costs.push(werifts)
   }
   return costs
 })

@@ -75,7 +75,9 @@ static napi_value decode(napi_env env, napi_callback_info info) {
   Arguments given = arguments_of(env, info);
   Bytes packet;
   Samples out;
-  if (!packet_of(env, given.values[1], &packet) || !samples_of(env, given.values[2], &out)) return number_of(env, REFUSED);
+  if (!packet_of(env, given.values[1], &packet) || !samples_of(env, given.values[2], &out) || out.length == 0) {
+    return number_of(env, REFUSED);
+  }
   const int room = out.length < MOST_SAMPLES ? (int)out.length : MOST_SAMPLES;
   Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
   return number_of(env, decode_into(decoder, &packet, out, room, 0));

@@ -30,10 +30,10 @@ interface Source {
 const mostSources = 32
 
 /** `undefined`: keys of a kind that is not known here. */
-export const make = (master: SrtpKeys.SrtpMaster): SrtpReceiver | undefined => {
+export const make = (master: SrtpKeys.SrtpMaster, makeCipher = SrtpCipher.make): SrtpReceiver | undefined => {
   const keys = SrtpKeys.derive(master)
   if (keys === undefined) return undefined
-  const cipher = SrtpCipher.make(keys)
+  const cipher = makeCipher(keys)
   /** By SSRC, oldest first. */
   const sources = new Map<number, Source>()
   const ownHeader = RtpDatagram.emptyHeader()
