@@ -16,7 +16,7 @@ export interface CallIntents {
   readonly iceServers: () => ReadonlyArray<IceServer> | undefined
   readonly add: (intent: Intent, iceServers: ReadonlyArray<IceServer> | undefined) => void
   /** One that an earlier process knew: nothing that was asked of this one is overruled, and it is not recorded again. */
-  readonly restore: (intent: Intent) => void
+  readonly restore: (intent: Intent, iceServers?: ReadonlyArray<IceServer>) => void
   readonly remove: (viewer: Viewer) => void
   /** Forgets everybody: the call is over, without a grace period. */
   readonly clear: () => void
@@ -66,7 +66,8 @@ export const make = (room: RoomToken, language: LanguageId, record: RecordIntent
       over = false
       changed()
     },
-    restore: (intent) => {
+    restore: (intent, iceServers) => {
+      servers ??= iceServers
       const key = viewerKey(intent.viewer)
       restrict(intent)
       if (intents.has(key)) return

@@ -1,11 +1,12 @@
 /**
  * The calls of this process: their intents, and the loops that run while there are any.
  */
-import { Cause, Deferred, Effect, FiberSet, Metric, Schedule } from "effect"
-import type { Intent, RoomToken } from "../domain/Call.ts"
+import { Cause, Deferred, Effect, Fiber, FiberSet, Metric, Schedule } from "effect"
+import type { IceServer, Intent, RoomToken } from "../domain/Call.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { CallStatus, Calls } from "../services/Calls.ts"
 import * as CallIntents from "./CallIntents.ts"
+import type { CallSeat } from "./CallSeat.ts"
 import * as Metrics from "./Metrics.ts"
 import * as TalkCall from "./TalkCall.ts"
 
@@ -20,7 +21,15 @@ export interface CallKeeping {
   /** Rooms that are wanted and that nobody has run yet. */
   readonly waiting: () => ReadonlyArray<RoomToken>
   /** What an earlier process knew, the oldest wish first. Wakes nobody: see `waiting`. */
-  readonly restore: (intents: ReadonlyArray<Intent>) => void
+  readonly restore: (intents: ReadonlyArray<Intent>, iceServers?: ReadonlyArray<IceServer>) => void
+  /** What is wanted of a room here. */
+  readonly wishes: (room: RoomToken) => Pick<CallIntents.CallIntents, "list" | "iceServers"> | undefined
+  /**
+   * Another runner has the call: it is not run again, and what is wanted of it is forgotten here, but not what was recorded. `abandon` leaves a
+   * program that still runs to itself; `leave` ends it, with its last words, and returns when that is done.
+   */
+  readonly abandon: (room: RoomToken) => void
+  readonly leave: (room: RoomToken) => Effect.Effect<void>
 }
 
 export interface KeepingOptions {
@@ -29,10 +38,14 @@ export interface KeepingOptions {
   readonly record?: CallIntents.RecordIntent
   /** No call joins its room before. */
   readonly gate?: Effect.Effect<void>
+  /** As what a call runs, where there are several runners; asked each time it begins. */
+  readonly seatOf?: (room: RoomToken) => CallSeat | undefined
+  /** Voices that other runners hear. */
+  readonly heardByOthers?: () => number
 }
 
 export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkCallOptions>, keeping: KeepingOptions) {
-  const { gate = Effect.void, record, wake } = keeping
+  const { gate = Effect.void, heardByOthers = () => 0, record = () => {}, seatOf = () => undefined, wake } = keeping
   const program = yield* TalkCall.make({ ...TalkCall.defaultOptions, ...options })
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const rooms = new Map<RoomToken, Room>()
@@ -42,24 +55,43 @@ export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkC
   /** While there are intents, run; the last look at them and forgetting the room are one step, so no click falls between. */
   const keep = Effect.fnUntraced(function* (room: Room) {
     yield* gate
-    while (room.intents.list().length > 0) {
+    while (room.intents.list().length > 0 && !room.isLeft) {
+      const seat = seatOf(room.intents.room)
       yield* program(room.intents, {
         report: (read) => {
           room.status = read
         },
-        heardElsewhere: () => total(statuses(), (status) => (status.room === room.intents.room ? 0 : status.speakers))
+        heardElsewhere: () =>
+          total(statuses(), (status) => (status.room === room.intents.room ? 0 : status.speakers)) + heardByOthers(),
+        ...(seat === undefined ? {} : { seat })
       }).pipe(Effect.catchDefect(startAgain))
     }
-    rooms.delete(room.intents.room)
-    Deferred.doneUnsafe(room.forgotten, Effect.void)
+    forget(room)
   })
 
+  const forget = (room: Room) => {
+    const { room: token } = room.intents
+    if (rooms.get(token) === room) rooms.delete(token)
+    Deferred.doneUnsafe(room.forgotten, Effect.void)
+  }
+
+  const abandon = (token: RoomToken): Room | undefined => {
+    const room = rooms.get(token)
+    if (room === undefined) return undefined
+    room.isLeft = true
+    forget(room)
+    return room
+  }
+
   const open = (token: RoomToken, language: LanguageId): Room => {
-    const intents = CallIntents.make(token, language, record)
+    const intents = CallIntents.make(token, language, (intent, isWanted) => {
+      if (!room.isLeft) record(intent, isWanted)
+    })
     const room: Room = {
       intents,
       forgotten: Deferred.makeUnsafe(),
-      isRunning: false,
+      running: undefined,
+      isLeft: false,
       status: () => connecting(intents)
     }
     rooms.set(token, room)
@@ -101,20 +133,26 @@ export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkC
       Effect.suspend(() => {
         const room = rooms.get(token)
         if (room === undefined) return Effect.void
-        if (!room.isRunning) {
-          room.isRunning = true
-          fork(keep(room))
-        }
+        room.running ??= fork(keep(room))
         return Deferred.await(room.forgotten)
       }),
-    waiting: () => [...rooms].flatMap(([token, room]) => (room.isRunning ? [] : [token])),
-    restore: (intents) => {
+    waiting: () => [...rooms].flatMap(([token, room]) => (room.running === undefined ? [token] : [])),
+    restore: (intents, iceServers) => {
       // the newest wish says in which language a room is heard, unless it was asked for meanwhile
       for (const intent of intents.toReversed()) {
         const room = rooms.get(intent.room) ?? open(intent.room, intent.language)
-        room.intents.restore(intent)
+        room.intents.restore(intent, iceServers)
       }
-    }
+    },
+    wishes: intentsOf,
+    abandon: (token) => {
+      abandon(token)
+    },
+    leave: (token) =>
+      Effect.suspend(() => {
+        const running = abandon(token)?.running
+        return running === undefined ? Effect.void : Fiber.interrupt(running)
+      })
   }
   return made
 })
@@ -122,7 +160,9 @@ export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkC
 interface Room {
   readonly intents: CallIntents.CallIntents
   readonly forgotten: Deferred.Deferred<void>
-  isRunning: boolean
+  running: Fiber.Fiber<void> | undefined
+  /** Another runner has it. */
+  isLeft: boolean
   status: TalkCall.ReadStatus
 }
 

@@ -136,7 +136,10 @@ export const RunnerRpcs = RpcGroup.make(
     error: NotSeated
   }),
   /** To whoever is to run a call; answered when it is this runner's business, before anything is heard. */
-  Rpc.make("Take", { payload: { vacancy: Vacancy }, error: Schema.Union([NotSeated, RunnerEnds]) }),
+  Rpc.make("Take", {
+    payload: { vacancy: Vacancy, intents: Schema.Array(IntentSchema), iceServers },
+    error: Schema.Union([NotSeated, RunnerEnds])
+  }),
   /** To whoever runs a call: another one should. */
   Rpc.make("Move", { payload: { room: RoomToken, to: RunnerAddress }, error: NotSeated }),
   /** To whoever runs a call, from the one that goes on with it. */

@@ -1,0 +1,40 @@
+/**
+ * What this runner has to do, in voices: what its calls are known to be, or what its process uses of a core where that is more.
+ */
+import { Clock, Effect, Schedule, type Scope } from "effect"
+import type { CallWork } from "../domain/Placement.ts"
+import type { CallStatus } from "../services/Calls.ts"
+
+/** A voice in a call, of a core (README, one speaker: 0.9 % with the call around it). */
+const CORE_PER_VOICE = 0.008
+/** Until it is known who speaks in a call. */
+export const EXPECTED = 2
+/** Voices: a call that nobody speaks in is not nothing. */
+const CALL = 1
+/** Of what was used before, at each second. */
+const KEPT = 0.7
+
+/** All that the process does, streams and requests included; as a number of voices. Read at any time. */
+export const make: Effect.Effect<() => number, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  let before = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
+  let cores = 0
+  yield* Effect.sync(() => {
+    const read = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
+    const elapsedMs = read.atMs - before.atMs
+    if (elapsedMs <= 0) return
+    cores = KEPT * cores + ((1 - KEPT) * (read.cpuMs - before.cpuMs)) / elapsedMs
+    before = read
+  }).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.delay("1 second"), Effect.forkScoped)
+  return () => cores / CORE_PER_VOICE
+})
+
+export const workOf = ({ room, speakers, state }: CallStatus): CallWork => ({
+  room,
+  work: state === "Connecting" ? EXPECTED : Math.max(CALL, speakers)
+})
+
+const cpuMs = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) / 1000
+}

@@ -1,0 +1,200 @@
+/**
+ * Calls of several runners, on this machine or on several: each call runs on the runner that has its seat, clicks for it may arrive anywhere,
+ * and everybody sees all of them.
+ */
+import { Context, Effect, Layer, Queue, Schedule, Scope, Stream } from "effect"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
+import type { Intent, RoomToken } from "../domain/Call.ts"
+import { type CallStatus, Calls } from "../services/Calls.ts"
+import { CaptionFeed } from "../services/CaptionFeed.ts"
+import type { RunnerProcess } from "../services/Fleet.ts"
+import { ViewerLanguages } from "../services/ViewerLanguages.ts"
+import * as Database from "./Database.ts"
+import * as IntentRows from "./IntentRows.ts"
+import * as KeptDatabase from "./KeptDatabase.ts"
+import * as RunnerFleet from "./RunnerFleet.ts"
+import { NotSeated, type Presence, RunnerEnds } from "./RunnerProtocol.ts"
+import * as RunnerWork from "./RunnerWork.ts"
+import * as SeatedCaptionFeed from "./SeatedCaptionFeed.ts"
+import * as SeatedRequests from "./SeatedRequests.ts"
+import * as SeatKeeping from "./SeatKeeping.ts"
+import * as SeatMap from "./SeatMap.ts"
+import * as SeatReview from "./SeatReview.ts"
+import * as Seats from "./Seats.ts"
+import * as StoredIntents from "./StoredIntents.ts"
+import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
+import type { TalkCallOptions } from "./TalkCall.ts"
+
+export interface SeatedCallsOptions extends Partial<TalkCallOptions> {
+  readonly database: Database.DatabasePlace
+  readonly runner: RunnerProcess
+  /** Where other machines reach the first runner of this one. */
+  readonly address?: { readonly host: string; readonly port: number }
+}
+
+const REVIEW_EVERY = "1 minute"
+/** What others are told of this runner is no older. */
+const LOOK_EVERY = "500 millis"
+const LIST_LIMIT = "500 millis"
+const CONSEQUENCE =
+  "Captions go on, but who has asked for them is forgotten if this process ends now, and no other runner can take its calls."
+const SILENT = "The runner of this call does not answer: what is shown is what it said last."
+
+/**
+ * Gives `Calls`, `ViewerLanguages` and the `CaptionFeed` of all runners, each on every runner. What runs is in the memory of its runner and goes on
+ * without the database; when the scope closes, calls go to the other runners, and where there are none they end as those of one process do.
+ */
+export const layer = (options: SeatedCallsOptions) => Layer.effectContext(make(options))
+
+const make = Effect.fnUntraced(function* ({ address, database: place, runner, ...options }: SeatedCallsOptions) {
+  // What is made first ends last: the database outlives the calls, and the fleet what they say to each other.
+  const database = yield* Database.make(place)
+  const { sql } = database
+  const seats = Seats.make(sql)
+  const intents = yield* StoredIntents.make(database, {
+    mine: (rooms) =>
+      sql`SELECT room FROM call_seats WHERE incarnation = ${runner.incarnation} AND ${sql.in("room", rooms)}`
+  })
+  const viewers = yield* StoredViewerLanguages.make(database, () => kept.wantWrite())
+  const kept = yield* KeptDatabase.make({
+    database,
+    consequence: CONSEQUENCE,
+    write: Effect.andThen(intents.write, viewers.write),
+    prepare: Effect.andThen(
+      database.migrate([
+        { table: "calls_migrations", loader: IntentRows.migrations },
+        { table: "call_seats_migrations", loader: Seats.migrations },
+        { table: "cluster_runner_migrations", loader: SqlRunnerStorage.migrations({}) }
+      ]),
+      viewers.load
+    )
+  })
+  const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) })
+
+  const fleetScope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+
+  let isEnding = false
+  let run: ReadonlyArray<CallStatus> = []
+  const busy = yield* RunnerWork.make
+  const presence = (): Presence => {
+    const calls = run.map(RunnerWork.workOf)
+    const work = Math.max(
+      busy(),
+      total(calls, (call) => call.work)
+    )
+    const speakers = total(run, (status) => status.speakers)
+    return { incarnation: runner.incarnation, isEnding, work, speakers, calls }
+  }
+  const unsaid = yield* Queue.unbounded<Intent>()
+  const map = yield* SeatMap.make(seats, fleet, presence)
+  const keeping = yield* SeatKeeping.make({
+    calls: options,
+    fleet,
+    seats,
+    intents,
+    kept,
+    forward: (wishes) => Queue.offerAllUnsafe(unsaid, wishes)
+  })
+  const requests = yield* SeatedRequests.make({ fleet, keeping, map, intents, kept, isEnding: () => isEnding })
+  const reviews = yield* SeatReview.make({ fleet, keeping, map, intents, kept, presence })
+  yield* Queue.take(unsaid).pipe(
+    Effect.flatMap((intent) => requests.calls.start(intent)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  const look = Effect.map(keeping.calls.list, (statuses) => {
+    run = statuses
+  })
+  yield* look.pipe(Effect.repeat(Schedule.spaced(LOOK_EVERY)), Effect.forkScoped)
+  yield* renewal(keeping, intents, kept).pipe(Effect.repeat(Schedule.spaced(REVIEW_EVERY)), Effect.forkScoped)
+
+  const captions = yield* CaptionFeed
+  const answers: RunnerFleet.RunnerAnswers = {
+    ...requests.answers,
+    Presence: () => Effect.map(look, presence),
+    Statuses: () => listHere,
+    Take: ({ vacancy, ...wishes }) =>
+      Effect.gen(function* () {
+        if (isEnding) return yield* new RunnerEnds()
+        if (!(yield* keeping.take(vacancy, wishes))) return yield* new NotSeated()
+      }).pipe(Effect.uninterruptible),
+    // A runner that cannot take it leaves it where it is.
+    Move: ({ room, to }) => Effect.ignore(reviews.move(room, to)),
+    Give: ({ epoch, room }) => Effect.uninterruptible(keeping.give(room, epoch)),
+    Captions: ({ room }) => Stream.unwrap(captions.subscribe(room))
+  }
+  const listHere = Effect.map(keeping.calls.list, (all) => all.map((status) => advised(status, kept.advice())))
+  const join = fleet.join(answers).pipe(Scope.provide(fleetScope))
+  yield* kept.tried
+  if (kept.state()._tag === "Open") yield* join
+  else {
+    yield* Effect.sync(() => kept.state()._tag).pipe(
+      Effect.repeat({ until: (tag) => tag === "Open", schedule: Schedule.spaced("100 millis") }),
+      Effect.andThen(join),
+      Effect.forkIn(fleetScope)
+    )
+  }
+  // The first to run: everything that a call needs on its way to another runner still works.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      isEnding = true
+      return reviews.leave
+    })
+  )
+
+  const list = yield* makeList(fleet, map, listHere)
+  return Context.make(Calls, { ...requests.calls, list }).pipe(
+    Context.add(ViewerLanguages, viewers.languages),
+    Context.add(CaptionFeed, SeatedCaptionFeed.make(captions, fleet, map))
+  )
+})
+
+/** Everybody's calls; of a runner that does not answer what it said last. */
+const makeList = (
+  fleet: RunnerFleet.RunnerFleet,
+  map: SeatMap.SeatMap,
+  here: Effect.Effect<ReadonlyArray<CallStatus>>
+) =>
+  Effect.sync(() => {
+    let last: ReadonlyMap<RoomToken, CallStatus> = new Map()
+    return Effect.gen(function* () {
+      const said = yield* Effect.forEach(
+        fleet.peers(),
+        ({ address, incarnation }) =>
+          fleet
+            .ask(address, (client) => client.Statuses(), LIST_LIMIT)
+            .pipe(
+              Effect.map((statuses) => [{ incarnation, statuses }]),
+              Effect.orElseSucceed(() => [])
+            ),
+        { concurrency: "unbounded" }
+      )
+      const answered = [...said.flat(), { incarnation: fleet.me.incarnation, statuses: yield* here }]
+      const heard = new Set(answered.map(({ incarnation }) => incarnation))
+      const all = new Map(answered.flatMap(({ statuses }) => statuses.map((status) => [status.room, status])))
+      for (const { incarnation, room } of map.all()) {
+        const known = last.get(room)
+        if (heard.has(incarnation) || all.has(room) || known === undefined) continue
+        all.set(room, { ...known, state: "Reconnecting", speakers: 0, advice: SILENT })
+      }
+      last = all
+      return [...all.values()]
+    })
+  })
+
+/** As for one process: who was not seen for too long is forgotten. */
+const renewal = Effect.fnUntraced(function* (
+  { calls }: SeatKeeping.SeatKeeping,
+  intents: StoredIntents.StoredIntents,
+  kept: KeptDatabase.KeptDatabase
+) {
+  const joined = (yield* calls.list).filter(({ state }) => state === "Captioning")
+  intents.renew(new Set(joined.map(({ room }) => room)))
+  for (const { room, viewer } of intents.expired()) yield* calls.stop(room, viewer)
+  kept.wantWrite()
+})
+
+const advised = (status: CallStatus, advice: string | undefined): CallStatus =>
+  advice === undefined || status.advice !== undefined ? status : { ...status, advice }
+
+const total = <A>(all: ReadonlyArray<A>, of: (one: A) => number): number => all.reduce((sum, one) => sum + of(one), 0)
