@@ -6,7 +6,7 @@
  */
 import { appendFileSync } from "node:fs"
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { captioning } from "./captioning.ts"
 import { decoding } from "./decoding.ts"
 import { gating } from "./gating.ts"
@@ -24,6 +24,10 @@ import * as SeriesTable from "./speakers/SeriesTable.ts"
 import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
 import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
 import * as SpeakersTable from "./speakers/SpeakersTable.ts"
+import * as Talk from "./talk/Talk.ts"
+import * as TalkOptions from "./talk/TalkOptions.ts"
+import { type TalkCost, talkSpeakers } from "./talk/TalkSpeakers.ts"
+import * as TalkTable from "./talk/TalkTable.ts"
 
 /** What is measured each for itself; the first of all is what the others are compared with. */
 const stages: ReadonlyArray<{
@@ -94,8 +98,28 @@ const overloads = Effect.fnUntraced(function* (options: SpeakersOptions.Speakers
   }
 })
 
+const talk = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: TalkOptions.TalkOptions) {
+  if (options.inside === undefined) return yield* Talk.enter(args)
+  const ground = yield* Schema.decodeEffect(Schema.fromJsonString(Talk.Ground))(options.inside)
+  const costs: Array<TalkCost> = []
+  if (!options.json) console.log(TalkTable.head)
+  for (const number of options.speakers) {
+    const cost = yield* Effect.scoped(talkSpeakers(number, options, ground))
+    costs.push(cost)
+    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+    if (!options.json) console.log(TalkTable.line(cost))
+    // Two cores carry the HPB, Janus, the load and us only so far.
+    if (cost.saturated !== undefined) break
+  }
+  console.log(JSON.stringify({ ...costs.at(-1), ...(costs.length > 1 ? { runs: costs } : {}) }))
+})
+
 const asked = () => {
   const args = process.argv.slice(2)
+  if (TalkOptions.isAsked(args)) {
+    const options = TalkOptions.read(args)
+    return typeof options === "string" ? options : talk(args, options)
+  }
   if (SpeakersOptions.isAsked(args)) {
     const options = SpeakersOptions.read(args)
     if (typeof options === "string") return options

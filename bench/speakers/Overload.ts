@@ -49,7 +49,6 @@ export interface Extent {
   readonly most: number
 }
 
-const WARM_UP_S = 6
 const BEFORE_S = 6
 /** More than all that the kernel keeps of a voice (5 s), and the engine of a frame. */
 const AFTER_S = 20
@@ -67,10 +66,10 @@ export const overload = Effect.fnUntraced(function* (
   options: SpeakersOptions
 ): Effect.fn.Return<OverloadCost, Processes.ProcessError, Scope.Scope> {
   const { levels, speakers, speaking } = crowd
-  const { seconds, silence } = options
+  const { seconds, silence, warmUp } = options
   const port = yield* Health.freePort
   const stage = yield* Stage.make(crowd, options, port)
-  const length = WARM_UP_S + BEFORE_S + PREPARING_S + seconds + AFTER_S
+  const length = warmUp + BEFORE_S + PREPARING_S + seconds + AFTER_S
   const of = { of: peak, speaking, silence, levels }
   const group = yield* Stage.publishers(stage, { ...of, first: 0, speakers, seconds: length })
   const extra = yield* Stage.publishers(stage, { ...of, first: speakers, speakers: peak - speakers, seconds })
@@ -78,7 +77,7 @@ export const overload = Effect.fnUntraced(function* (
   yield* Stage.join(extra)
   yield* Stage.present(stage, peak)
   yield* Stage.speak(group)
-  yield* Effect.sleep(WARM_UP_S * 1000)
+  yield* Effect.sleep(warmUp * 1000)
 
   const answers: Array<Health.HealthAnswer> = []
   const asking = yield* Effect.forkChild(Health.ask(port, answers))

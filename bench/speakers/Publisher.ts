@@ -18,6 +18,8 @@ export interface Publisher {
   /** As Janus offers a publisher with camera and data channel, with all candidates. */
   readonly offer: string
   readonly accept: (answer: string) => Promise<void>
+  /** A way that the answer did not name. */
+  readonly add: (candidate: string) => Promise<void>
   /** Resolves when its packets could be sent; rejects after 20 s. */
   readonly connected: Promise<void>
   /** Encrypts what it is going to say next, from packet `first` on; what it said before the last time is forgotten. */
@@ -61,7 +63,7 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
     bundlePolicy: "max-bundle"
   })
   const track = new MediaStreamTrack({ kind: "audio" })
-  const { dtlsTransport } = connection.addTransceiver(track, { direction: "sendonly" })
+  const { dtlsTransport, sender } = connection.addTransceiver(track, { direction: "sendonly" })
   connection.addTransceiver(new MediaStreamTrack({ kind: "video" }), { direction: "sendonly" })
   connection.createDataChannel("status")
   // werift would ask a server of Google's.
@@ -77,6 +79,7 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
     resolve()
   })
 
+  const accepted = Promise.withResolvers<void>()
   let socket: Socket | undefined
   let said: Prepared = { first: 0, bytes: Buffer.alloc(0), starts: new Uint32Array(1) }
   let next = said
@@ -87,7 +90,8 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
       // somewhere else for everybody, so that some wrap around
       sequenceNumber: (number * 997 + n) & 0xffff,
       timestamp: (number * 100_003 + n * TICKS) >>> 0,
-      ssrc: 1000 + number,
+      // As the offer says: Janus takes no other for audio.
+      ssrc: sender.ssrc,
       extension: levels,
       extensions: levels ? [{ id: LEVEL, payload: Buffer.from([level]) }] : []
     })
@@ -96,7 +100,9 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
 
   return {
     offer: connection.localDescription?.sdp ?? "",
-    accept: (sdp) => connection.setRemoteDescription({ type: "answer", sdp }),
+    accept: (sdp) => connection.setRemoteDescription({ type: "answer", sdp }).finally(accepted.resolve),
+    // werift cannot place a candidate before it has the answer.
+    add: (candidate) => accepted.promise.then(() => connection.addIceCandidate({ candidate, sdpMLineIndex: 0 })),
     connected,
     prepare: (part, first) => {
       const all = Array.from(part, (packet, n) => encrypted(packet, first + n))

@@ -33,7 +33,9 @@ export interface RunnersOptions {
 export const start = Effect.fnUntraced(function* (
   options: RunnersOptions
 ): Effect.fn.Return<Runners, Processes.ProcessError, Scope.Scope> {
-  const all = yield* Effect.forEach(Array.from({ length: options.runners }), (_, n) => startOne(options, n))
+  const all = yield* Effect.forEach(Array.from({ length: options.runners }), (_, n) => startOne(options, n), {
+    concurrency: "unbounded"
+  })
   return {
     all,
     of: (speaker) => all[speaker % all.length],

@@ -4,7 +4,7 @@
 import type { RunnerCost } from "./Runners.ts"
 
 export interface Load {
-  readonly perRunner: ReadonlyArray<RunnerCost>
+  readonly perRunner: ReadonlyArray<Pick<RunnerCost, "percentCore">>
   readonly sent: number
   readonly lost: number
   /** Of all processors, by the processes of the benchmark. */

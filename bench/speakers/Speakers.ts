@@ -69,8 +69,6 @@ export interface SpeakersCost extends Crowd {
   readonly saturated?: string
 }
 
-/** Until code is compiled, engines are connected and buffers have their size. */
-const WARM_UP_S = 6
 /** What is under way arrives. */
 const DRAIN_S = 1.5
 /** Of the last packets of the window that are sent, nobody waits for the frame. */
@@ -82,10 +80,10 @@ export const speakers = Effect.fnUntraced(function* (
   options: SpeakersOptions
 ): Effect.fn.Return<SpeakersCost, Processes.ProcessError, Scope.Scope> {
   const { levels, speakers: number, speaking } = crowd
-  const { seconds, silence } = options
+  const { seconds, silence, warmUp } = options
   const decodeMicroseconds = yield* calibrate
   const stage = yield* Stage.make(crowd, options)
-  const length = WARM_UP_S + seconds + DRAIN_S
+  const length = warmUp + seconds + DRAIN_S
   const task = { first: 0, speakers: number, of: number, seconds: length, speaking, silence, levels }
   const group = yield* Stage.publishers(stage, task)
   const standing = yield* stage.runners.look(true)
@@ -95,7 +93,7 @@ export const speakers = Effect.fnUntraced(function* (
   const met = yield* Stage.present(stage, number)
   const present = Runners.together(met)
   yield* Stage.speak(group)
-  yield* Effect.sleep(WARM_UP_S * 1000)
+  yield* Effect.sleep(warmUp * 1000)
 
   const machine = Processes.machineMeter()
   const meters = { engine: Processes.meter(stage.engine), publishers: Processes.meter(group.process) }

@@ -13,6 +13,8 @@ export interface SpeakersOptions {
   readonly speakers: ReadonlyArray<number>
   /** Measured, after the warm-up. */
   readonly seconds: number
+  /** s; until code is compiled, engines are connected and buffers have their size. */
+  readonly warmUp: number
   /** Share of the time in which a speaker speaks, 0–1; each is a run of its own. */
   readonly speaking: ReadonlyArray<number>
   /** What whoever does not speak sends. */
@@ -37,7 +39,7 @@ export interface SpeakersOptions {
   readonly save: string | undefined
 }
 
-export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20|--minutes 30] [--speaking 1[,0.1]] [--silence muted|room]
+export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20|--minutes 30] [--warm-up 6] [--speaking 1[,0.1]] [--silence muted|room]
   [--levels with|without|both] [--path fast|plain|both] [--runners 1[,2]] [--overload 400] [--table] [--one-core]
   [--profile <folder>] [--save <file>] [--json]
 npm run bench -- --table: 50 to 500 speakers, all and a tenth of them speaking, both paths, 1 and 2 runners, 10 s each`
@@ -59,6 +61,7 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
       speakers: { type: "string" },
       seconds: { type: "string" },
       minutes: { type: "string" },
+      "warm-up": { type: "string", default: "6" },
       speaking: { type: "string" },
       silence: { type: "string", default: "muted" },
       levels: { type: "string" },
@@ -86,6 +89,7 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
   return {
     speakers,
     seconds: minutes === undefined ? within(seconds, "--seconds", 1, 3600) : 60 * within(minutes, "--minutes", 1, 120),
+    warmUp: within(values["warm-up"], "--warm-up", 1, 600),
     speaking: listOf(values.speaking ?? absent.speaking, "--speaking", 0.02, 1),
     silence,
     levels: values.levels === undefined ? undefined : levelsOf(values.levels),

@@ -33,6 +33,9 @@ export type Offer = typeof Offer.Type
 /** Service → publishers. */
 export const Answer = Schema.TaggedStruct("Answer", { speaker: Schema.Int, sdp: Schema.String })
 
+/** Another way to whoever answered, said behind the answer. */
+export const Candidate = Schema.TaggedStruct("Candidate", { speaker: Schema.Int, candidate: Schema.String })
+
 /** The publishers are there. */
 export const PublishersReady = Schema.TaggedStruct("PublishersReady", {})
 /** What the publishers are told to do, in this order: connect, speak, stop. Each is answered by what stands below it. */
@@ -52,7 +55,7 @@ export const Sent = Schema.TaggedStruct("Sent", {
   lateP99Ms: Schema.Finite
 })
 export type Sent = typeof Sent.Type
-export const Instruction = Schema.Union([Join, Speak, Stop, Answer])
+export const Instruction = Schema.Union([Join, Speak, Stop, Answer, Candidate])
 
 /** The sink is there. */
 export const SinkReady = Schema.TaggedStruct("SinkReady", { url: Schema.String })

@@ -99,6 +99,10 @@ const run = Effect.gen(function* () {
         return yield* Effect.promise(
           () => publishers.get(instruction.speaker)?.accept(instruction.sdp) ?? Promise.resolve()
         )
+      case "Candidate":
+        return yield* Effect.promise(
+          () => publishers.get(instruction.speaker)?.add(instruction.candidate) ?? Promise.resolve()
+        )
       case "Join":
         return yield* join
       case "Speak":

@@ -27,7 +27,8 @@ describe("the benchmark of speakers", () => {
     "ends with one line of JSON: two speakers on each of two runners, by werift's own path, none of their packets lost",
     () =>
       Effect.gen(function* () {
-        const args = [main, "--speakers", "4", "--seconds", "1", "--path", "plain", "--runners", "2", "--json"]
+        const crowd = ["--speakers", "4", "--path", "plain", "--runners", "2"]
+        const args = [main, ...crowd, "--seconds", "1", "--warm-up", "1", "--json"]
         const { stdout } = yield* Effect.promise(() => promisify(execFile)(process.execPath, args))
         const lines = stdout.trimEnd().split("\n")
         assert.strictEqual(lines.length, 1)
