@@ -1,13 +1,15 @@
 /**
  * PeerConnection on werift: full ICE, DTLS-SRTP, Opus only.
  */
-import { Deferred, Effect, Exit, Layer, Scope, Semaphore } from "effect"
+import { Deferred, Effect, Exit, Layer, Scope } from "effect"
 import { type Peer, PeerConnection, type PeerError, type PeerOptions } from "../services/PeerConnection.ts"
+import * as DtlsCurve from "./DtlsCurve.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as OfferSdp from "./OfferSdp.ts"
 import * as OwnAddresses from "./OwnAddresses.ts"
 import * as RelayChoice from "./RelayChoice.ts"
+import * as SetUpPace from "./SetUpPace.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
 
 export interface WeriftOptions {
@@ -22,8 +24,6 @@ export interface WeriftOptions {
   readonly mediaPath?: "short" | "werift"
 }
 
-/** A set-up costs 8–14 ms of one core in one go (20 Nov 2026, 2 vCPU): more at a time would be heard in the other voices. */
-const setUpsAtATime = 8
 /** Checks and the handshake take 150–180 ms against Janus on the same machine; whoever needs longer than this never arrives. */
 const setUpTimeout = "15 seconds"
 /** After ICE has found a way, in steps of 1 s, so that the time in which this process stood still counts as one of them: three repetitions by then. */
@@ -42,7 +42,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
   Layer.effect(
     PeerConnection,
     Effect.gen(function* () {
-      const setUps = yield* Semaphore.make(setUpsAtATime)
+      const pace = yield* SetUpPace.make()
+      DtlsCurve.useNative()
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
       const refused = yield* Metrics.countsOf(Metrics.drops, { reason: "srtp_refused" })
@@ -53,7 +54,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const open = Effect.fnUntraced(function* (wanted: PeerOptions): Effect.fn.Return<Peer, PeerError, Scope.Scope> {
         const offer = yield* readOffer(wanted.sdp, unusable)
         const setUp = yield* Scope.fork(yield* Effect.scope)
-        yield* Semaphore.takeScoped(setUps, 1).pipe(Scope.provide(setUp))
+        yield* Scope.provide(pace.begin, setUp)
         const settled = yield* Deferred.make<void>()
         const handshake = yield* Deferred.make<void>()
         const { relay, servers } = relays.choose(wanted.iceServers, now())

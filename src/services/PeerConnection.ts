@@ -85,7 +85,7 @@ export interface Peer {
 
 /**
  * Answers offers audio-only: video is never accepted, data channels are not used. Contacts no server that was not configured. The
- * connection closes with its scope; it never reconnects. At most 8 are being set up at a time, others wait.
+ * connection closes with its scope; it never reconnects. At most 8 are being set up at a time, and one while this process is late; others wait, in order.
  */
 export class PeerConnection extends Context.Service<
   PeerConnection,
