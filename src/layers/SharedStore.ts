@@ -59,8 +59,7 @@ export const make = Effect.fnUntraced(function* ({
     isReady: () => isReady,
     dismissAll: Effect.suspend(() => {
       intents.dismiss()
-      kept.wantWrite()
-      return intents.write
+      return Effect.tapError(intents.write, () => Effect.sync(kept.wantWrite))
     })
   }
 })

@@ -74,6 +74,7 @@ const troubleOf = (error: Error, isShared: boolean): Trouble => {
   const reason = reasonOf(error, code)
   if (lockCodes.has(code)) return { kind: "Taken", reason }
   if (code === FULL) return { kind: "Full", reason }
+  if (isMoved(error)) return { kind: "Damaged", reason }
   // What is no error of SQLite comes from making the tables: somebody else's are in the way.
   const isForeign = isShared
     ? error instanceof Migrator.MigrationError
@@ -84,11 +85,15 @@ const troubleOf = (error: Error, isShared: boolean): Trouble => {
 const reasonOf = (error: Error, code: number | string | undefined): string => {
   if (typeof code === "string") return wordsOfCode(code)
   if (lockCodes.has(code)) return "another process holds it for too long"
-  if (error instanceof SqlError && error.reason.cause instanceof NodeSqlite.SqliteFault) {
-    if (error.reason.cause.errno === MOVED) return "another process has put it aside"
-  }
+  if (isMoved(error)) return "another process has put it aside"
   return words.get(code) ?? (error instanceof SqlError ? error.reason.message : undefined) ?? error.message
 }
+
+/** What this process has open is not the file any more. */
+const isMoved = (error: Error): boolean =>
+  error instanceof SqlError &&
+  error.reason.cause instanceof NodeSqlite.SqliteFault &&
+  error.reason.cause.errno === MOVED
 
 /** 20261121T151812Z, as in a file's name. */
 const stampOf = (ms: number) => new Date(ms).toISOString().replaceAll(/[-:]|\.\d+/g, "")
