@@ -8,7 +8,7 @@ import * as Speech from "./Speech.ts"
 /** One decoder, all the speech there is: 30 s of it each time. The best counts: what disturbs only ever adds. */
 const ROUNDS = 12
 
-/** Microseconds of CPU to decode 20 ms of speech to 24 kHz mono, with the library that the service would use; takes about 0.5 s. */
+/** Microseconds of CPU to decode 20 ms of speech to 24 kHz mono, with the same library whatever the service uses; takes about 0.5 s. */
 export const calibrate: Effect.Effect<number> = Effect.scoped(
   Effect.gen(function* () {
     const library = yield* Effect.catch(OpusCodec.native, () => OpusCodec.wasm)

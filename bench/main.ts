@@ -1,10 +1,13 @@
 /**
- * `npm run bench`: what each stage of the service costs in CPU time, absolute and in relation to decoded speech. `npm run bench -- --sockets 200`: what the whole
- * service costs with so many streaming clients at once, and how late their words are (Linux). `npm run bench -- --speakers 100`: what so many
- * speakers of calls cost it, and how late their speech is at the engine (Linux). What it costs and how fast it is on a real HPB,
- * `npm run test:talk -- --measure` tells.
+ * `npm run bench`: what each stage of the service costs in CPU time, absolute and in relation to decoded speech.
+ *
+ * `-- --speakers 100`: what so many speakers of calls cost, and how late their speech is at the engine; `-- --table`: of crowds from 50 to 500 on
+ * every path; `-- --overload 400`: what more than can be heard do to it. `-- --sockets 200`: what the whole service costs with so many streaming
+ * clients at once, and how late their words are. `-- --talk`: speakers on a real HPB. All of these need Linux. bench/README.md says what the numbers
+ * mean.
  */
-import { appendFileSync } from "node:fs"
+import { appendFileSync, mkdirSync } from "node:fs"
+import { dirname } from "node:path"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema, type Scope } from "effect"
 import { captioning } from "./captioning.ts"
@@ -58,6 +61,13 @@ const plain = Effect.gen(function* () {
   console.log(JSON.stringify(all))
 })
 
+/** Adds a line to the file that was asked for. */
+const save = (options: { readonly save: string | undefined }, cost: object) => {
+  if (options.save === undefined) return
+  mkdirSync(dirname(options.save), { recursive: true })
+  appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+}
+
 const streaming = Effect.fnUntraced(function* (options: Options.SocketsOptions) {
   const cost = yield* sockets(options)
   if (!options.json) console.log(table(cost))
@@ -76,7 +86,7 @@ const calls = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOpti
       const cost = yield* Effect.scoped(speakers(crowd, options))
       print(SeriesTable.line(cost, done))
       done.push(cost)
-      if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+      save(options, cost)
       if (!options.table || cost.saturated === undefined) continue
       if (n < crowds.length - 1) print(SeriesTable.skipped(crowds.slice(n + 1), cost.saturated))
       break
@@ -92,7 +102,7 @@ const calls = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOpti
 const overloads = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOptions, peak: number) {
   for (const crowd of SpeakersOptions.series(options).flat()) {
     const cost = yield* Effect.scoped(overload(crowd, peak, options))
-    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+    save(options, cost)
     if (!options.json) console.log(OverloadTable.table(cost))
     console.log(JSON.stringify(cost))
   }
@@ -106,7 +116,7 @@ const talk = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: 
   for (const number of options.speakers) {
     const cost = yield* Effect.scoped(talkSpeakers(number, options, ground))
     costs.push(cost)
-    if (options.save !== undefined) appendFileSync(options.save, `${JSON.stringify(cost)}\n`)
+    save(options, cost)
     if (!options.json) console.log(TalkTable.line(cost))
     // Two cores carry the HPB, Janus, the load and us only so far.
     if (cost.saturated !== undefined) break

@@ -35,7 +35,7 @@ export interface SpeakersOptions {
   readonly oneCore: boolean
   /** A folder for a profile of the service (`.cpuprofile`). */
   readonly profile: string | undefined
-  /** Each run adds its JSON line to this file. */
+  /** Each run adds its JSON line to this file. Absent: no file; a table has one of its own then. */
   readonly save: string | undefined
 }
 
@@ -51,6 +51,7 @@ export const isAsked = (args: ReadonlyArray<string>): boolean =>
 /** A text where what is asked for cannot be. */
 export const read = (args: ReadonlyArray<string>): SpeakersOptions | string => readOr(() => readValues(args), usage)
 
+const TABLE_FILE = "artefacts/bench/table.jsonl"
 const usually = { speakers: "100", seconds: "20", speaking: "1", path: "fast", runners: "1" }
 const inTable = { speakers: "50,100,200,300,400,500", seconds: "10", speaking: "1,0.1", path: "both", runners: "1,2" }
 
@@ -100,7 +101,7 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
     json: values.json,
     oneCore: values["one-core"],
     profile: values.profile,
-    save: values.save
+    save: values.save ?? (values.table ? TABLE_FILE : undefined)
   }
 }
 
