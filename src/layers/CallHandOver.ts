@@ -35,10 +35,10 @@ export const giving = Effect.fnUntraced(function* ({
   const one = Semaphore.makeUnsafe(1)
   const waiting = yield* FiberHandle.make<void, never>()
   const fork = yield* FiberHandle.runtime(waiting)()
-  let given: HandOver.Left | undefined
+  let isGiven = false
 
   const goOn = Effect.sync(() => {
-    given = undefined
+    isGiven = false
     fence.hold(false)
   })
   const give = Effect.gen(function* () {
@@ -50,7 +50,8 @@ export const giving = Effect.fnUntraced(function* ({
       unsaid = sink.unsaid?.()
     }
     const { lost, voices: fitting } = VoiceGiven.within(voices.given())
-    given = { voices: fitting, unsaid }
+    const given: HandOver.Left = { voices: fitting, unsaid }
+    isGiven = true
     if (lost > 0) yield* Effect.logWarning("too much speech is unsaid to be given away: the longest is lost", { lost })
     fork(Effect.andThen(Effect.sleep(HAND_OVER_MS), goOn))
     return given
@@ -59,12 +60,13 @@ export const giving = Effect.fnUntraced(function* ({
       duration: PROVEN_WITHIN,
       orElse: () => Effect.fail(new HandOverRefused({ reason: "NotHeard" }))
     }),
-    Effect.onExit(() => (given === undefined ? goOn : Effect.void))
+    Effect.onExit(() => (isGiven ? Effect.void : goOn))
   )
   return {
     handOver: Effect.suspend(() => {
-      if (given !== undefined) return Effect.succeed(given)
       if (fence.outranked() !== undefined) return Effect.fail(new HandOverRefused({ reason: "Over" }))
+      // whoever asks again may be another: it is given what there is by now
+      if (isGiven) return give
       if (session.state()._tag !== "Joined" || fence.isMuted() || sink.unsaid === undefined) {
         return Effect.fail(new HandOverRefused({ reason: "NotHeard" }))
       }

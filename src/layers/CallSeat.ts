@@ -25,8 +25,8 @@ export interface CallSeat {
 export interface RunningCall {
   /**
    * From now on nothing is said here; what is given is for whoever goes on. The call is left when that one announces its higher rank.
-   * Without that announcement within `HAND_OVER_MS` this one goes on itself, and nothing was lost. May be repeated until then: the same
-   * is given again. Completes within 2 s.
+   * Without that announcement within `HAND_OVER_MS` this one goes on itself, and nothing was lost. May be repeated until then: what there
+   * is by then is given. Completes within 2 s.
    */
   readonly handOver: Effect.Effect<HandOver.Left, HandOverRefused>
 }

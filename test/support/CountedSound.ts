@@ -19,6 +19,8 @@ export interface CountedWord {
   readonly word: string
   readonly fromMs: number
   readonly isHeard: boolean
+  /** The packets with a part of it, from the first up to the one behind the last. */
+  readonly packets: readonly [number, number]
 }
 
 const PACKET_MS = 20
@@ -79,10 +81,11 @@ export const make = (speeches: ReadonlyArray<Speech>) => {
       publishers
         .get(name)
         ?.words()
-        .map(({ from, peers, word }) => ({
+        .map(({ from, peers, to, word }) => ({
           word,
           fromMs: from / 24,
-          isHeard: peers.size === 1 && !peers.has(undefined)
+          isHeard: peers.size === 1 && !peers.has(undefined),
+          packets: [Math.floor(from / PACKET), Math.ceil(to / PACKET)]
         })) ?? [],
     /** What an engine does with a frame: says the words that end in it and came whole. */
     hear: ({ pcm }: AudioFrame, session: ScriptedSession): void => {
@@ -139,8 +142,9 @@ export const make = (speeches: ReadonlyArray<Speech>) => {
             const pcm = soundOf(packet.payload)
             if (pcm === undefined) return
             counters.packets += 1
+            if (ssrc === undefined) base = -packet.timestamp / 2
             // a sender that starts anew goes on where the clock on the wall says
-            if (packet.ssrc !== ssrc) base = end + samplesOfMs(Math.max(0, atMs - endAtMs)) - packet.timestamp / 2
+            else if (packet.ssrc !== ssrc) base = end + samplesOfMs(Math.max(0, atMs - endAtMs)) - packet.timestamp / 2
             ssrc = packet.ssrc
             const position = packet.timestamp / 2 + base
             end = position + pcm.length

@@ -55,7 +55,7 @@ export const make = ({ growth, note }: KeptJournalOptions): KeptJournal => {
         urgent.closeUnsafe()
         if (isDead()) return
         const isAnew = grown > growth
-        const batch = Uint8Array.from(book.take(isAnew))
+        const batch = Uint8Array.from(isAnew ? book.rewrite().next(Number.POSITIVE_INFINITY).part : book.take())
         file = isAnew ? [batch] : [...file, batch]
         grown = isAnew ? 0 : grown + batch.length
       }).pipe(Effect.forever, Effect.forkScoped)
