@@ -74,11 +74,13 @@ export const make = Effect.fnUntraced(function* (
   const now = yield* monotonicMs
   const unstored = yield* Effect.map(
     Effect.context<never>(),
-    (context) => () => Metrics.intentsUnstored.updateUnsafe(changed.size, context)
+    (context) => () => Metrics.intentsUnstored.updateUnsafe(changed.size + refused.size, context)
   )
   const entries = new Map<string, Entry>()
   /** What stands otherwise in the database, by key. */
   let changed = new Map<string, Intent>()
+  /** The same of rooms that were not ours when it was tried: whoever waits does not wait for these. */
+  let refused = new Map<string, Intent>()
   /** Rooms, or everything, of which nothing that stands in the database counts. */
   let rewritten = new Set<string>()
   /** Rooms, or everything: what was read. */
@@ -99,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
     changed.set(keyOf(intent), intent)
     unstored()
   }
+  const isTouched = (key: string) => [changed, refused, writing].some((some) => some.has(key))
   const keep = (intent: Intent, askedMs: number) =>
     entries.set(keyOf(intent), {
       intent,
@@ -117,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
     const found = rows.flatMap((row) => Option.toArray(entryOf(row)))
     const alive = found.filter((entry) => entry.expiresMs > wallMs && !isDismissed(entry))
     if (alive.length < rows.length) rewritten.add(what)
-    const restored = alive.filter(({ intent }) => !entries.has(keyOf(intent)) && !changed.has(keyOf(intent)))
+    const restored = alive.filter(({ intent }) => !entries.has(keyOf(intent)) && !isTouched(keyOf(intent)))
     for (const { askedMs, expiresMs, intent } of restored) {
       const leftMs = Math.min(expiresMs - wallMs, LIFETIME_MS)
       entries.set(keyOf(intent), { intent, askedMs, expiresMs, renewedMs: now() + leftMs - LIFETIME_MS })
@@ -144,32 +147,35 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const write = Effect.suspend(() => {
-    if (changed.size === 0 && rewritten.size === 0 && endedMs === undefined) return Effect.void
+    if (changed.size + refused.size + rewritten.size === 0 && endedMs === undefined) return Effect.void
     const ended = endedMs === undefined ? undefined : { byMs: endedMs, except: [...loaded] }
-    const batch = { changed, rewritten, ended }
+    const batch = { changed: new Map([...refused, ...changed]), rewritten, ended }
     const done = attempt
     changed = new Map()
+    refused = new Map()
     rewritten = new Set()
     endedMs = undefined
     attempt = Deferred.makeUnsafe()
     underWay = done
     writing = batch.changed
     released.clear()
-    const keepUnwritten = (isUnwritten: (room: string) => boolean) => {
-      changed = new Map([...[...batch.changed].filter(([, { room }]) => isUnwritten(room)), ...changed])
+    const unwritten = (isRefused: (room: string) => boolean) => {
+      const isUnwritten = (room: string) => isRefused(room) && !released.has(room)
       for (const what of batch.rewritten) if (isUnwritten(what)) rewritten.add(what)
+      return [...batch.changed].filter(([, { room }]) => isUnwritten(room))
     }
     return atOnce(statementsOf(sql, batch, entries, mine)).pipe(
       Effect.tap(([own]) =>
         Effect.sync(() => {
+          if (mine === undefined) return
           const written = new Set<string>(roomsOf(own ?? []))
-          if (mine !== undefined) keepUnwritten((room) => !written.has(room) && !isReleased(room))
+          refused = new Map(unwritten((room) => !written.has(room)))
         })
       ),
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (exit._tag === "Failure") {
-            keepUnwritten((room) => !isReleased(room))
+            changed = new Map([...unwritten(() => true), ...changed])
             endedMs ??= ended?.byMs
           }
           unstored()
@@ -181,7 +187,6 @@ export const make = Effect.fnUntraced(function* (
       Effect.asVoid
     )
   })
-  const isReleased = (room: string) => released.has(room)
 
   const made: StoredIntents = {
     record: (intent, isWanted) => {
@@ -206,11 +211,12 @@ export const make = Effect.fnUntraced(function* (
         })
       ),
     release: (room) => {
-      const unwritten = [...new Set([...writing.keys(), ...changed.keys()])].flatMap((key) => {
+      const unwritten = [...new Set([writing, refused, changed].flatMap((some) => [...some.keys()]))].flatMap((key) => {
         const entry = entries.get(key)
         return entry?.intent.room === room ? [entry.intent] : []
       })
-      for (const kept of [entries, changed]) for (const key of kept.keys()) if (isOf(room, key)) kept.delete(key)
+      for (const kept of [entries, refused, changed])
+        for (const key of kept.keys()) if (isOf(room, key)) kept.delete(key)
       for (const what of [...dismissed]) if (isOf(room, what)) dismissed.delete(what)
       rewritten.delete(room)
       loaded.delete(room)
