@@ -47,4 +47,5 @@ if [ -n "${HP_SHARED_KEY:-}" ]; then
 fi
 
 here="$(cd "$(dirname "$0")" && pwd)"
-exec node --import "$here/early-stop.mjs" "$here/../dist/main.js"
+# Half of the room that Node gives to what is new in the heap: 23 MB less before anybody has come.
+exec node --max-semi-space-size=8 --import "$here/early-stop.mjs" "$here/../dist/main.js"

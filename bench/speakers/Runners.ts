@@ -29,6 +29,9 @@ export interface RunnersOptions {
   readonly port?: number
 }
 
+/** As `docker/start.sh` has it. */
+const AS_STARTED = ["--max-semi-space-size=8"]
+
 /** All of them ready, for as long as the scope. */
 export const start = Effect.fnUntraced(function* (
   options: RunnersOptions
@@ -56,7 +59,13 @@ const startOne = Effect.fnUntraced(function* (options: RunnersOptions, n: number
   const listens = port !== undefined && n === 0
   const task = Wire.ServiceTask.make({ path, listens })
   const measured = yield* Processes.start({
-    args: ["--expose-gc", ...profiling, Processes.beside(import.meta.url, "runService.ts"), JSON.stringify(task)],
+    args: [
+      "--expose-gc",
+      ...AS_STARTED,
+      ...profiling,
+      Processes.beside(import.meta.url, "runService.ts"),
+      JSON.stringify(task)
+    ],
     oneCore,
     env: {
       STT_STREAM_URL: engineUrl,
