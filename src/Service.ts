@@ -14,7 +14,7 @@ export const run = (supervised?: Supervised): void => {
   const service = AppConfig.load.pipe(
     Effect.flatMap((config) =>
       Layer.launch(
-        Layer.effectDiscard(Effect.sync(() => supervised?.ready(config.shutdownSeconds))).pipe(
+        Layer.effectDiscard(Effect.sync(() => supervised?.ready(config))).pipe(
           Layer.provide(App.layer(config, supervised?.runner)),
           Layer.provide(Layer.succeed(Front, supervised?.front)),
           Layer.provide(App.logs(config.logLevel)),

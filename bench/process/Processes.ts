@@ -88,16 +88,7 @@ export const start = ({
       }
       child.stdout?.on("data", keep)
       child.stderr?.on("data", keep)
-      const read = (file: string) => readFileSync(`/proc/${child.pid}/${file}`, "utf8")
-      return {
-        child,
-        output: () => output,
-        cpu: () => {
-          const fields = read("stat").split(") ")[1]?.split(" ") ?? []
-          return { userMs: Number(fields[11]) * TICK_MS, systemMs: Number(fields[12]) * TICK_MS }
-        },
-        residentMb: () => Number(read("status").match(/VmRSS:\s+(\d+)/)?.[1]) / 1024
-      }
+      return { child, output: () => output, ...ofPid(child.pid ?? 0) }
     }),
     ({ child }) =>
       Effect.callback<void>((resume) => {
@@ -106,6 +97,18 @@ export const start = ({
         child.kill("SIGTERM")
       }).pipe(Effect.timeoutOrElse({ duration: END_WITHIN, orElse: () => Effect.sync(() => child.kill("SIGKILL")) }))
   )
+
+/** What the kernel says of a process, whoever has started it. */
+export const ofPid = (pid: number): Pick<Measured, "cpu" | "residentMb"> => {
+  const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8")
+  return {
+    cpu: () => {
+      const fields = read("stat").split(") ")[1]?.split(" ") ?? []
+      return { userMs: Number(fields[11]) * TICK_MS, systemMs: Number(fields[12]) * TICK_MS }
+    },
+    residentMb: () => Number(read("status").match(/VmRSS:\s+(\d+)/)?.[1]) / 1024
+  }
+}
 
 /** The file of a program that lies beside the module which asks (`import.meta.url`). */
 export const beside = (module: string, name: string): string => fileURLToPath(new URL(name, module))

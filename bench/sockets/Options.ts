@@ -26,6 +26,8 @@ export interface SocketsOptions {
   readonly profile: string | undefined
   /** The `main.ts` or `main.js` that is measured. */
   readonly service: string
+  /** Its processes (`LT_RUNNERS`). */
+  readonly runners: number
 }
 
 /** Tone-coded words say who speaks in 9 bits; 0 is nobody here. */
@@ -33,7 +35,8 @@ const MOST_SOCKETS = 511
 const MESSAGES_MS = [20, 40, 60, 80, 100]
 
 export const usage = `npm run bench -- --sockets 200 [--seconds 30] [--door ${doors.join("|")}] [--format pcm16|webm]
-  [--speaking 1.0] [--message 20|40|60|80|100] [--one-core] [--profile <folder>] [--service <main.ts>] [--json]`
+  [--speaking 1.0] [--message 20|40|60|80|100] [--one-core] [--profile <folder>] [--service <main.ts>]
+  [--runners 2] [--json]`
 
 /** `undefined` where no sockets are asked for; a text where what is asked for cannot be. */
 export const read = (args: ReadonlyArray<string>): SocketsOptions | string | undefined =>
@@ -52,6 +55,7 @@ const readValues = (args: ReadonlyArray<string>): SocketsOptions | undefined => 
       json: { type: "boolean", default: false },
       "one-core": { type: "boolean", default: false },
       profile: { type: "string" },
+      runners: { type: "string", default: "1" },
       service: { type: "string", default: fileURLToPath(new URL("../../src/main.ts", import.meta.url)) }
     }
   })
@@ -75,7 +79,8 @@ const readValues = (args: ReadonlyArray<string>): SocketsOptions | undefined => 
     json: values.json,
     oneCore: values["one-core"],
     profile: values.profile,
-    service: values.service
+    service: values.service,
+    runners: Math.round(within(values.runners, "--runners", 1, 64))
   }
 }
 

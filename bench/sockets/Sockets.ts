@@ -12,6 +12,7 @@ import * as Processes from "../process/Processes.ts"
 import { type Spread, spread } from "../Quantile.ts"
 import * as Ledger from "./Ledger.ts"
 import type { SocketsOptions } from "./Options.ts"
+import * as Runners from "./Runners.ts"
 import { Ended, Speaking, ToldWords } from "./Wire.ts"
 
 export interface SocketsCost {
@@ -24,6 +25,8 @@ export interface SocketsCost {
   readonly percentCore: number
   readonly percentCoreSystem: number
   readonly percentCorePerSession: number
+  /** Of that what each of several processes needed, the one first that gives the others their connections; empty where there is one. */
+  readonly percentCoreOfProcesses: ReadonlyArray<number>
   /** Resident at the end, and what each session added. */
   readonly rssMb: number
   readonly rssMbPerSession: number
@@ -62,12 +65,14 @@ export const sockets = Effect.fnUntraced(function* (
 
   const fromMs = performance.timeOrigin + performance.now()
   const meter = Processes.meter(service)
+  const meters = options.runners > 1 ? service.processes().map((one) => Processes.meter(one)) : []
   const others = { engine: Processes.meter(engine), clients: Processes.meter(callers) }
   const machine = Processes.machineMeter()
   const answers: Array<Health.HealthAnswer> = []
   const asking = yield* Effect.forkChild(Health.ask(service.port, answers))
   yield* Effect.sleep(options.seconds * 1000)
   const used = meter()
+  const percentCoreOfProcesses = meters.map((one) => one().percent)
   const [engineUsed, clientsUsed] = [others.engine(), others.clients()]
   const machinePercent = machine()
   const rssMb = service.residentMb()
@@ -90,6 +95,7 @@ export const sockets = Effect.fnUntraced(function* (
     percentCore: used.percent,
     percentCoreSystem: used.percentSystem,
     percentCorePerSession: used.percent / sessions,
+    percentCoreOfProcesses,
     rssMb,
     rssMbPerSession: (rssMb - idleMb) / sessions,
     healthMs: spread(answers.map(({ ms }) => ms)),
@@ -117,7 +123,7 @@ const startService = Effect.fnUntraced(function* (options: SocketsOptions, engin
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
   const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`]
-  const measured = yield* Processes.start({
+  const service = yield* Processes.start({
     args: [...profiling, options.service],
     oneCore: options.oneCore,
     env: {
@@ -128,13 +134,15 @@ const startService = Effect.fnUntraced(function* (options: SocketsOptions, engin
       LT_MAX_STREAMS: String(options.sockets),
       LT_STREAMS_PER_TOKEN: String(options.sockets),
       APP_PERSISTENT_STORAGE: storage,
-      LOG_LEVEL: "warn"
+      ...(options.runners > 1 ? { LT_RUNNERS: String(options.runners) } : { LOG_LEVEL: "warn" })
     }
   })
+  const measured = { ...service, ...Runners.together(service) }
   yield* Effect.tryPromise(() => fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.text())).pipe(
     Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => measured.child.exitCode === null }),
     Effect.mapError(() => new Processes.ProcessError({ detail: `the service did not start:\n${measured.output()}` }))
   )
+  yield* Runners.areThere(service, options.runners)
   return { ...measured, port }
 })
 

@@ -14,6 +14,7 @@ import type {
   QuestionName,
   Questions,
   Spent,
+  SupervisorSettings,
   ToRunner,
   Welcome
 } from "../supervisor/Messages.ts"
@@ -23,7 +24,7 @@ export interface Supervised {
   readonly front: Front
   readonly runner: RunnerProcess
   /** It does what it is for, and is looked after from now on. */
-  readonly ready: (shutdownSeconds: number) => void
+  readonly ready: (settings: SupervisorSettings) => void
 }
 
 const REPORT_MS = 1000
@@ -156,8 +157,8 @@ export const connect = async (): Promise<Supervised> => {
       incarnation: Incarnation.make(welcome.incarnation),
       gone: Stream.fromPubSub(gone)
     },
-    ready: (shutdownSeconds) => {
-      tell({ _tag: "Ready", shutdownSeconds })
+    ready: ({ logLevel, shutdownSeconds }) => {
+      tell({ _tag: "Ready", logLevel, shutdownSeconds })
       let used = process.cpuUsage()
       let atMs = performance.now()
       setInterval(() => {

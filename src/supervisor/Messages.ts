@@ -58,11 +58,17 @@ export type Question = {
   [N in QuestionName]: { readonly _tag: "Question"; readonly id: number; readonly name: N; readonly of: Questions[N] }
 }[QuestionName]
 
+/** What a supervisor has to know of the configuration, which it does not read. */
+export interface SupervisorSettings {
+  readonly shutdownSeconds: number
+  readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
+}
+
 /** From a runner to its supervisor. */
 export type FromRunner =
   | Question
-  /** It does what it was configured for. */
-  | { readonly _tag: "Ready"; readonly shutdownSeconds: number }
+  /** It does what it was configured for, and says what of that is for its supervisor. */
+  | ({ readonly _tag: "Ready" } & SupervisorSettings)
   /**
    * Once a second: the share of a core that it used since the last time (0.6; more than 1 with threads), how many connections it has ever
    * got, how many of them are open.

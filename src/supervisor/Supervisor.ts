@@ -8,7 +8,7 @@ import * as Exposition from "./Exposition.ts"
 import * as FrontDoor from "./FrontDoor.ts"
 import * as Growth from "./Growth.ts"
 import * as LogLine from "./LogLine.ts"
-import type { FromRunner, Question } from "./Messages.ts"
+import type { FromRunner, Question, SupervisorSettings } from "./Messages.ts"
 import * as RunnerChild from "./RunnerChild.ts"
 import * as SpentTotals from "./SpentTotals.ts"
 import * as StreamCounts from "./StreamCounts.ts"
@@ -41,8 +41,8 @@ const LATE_MS = 2500
 const STUCK_MS = 6000
 /** Runners end by force themselves when their time is up; this is for one that cannot. */
 const BEYOND_MS = 500
-/** Until one was ready; after it the runners say what their time is. */
-const USUAL_SHUTDOWN_SECONDS = 8
+/** Until one was ready, and has said what is configured. */
+const usual: SupervisorSettings = { shutdownSeconds: 8, logLevel: "Info" }
 /** Who scrapes waits ten seconds; who does not answer in this time counts as when it last did. */
 const SCRAPE_MS = 1000
 /** One that lived for so long was not broken by how it was started. */
@@ -58,7 +58,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
   const secret = randomBytes(32).toString("base64")
   let generatedKey: string | undefined
   let isEnabled: boolean | undefined
-  let shutdownSeconds = USUAL_SHUTDOWN_SECONDS
+  let settings = usual
   /** A runner has been ready: the configuration is good. */
   let wasReady = false
   let isStopping = false
@@ -97,14 +97,14 @@ export const start = (options: SupervisorOptions): Supervisor => {
   }
   const others = (child: Child) => [...children].filter((other) => other !== child)
 
-  const ready = (child: Child, seconds: number) => {
+  const ready = (child: Child, said: SupervisorSettings) => {
     child.isReady = true
     child.load.isThere(now())
-    shutdownSeconds = seconds
+    settings = said
     if (!wasReady) {
       wasReady = true
       for (let slot = 1; slot < options.atFirst; slot++) begin(slot)
-    } else LogLine.write("INFO", "a runner takes its share", { runner: child.slot, pid: child.pid })
+    } else LogLine.write(settings.logLevel, "Info", "a runner takes its share", { runner: child.slot, pid: child.pid })
     door.retry()
   }
 
@@ -114,7 +114,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
         ask(child, message)
         return
       case "Ready":
-        ready(child, message.shutdownSeconds)
+        ready(child, message)
         return
       case "Load":
         child.load.reported(now(), message)
@@ -218,7 +218,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
     failures.set(slot, failed)
     // At once the first time: whoever was connected to it is already coming back.
     const inMs = failed < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, 500 * 2 ** failed)
-    LogLine.write(code === 0 ? "INFO" : "WARN", "a runner has ended and is started again", {
+    LogLine.write(settings.logLevel, code === 0 ? "Info" : "Warn", "a runner has ended and is started again", {
       runner: slot,
       pid,
       ...(code === null ? { signal } : { code }),
@@ -238,7 +238,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
     tickedAtMs = nowMs
     for (const child of children) {
       if (!child.isReady || child.load.silentMs(nowMs) < STUCK_MS) continue
-      LogLine.write("ERROR", "a runner does nothing any more and is ended by force", {
+      LogLine.write(settings.logLevel, "Error", "a runner does nothing any more and is ended by force", {
         runner: child.slot,
         pid: child.pid
       })
@@ -279,7 +279,7 @@ export const start = (options: SupervisorOptions): Supervisor => {
       for (const pause of pauses) clearTimeout(pause)
       for (const child of children) child.send({ _tag: "Stop" })
       if (children.size === 0) end()
-      setTimeout(force, shutdownSeconds * 1000 + BEYOND_MS).unref()
+      setTimeout(force, settings.shutdownSeconds * 1000 + BEYOND_MS).unref()
     }
   }
 }
