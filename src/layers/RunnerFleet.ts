@@ -56,8 +56,11 @@ export interface RunnerFleet {
   readonly reach: (address: RunnerAddress) => Effect.Effect<RunnerClient, never, Scope.Scope>
   /** Whether this runner has certainly ended: its process was seen to end, or another one is at its address, or nobody at all. */
   readonly hasEnded: (runner: Runner) => Effect.Effect<boolean>
-  /** Whether the cluster has given it up: it may still run, and not be reached. */
-  readonly isGivenUp: (runner: Runner) => boolean
+  /**
+   * Whether the cluster has given it up, as its registry is now: it may still run, and not be reached. Whoever has a seat was in the registry
+   * before.
+   */
+  readonly isGivenUp: (runner: Runner) => Effect.Effect<boolean>
   /** Those that have just ended. */
   readonly ended: Stream.Stream<Incarnation>
   /** At most one runner leads; for some seconds it may be none. */
@@ -151,6 +154,7 @@ export const make = Effect.fnUntraced(function* ({
   const gone = new Set<Incarnation>()
   const news = yield* PubSub.unbounded<Incarnation>()
   let registered: ReadonlySet<RunnerAddress> | undefined
+  let register: Effect.Effect<void> = Effect.void
   let isLeading = false
   const isFresh = (look: Look | undefined) =>
     look !== undefined && now() - look.atMs < PATIENCE_MS && !gone.has(look.presence.incarnation)
@@ -167,9 +171,7 @@ export const make = Effect.fnUntraced(function* ({
 
   const look = (address: RunnerAddress) =>
     ask(address, (client) => client.Presence(), LOOK_LIMIT).pipe(
-      Effect.map((presence) => {
-        looks.set(address, { presence, atMs: now() })
-      }),
+      Effect.flatMap((presence) => Effect.sync(() => looks.set(address, { presence, atMs: now() }))),
       Effect.ignore
     )
   const health = RunnerHealth.RunnerHealth.of({
@@ -203,13 +205,15 @@ export const make = Effect.fnUntraced(function* ({
       )
     )
     const storage = Context.get(context, RunnerStorage.RunnerStorage)
-    const register = storage.getRunners.pipe(
+    register = storage.getRunners.pipe(
       Effect.timeout("2 seconds"),
-      Effect.map((all) => {
-        registered = new Set(
-          all.flatMap(([{ address }, isHealthy]) => (isHealthy ? addressOf(address.host, address.port) : []))
-        )
-      }),
+      Effect.flatMap((all) =>
+        Effect.sync(() => {
+          registered = new Set(
+            all.flatMap(([{ address }, isHealthy]) => (isHealthy ? addressOf(address.host, address.port) : []))
+          )
+        })
+      ),
       // Who was there is still there, as far as anybody knows.
       Effect.ignore
     )
@@ -245,7 +249,10 @@ export const make = Effect.fnUntraced(function* ({
         if (found !== undefined && isFresh(found)) return Effect.succeed(found.presence.incarnation !== incarnation)
         return RunnerReach.isDeserted(address)
       }),
-    isGivenUp: ({ address }) => registered !== undefined && !registered.has(address) && !isFresh(looks.get(address)),
+    isGivenUp: ({ address }) =>
+      Effect.suspend(() => (isFresh(looks.get(address)) ? Effect.void : register)).pipe(
+        Effect.map(() => registered?.has(address) === false && !isFresh(looks.get(address)))
+      ),
     ended: Stream.fromPubSub(news),
     isLeading: () => isLeading
   }

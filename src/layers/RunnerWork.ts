@@ -14,8 +14,14 @@ const CALL = 1
 /** Of what was used before, at each second. */
 const KEPT = 0.7
 
+/** Of this process so far. */
+export const cpuMs = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) / 1000
+}
+
 /** All that the process does, streams and requests included; as a number of voices. Read at any time. */
-export const make: Effect.Effect<() => number, never, Scope.Scope> = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (cpuMs: () => number): Effect.fn.Return<() => number, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   let before = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
   let cores = 0
@@ -33,8 +39,3 @@ export const workOf = ({ room, speakers, state }: CallStatus): CallWork => ({
   room,
   work: state === "Connecting" ? EXPECTED : Math.max(CALL, speakers)
 })
-
-const cpuMs = (): number => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1000
-}

@@ -25,11 +25,11 @@ export interface SeatKeeping {
   /** Whether the room changes hands. */
   readonly isMoving: (room: RoomToken) => boolean
   /**
-   * Takes a room and runs it; whether it is ours. Of one that is alive only the beginning is waited for: it is ours when its runner has
-   * given it.
+   * Takes a room; whether it is ours, and then it is to be `run`, also where nobody wants it. Of one that is alive only the beginning is
+   * waited for: it is ours when its runner has given it.
    */
   readonly take: (vacancy: Vacancy, given?: Wishes) => Effect.Effect<boolean>
-  /** Runs what is wanted of a room that has a seat here. */
+  /** Runs what is wanted of a room that has a seat here, and gives the seat back when nobody wants it. */
   readonly run: (room: RoomToken) => void
   /** The seat and what goes with it, for whoever is to take it. */
   readonly offer: (room: RoomToken) => (Wishes & { readonly seat: Seat }) | undefined
@@ -207,7 +207,6 @@ export const make = Effect.fnUntraced(function* (
     const mine = hold(room, known, isAlive)
     if (isAlive) {
       keeping.restore(wishes?.intents ?? [], wishes?.iceServers)
-      run(room)
       return true
     }
     if (!(yield* claim(mine, known?.epoch))) {
@@ -215,7 +214,6 @@ export const make = Effect.fnUntraced(function* (
       return false
     }
     keeping.restore(yield* load(room))
-    run(room)
     return true
   })
 
@@ -257,7 +255,8 @@ export const make = Effect.fnUntraced(function* (
     for (const { incarnation, room } of all) {
       if (incarnation !== fleet.me.incarnation || held.has(room)) continue
       const row = yield* seats.of(room)
-      if (row?.incarnation === incarnation && !held.has(room)) yield* take({ room, known: row, isAlive: false })
+      if (row?.incarnation !== incarnation || held.has(room)) continue
+      if (yield* take({ room, known: row, isAlive: false })) run(room)
     }
   })
 

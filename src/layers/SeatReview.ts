@@ -70,7 +70,10 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const vacancy = { room, ...(known === undefined ? {} : { known }), isAlive: false }
       map.placed(room, to, RunnerWork.EXPECTED)
-      if (to === fleet.me.incarnation) return yield* Effect.asVoid(keeping.take(vacancy))
+      if (to === fleet.me.incarnation) {
+        if (yield* keeping.take(vacancy)) keeping.run(room)
+        return
+      }
       const address = addressOf(to)
       if (address === undefined) return
       yield* fleet.ask(address, (client) => client.Take({ vacancy, intents: [] }), ASK_LIMIT)
@@ -80,7 +83,9 @@ export const make = Effect.fnUntraced(function* (
     const ended = new Set<Incarnation>()
     for (const [incarnation, one] of new Map(seats.map((any) => [any.incarnation, any]))) {
       if (yield* fleet.hasEnded(one)) ended.add(incarnation)
-      else if (incarnation !== fleet.me.incarnation && fleet.isLeading() && fleet.isGivenUp(one)) ended.add(incarnation)
+      else if (incarnation !== fleet.me.incarnation && fleet.isLeading() && (yield* fleet.isGivenUp(one))) {
+        ended.add(incarnation)
+      }
     }
     const empty = new Map<RoomToken, Seat | undefined>(
       seats.filter(({ incarnation }) => ended.has(incarnation)).map((known) => [known.room, known])

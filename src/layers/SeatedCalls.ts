@@ -30,6 +30,8 @@ export interface SeatedCallsOptions extends Partial<TalkCallOptions> {
   readonly runner: RunnerProcess
   /** Where other machines reach the first runner of this one. */
   readonly address?: { readonly host: string; readonly port: number }
+  /** What this runner has used of a processor so far. */
+  readonly cpuMs?: () => number
 }
 
 const REVIEW_EVERY = "1 minute"
@@ -46,7 +48,13 @@ const SILENT = "The runner of this call does not answer: what is shown is what i
  */
 export const layer = (options: SeatedCallsOptions) => Layer.effectContext(make(options))
 
-const make = Effect.fnUntraced(function* ({ address, database: place, runner, ...options }: SeatedCallsOptions) {
+const make = Effect.fnUntraced(function* ({
+  address,
+  cpuMs = RunnerWork.cpuMs,
+  database: place,
+  runner,
+  ...options
+}: SeatedCallsOptions) {
   // What is made first ends last: the database outlives the calls, and the fleet what they say to each other.
   const database = yield* Database.make(place)
   const { sql } = database
@@ -75,7 +83,7 @@ const make = Effect.fnUntraced(function* ({ address, database: place, runner, ..
 
   let isEnding = false
   let run: ReadonlyArray<CallStatus> = []
-  const busy = yield* RunnerWork.make
+  const busy = yield* RunnerWork.make(cpuMs)
   const presence = (): Presence => {
     const calls = run.map(RunnerWork.workOf)
     const work = Math.max(
@@ -117,6 +125,7 @@ const make = Effect.fnUntraced(function* ({ address, database: place, runner, ..
       Effect.gen(function* () {
         if (isEnding) return yield* new RunnerEnds()
         if (!(yield* keeping.take(vacancy, wishes))) return yield* new NotSeated()
+        keeping.run(vacancy.room)
       }).pipe(Effect.uninterruptible),
     // A runner that cannot take it leaves it where it is.
     Move: ({ room, to }) => Effect.ignore(reviews.move(room, to)),

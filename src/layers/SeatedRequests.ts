@@ -133,7 +133,10 @@ export const make = Effect.fnUntraced(function* (
         )
         if (dead === undefined && !wanted.includes(room)) return otherwise
         if (!(yield* keeping.take(vacancyOf(room, dead)))) return yield* new NotSeated()
-        return yield* here
+        return yield* Effect.ensuring(
+          here,
+          Effect.sync(() => keeping.run(room))
+        )
       })
   const startSomewhere = (intent: Intent, given: StartOptions) => (dead: Seat | undefined) =>
     Effect.gen(function* () {

@@ -29,7 +29,7 @@ describe("RunnerFleet", () => {
 
       yield* b.end
       yield* CallScene.until(() => a.fleet.hasEnded(b.fleet.me))
-      yield* until(() => a.fleet.isGivenUp(b.fleet.me))
+      yield* CallScene.until(() => a.fleet.isGivenUp(b.fleet.me))
     })
   )
 })
