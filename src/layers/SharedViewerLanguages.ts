@@ -13,16 +13,11 @@ const ASK_LIMIT = "200 millis"
 const TRIM_EVERY_MS = 3_600_000
 const NOTHING = { unwritten: new Set<string>(), cleared: new Set<RoomToken>() }
 
-export interface SharedViewerLanguages extends StoredViewerLanguages {
-  /** Another process has heard this choice and writes it; without a user it is for everybody. For as long as the database does not answer. */
-  readonly adopt: (room: RoomToken, user: string | undefined, language: LanguageId) => void
-}
-
 /** `onChange`: there is something to write. */
 export const make = Effect.fnUntraced(function* (
   { atOnce, sql }: Pick<Database, "atOnce" | "sql">,
   onChange: () => void
-): Effect.fn.Return<SharedViewerLanguages> {
+): Effect.fn.Return<StoredViewerLanguages> {
   const clock = yield* Clock.Clock
   /** What was chosen here, the oldest first. */
   const heard = new Map<string, Row>()
@@ -34,17 +29,17 @@ export const make = Effect.fnUntraced(function* (
   let writing: { readonly unwritten: ReadonlySet<string>; readonly cleared: ReadonlySet<RoomToken> } = NOTHING
   let trimmedMs = Number.NEGATIVE_INFINITY
 
-  const hear = (room: RoomToken, user: string, language: LanguageId): string => {
+  const put = (room: RoomToken, user: string, language: LanguageId) => {
     const row: Row = { room, user, language, chosen_ms: clock.currentTimeMillisUnsafe() }
-    const key = keyOf(row)
-    heard.delete(key)
-    heard.set(key, row)
+    heard.delete(keyOf(row))
+    heard.set(keyOf(row), row)
+    unwritten.add(keyOf(row))
     for (const oldest of heard.keys()) {
       if (heard.size <= MOST) break
       heard.delete(oldest)
       unwritten.delete(oldest)
     }
-    return key
+    onChange()
   }
   const forget = (room: RoomToken) => {
     for (const [key, row] of heard) {
@@ -52,10 +47,6 @@ export const make = Effect.fnUntraced(function* (
       heard.delete(key)
       unwritten.delete(key)
     }
-  }
-  const put = (room: RoomToken, user: string, language: LanguageId) => {
-    unwritten.add(hear(room, user, language))
-    onChange()
   }
 
   const read = (room: RoomToken, users: ReadonlyArray<string>) =>
@@ -127,7 +118,7 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const made: SharedViewerLanguages = {
+  const made: StoredViewerLanguages = {
     languages: {
       choose: (room, user, language) => Effect.sync(() => put(room, user, language)),
       chooseForAll: (room, language) =>
@@ -137,10 +128,6 @@ export const make = Effect.fnUntraced(function* (
           put(room, ALL, language)
         }),
       last
-    },
-    adopt: (room, user, language) => {
-      if (user === undefined) forget(room)
-      hear(room, user ?? ALL, language)
     },
     load: Effect.void,
     write

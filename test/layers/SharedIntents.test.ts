@@ -6,7 +6,10 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { Everyone, type Intent, NextcloudSessionId, participant, RoomToken } from "../../src/domain/Call.ts"
 import { LanguageId } from "../../src/domain/Language.ts"
 import * as Database from "../../src/layers/Database.ts"
-import * as SharedStore from "../../src/layers/SharedStore.ts"
+import * as IntentRows from "../../src/layers/IntentRows.ts"
+import * as KeptDatabase from "../../src/layers/KeptDatabase.ts"
+import * as StoredIntents from "../../src/layers/StoredIntents.ts"
+import * as StoredViewerLanguages from "../../src/layers/StoredViewerLanguages.ts"
 import { PostgresServer } from "../support/Postgres.ts"
 import { sharedDatabases } from "../support/SharedDatabases.ts"
 import { until } from "../support/Until.ts"
@@ -26,7 +29,8 @@ const seats = Migrator.fromRecord({
 })
 
 /** Whoever writes: the store does so by itself, too. */
-const saved = ({ intents }: SharedStore.SharedStore) => Effect.andThen(intents.write, intents.written)
+const saved = ({ intents }: { readonly intents: StoredIntents.StoredIntents }) =>
+  Effect.andThen(intents.write, intents.written)
 
 layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" })("what runners keep", (it) => {
   for (const [name, place] of sharedDatabases) {
@@ -35,17 +39,25 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
       const runner = Effect.fnUntraced(function* (self: string) {
         const database = yield* Database.make(where)
         const { sql } = database
-        const store = yield* SharedStore.make({
+        const intents = yield* StoredIntents.make(database, {
+          mine: (rooms) => sql`SELECT room FROM seats WHERE runner = ${self} AND ${sql.in("room", rooms)}`
+        })
+        const viewers = yield* StoredViewerLanguages.make(database, () => kept.wantWrite())
+        const kept: KeptDatabase.KeptDatabase = yield* KeptDatabase.make({
           database,
           consequence: "Captions go on.",
-          tables: [{ table: "seats_migrations", loader: seats }],
-          mine: (rooms) => sql`SELECT room FROM seats WHERE runner = ${self} AND ${sql.in("room", rooms)}`,
-          opened: () => Effect.void
+          prepare: Effect.asVoid(
+            database.migrate([
+              { table: "calls_migrations", loader: IntentRows.migrations },
+              { table: "seats_migrations", loader: seats }
+            ])
+          ),
+          write: Effect.andThen(intents.write, viewers.write)
         })
-        yield* until(() => store.kept.state()._tag === "Open")
+        yield* until(() => kept.state()._tag === "Open")
         const sit = (room: RoomToken) =>
           sql`INSERT INTO seats ${sql.insert({ room, runner: self })} ON CONFLICT (room) DO UPDATE SET runner = excluded.runner`
-        return { ...store, sql, sit }
+        return { intents, viewers, sql, sit }
       })
       return { one: yield* runner("one"), two: yield* runner("two") }
     })
@@ -132,7 +144,8 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
         one.intents.record(intentOf(a), true)
         yield* saved(one)
         yield* Effect.sleep("2 millis")
-        yield* two.dismissAll
+        two.intents.dismiss()
+        yield* saved(two)
         assert.deepStrictEqual(yield* two.intents.wanted, [])
         assert.deepStrictEqual(yield* two.intents.loadRoom(a), [])
       }).pipe(Effect.scoped)
@@ -141,9 +154,9 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
     it.effect(`${name}: what a user last read in is known to every runner`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* scene
-        const soon = (store: SharedStore.SharedStore, user: string | undefined, language: LanguageId) =>
+        const soon = ({ viewers: { languages } }: typeof one, user: string | undefined, language: LanguageId) =>
           Effect.sleep("5 millis").pipe(
-            Effect.andThen(store.viewers.languages.last(a, user)),
+            Effect.andThen(languages.last(a, user)),
             Effect.repeat({ until: (known) => known === language }),
             Effect.timeout("5 seconds")
           )
@@ -154,9 +167,9 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
         assert.strictEqual(yield* two.viewers.languages.last(a, "anna"), en)
         yield* soon(one, "anna", en)
         yield* soon(one, undefined, en)
-        // heard from another one while the database says nothing
-        two.viewers.adopt(b, "anna", fr)
+        // heard here, while the database says nothing
         yield* two.sql`DROP TABLE viewer_languages`
+        yield* two.viewers.languages.choose(b, "anna", fr)
         assert.strictEqual(yield* two.viewers.languages.last(b, "anna"), fr)
       }).pipe(Effect.scoped)
     )
