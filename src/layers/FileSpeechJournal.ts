@@ -3,17 +3,18 @@
  * that comes after one that was killed.
  *
  * The file is sealed (`JournalSeal`), holds little more than what is not said, and is removed at an orderly end. It outlives the process, not
- * a power cut: nothing waits for the disk.
+ * a power cut: nothing waits for the disk. Of several processes each has a file of its own (`JournalFolder`).
  */
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Clock, Effect, Exit, FileSystem, Latch, Layer, Redacted, Scope } from "effect"
+import { Clock, Effect, Exit, FileSystem, Latch, Layer, Redacted, Schedule, Scope, Stream } from "effect"
+import type { RoomToken } from "../domain/Call.ts"
+import type { RunnerProcess } from "../services/Fleet.ts"
 import { SpeechJournal } from "../services/SpeechJournal.ts"
 import { wordsOf } from "./DiskTrouble.ts"
 import * as JournalBook from "./JournalBook.ts"
-import * as JournalEntries from "./JournalEntries.ts"
+import * as JournalFolder from "./JournalFolder.ts"
 import * as JournalSeal from "./JournalSeal.ts"
-import * as LeftSpeech from "./LeftSpeech.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 export interface FileJournalOptions {
@@ -21,10 +22,12 @@ export interface FileJournalOptions {
   readonly storage: string
   /** The file can only be read with it. */
   readonly secret: Redacted.Redacted
+  /** One of several processes: who it is, and who is gone. */
+  readonly runner?: Pick<RunnerProcess, "incarnation" | "gone">
 }
 
-/** In the folder. */
-export const FILE = "speech.journal"
+/** In the folder, of the one process there is. */
+export const FILE = JournalFolder.FILE
 
 /** What a killed process had heard and not written: nobody says a word within it. */
 const WRITE_EVERY = "40 millis"
@@ -38,18 +41,21 @@ const PART = GROWTH / 4
 /** Waits for the disk at most; with more, the file is written anew when the disk is back. */
 const MOST_WAITING = 8 * GROWTH
 const AGAIN = "5 seconds"
-/** What is older is no caption any more. */
-const LEFT_FOR_MS = 120_000
+/** Others see by that that this process is there; what is too old is removed now and then. */
+const TOUCH_EVERY = "3 seconds"
+const CLEAR_EVERY = "30 seconds"
 
 /** Keeps what all calls of this process have heard. Where the file cannot be used that is logged, and it is tried again. */
 export const layer = (options: FileJournalOptions) =>
   Layer.effect(SpeechJournal, make(options)).pipe(Layer.provide(NodeFileSystem.layer))
 
 /** For as long as the scope is open; what is not said at its end stays in the file. */
-export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJournalOptions) {
+export const make = Effect.fnUntraced(function* ({ runner, storage, ...options }: FileJournalOptions) {
   const secret = Redacted.value(options.secret)
   const files = yield* FileSystem.FileSystem
-  const file = join(storage, FILE)
+  const name = JournalFolder.fileOf(runner?.incarnation)
+  const folder = yield* JournalFolder.make(storage, secret, name)
+  const file = join(storage, name)
   const draft = `${file}.new`
   const filled = Latch.makeUnsafe(false)
   const urgent = Latch.makeUnsafe(false)
@@ -67,19 +73,22 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
   let isInTrouble = false
   let current: Written | undefined
 
+  const restore = (from: string) =>
+    Effect.map(folder.read(from), book.restore).pipe(
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+      Effect.catch((error) => Effect.logWarning(`${join(storage, from)} cannot be read: ${wordsOf(error)}.`))
+    )
+  /** Files of others whose rooms are in the book: removed when they are in ours. */
+  let taken: ReadonlyArray<string> = []
   const load = Effect.gen(function* () {
     isOurs = true
-    const left = LeftSpeech.make()
-    let writtenMs = 0
-    for (const { atMs, entries } of JournalSeal.open(secret, yield* files.readFile(file))) {
-      writtenMs = atMs
-      for (const entry of JournalEntries.read(entries)) left.take(entry)
-    }
-    if ((yield* Clock.currentTimeMillis) - writtenMs <= LEFT_FOR_MS) book.restore(left.rooms())
-  }).pipe(
-    Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
-    Effect.catch((error) => Effect.logWarning(`${file} cannot be read: ${wordsOf(error)}.`))
-  )
+    // a runner is new, and takes room by room
+    if (runner !== undefined) return
+    yield* folder.clear
+    taken = yield* folder.others
+    for (const one of taken) yield* restore(one)
+    yield* restore(name)
+  })
 
   const close = Effect.suspend(() => {
     const scope = current?.scope
@@ -124,6 +133,11 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
     current === undefined || isSpoilt || current.grown > Math.max(GROWTH, current.began) ? renew : append(current)
   ).pipe(
     Effect.tap(() => {
+      const others = taken
+      taken = []
+      return Effect.forEach(others, (one) => Effect.ignore(files.remove(join(storage, one), { force: true })))
+    }),
+    Effect.tap(() => {
       const was = isInTrouble
       isInTrouble = false
       return was ? Effect.logInfo(`${file} can be written now`) : Effect.void
@@ -156,8 +170,45 @@ export const make = Effect.fnUntraced(function* ({ storage, ...options }: FileJo
 
   // not before the first call: a process that still runs may have the file
   const loaded = yield* Effect.cached(load)
+  const open = (room: RoomToken) =>
+    Effect.acquireRelease(Effect.as(loaded, book.call(room)), () => Effect.sync(() => book.close(room)))
+  if (runner === undefined) return SpeechJournal.of({ open })
+
+  const gone = new Set<string>()
+  yield* runner.gone.pipe(
+    Stream.runForEach((one) => Effect.sync(() => gone.add(JournalFolder.fileOf(one)))),
+    Effect.forkScoped
+  )
+  const touch = Effect.gen(function* () {
+    const now = new Date(yield* Clock.currentTimeMillis)
+    yield* files.utimes(file, now, now)
+  }).pipe(
+    // somebody took us for gone
+    Effect.catchReason("PlatformError", "NotFound", () =>
+      Effect.sync(() => {
+        isSpoilt = true
+        filled.openUnsafe()
+      })
+    ),
+    Effect.ignore,
+    Effect.when(Effect.sync(() => current !== undefined))
+  )
+  yield* Effect.forkScoped(Effect.repeat(touch, Schedule.spaced(TOUCH_EVERY)))
+  yield* Effect.forkScoped(Effect.repeat(folder.clear, Schedule.spaced(CLEAR_EVERY)))
   return SpeechJournal.of({
-    open: (room) => Effect.acquireRelease(Effect.as(loaded, book.call(room)), () => Effect.sync(() => book.close(room)))
+    open,
+    find: Effect.fnUntraced(function* (room, before) {
+      const former = before === undefined ? undefined : JournalFolder.fileOf(before)
+      const left = yield* folder.take(room, (one) => one === former || gone.has(one))
+      if (left.voices.length + left.unsaid.length === 0) return
+      book.restore(new Map([[room, left]]))
+      // all of it has to be in our file
+      isSpoilt = true
+      filled.openUnsafe()
+      yield* Effect.logInfo("the journal of a runner that is gone has speech of this room", {
+        voices: left.voices.length
+      })
+    })
   })
 })
 
