@@ -1,7 +1,10 @@
 /**
  * The whole service, put together from a configuration.
  */
-import { Duration, Effect, Layer, Logger, Option, References } from "effect"
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
+import { Duration, Effect, Layer, Logger, Option, References, Stream } from "effect"
+import { Incarnation } from "./domain/Seat.ts"
 import * as Access from "./http/Access.ts"
 import { adviceOf, Deployment } from "./http/Deployment.ts"
 import * as Doors from "./http/Doors.ts"
@@ -20,11 +23,13 @@ import * as HubCaptionFeed from "./layers/HubCaptionFeed.ts"
 import * as MemoryViewerLanguages from "./layers/MemoryViewerLanguages.ts"
 import * as OpusDecoder from "./layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
+import * as SeatedCalls from "./layers/SeatedCalls.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
 import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
 import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { Calls } from "./services/Calls.ts"
+import { CaptionFeed } from "./services/CaptionFeed.ts"
 import { Engines } from "./services/Engines.ts"
 import type { RunnerProcess } from "./services/Fleet.ts"
 import { Front } from "./services/Front.ts"
@@ -115,26 +120,53 @@ const announce = (config: AppConfig): Effect.Effect<void> => {
 /** What is said goes back into the call, and to whoever reads along over HTTP. */
 const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 
+/** Several processes share their calls, and so does one whose database is not its own; otherwise all calls are in this process. */
 const calls = (
   config: AppConfig,
-  runner: RunnerProcess | undefined
-): Layer.Layer<Calls | ViewerLanguages, never, Nextcloud | Transcriber | TranscriptSink> => {
-  const { hpbUrl, internalSecret } = config
-  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0 || (runner?.slot ?? 0) > 0) {
-    return Layer.merge(noCalls, MemoryViewerLanguages.layer)
+  process: RunnerProcess | undefined
+): Layer.Layer<
+  Calls | ViewerLanguages | CaptionFeed,
+  never,
+  Nextcloud | Transcriber | TranscriptSink | CaptionFeed
+> => {
+  const { databaseUrl, hpbUrl, internalSecret, runnerAddress } = config
+  const feed = Layer.effect(CaptionFeed, CaptionFeed)
+  if (hpbUrl === undefined || internalSecret === undefined || missing(config).length > 0) {
+    return Layer.mergeAll(noCalls, MemoryViewerLanguages.layer, feed)
   }
-  return ClusterCalls.layer({
-    storage: storageOf(config),
+  const storage = storageOf(config)
+  const runner = process ?? (databaseUrl === undefined ? undefined : onlyRunner())
+  const options = {
     screenShares: config.screenAudio,
     maxVoices: config.maxSpeakers,
     localOnlyRooms: config.localOnlyRooms ?? [],
     presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
-  }).pipe(
+  }
+  const seatsOf = (one: RunnerProcess) =>
+    SeatedCalls.layer({
+      ...options,
+      runner: one,
+      database:
+        databaseUrl === undefined
+          ? { _tag: "File", file: join(storage, ClusterCalls.FILE), isShared: true }
+          : { _tag: "Server", url: databaseUrl },
+      ...(runnerAddress === undefined ? {} : { address: runnerAddress })
+    })
+  return (runner === undefined ? Layer.merge(ClusterCalls.layer({ ...options, storage }), feed) : seatsOf(runner)).pipe(
     Layer.provide([signaling(config, { hpbUrl, internalSecret }), WeriftPeerConnection.layer(), OpusDecoder.layer]),
-    Layer.provide(FileSpeechJournal.layer({ storage: storageOf(config), secret: internalSecret })),
+    Layer.provide(
+      FileSpeechJournal.layer({ storage, secret: internalSecret, ...(runner === undefined ? {} : { runner }) })
+    ),
     Shutdown.early
   )
 }
+
+/** One process on this machine, and others elsewhere. */
+const onlyRunner = (): RunnerProcess => ({
+  slot: 0,
+  incarnation: Incarnation.make(randomUUID()),
+  gone: Stream.never
+})
 
 /** Nothing can be started before the configuration is complete: HTTP refuses, and there is nothing to list. */
 const noCalls = Layer.succeed(Calls, {

@@ -4,6 +4,7 @@
 import { Config, Effect, Redacted } from "effect"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import { isLoopback } from "./Loopback.ts"
+import { isPublic } from "./PrivateNetwork.ts"
 import { optional, type Setting, secret, type Variable, withDefault } from "./Setting.ts"
 import {
   databaseUrl,
@@ -11,6 +12,7 @@ import {
   engineChain,
   engineNames,
   flag,
+  hostAndPort,
   hpbUrl,
   integer,
   language,
@@ -252,6 +254,15 @@ export const settings = {
       "PostgreSQL, for runners on several machines: who wants captions, who runs which call. Left out: a file in the folder of this machine.",
     example: "postgres://parlance:password@db.example.com/parlance?sslmode=verify-full"
   }),
+  runnerAddress: optional("LT_RUNNER_ADDRESS", hostAndPort, {
+    description:
+      "Where runners of other machines reach the first one of this machine; the second one is at the next port, and so on. What they say to each other is neither encrypted nor proven: a private network. Left out: runners of this machine only.",
+    example: "10.0.0.5:23100"
+  }),
+  runnerPublic: withDefault("LT_RUNNER_PUBLIC", flag, false, {
+    description: "Lets LT_RUNNER_ADDRESS be a public address, behind a firewall of your own.",
+    example: "true"
+  }),
   logLevel: withDefault("LOG_LEVEL", level, "Info", {
     default: "info",
     description:
@@ -344,6 +355,11 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
   }
   if ((config.tlsCertificate === undefined) !== (config.tlsKey === undefined)) {
     return yield* new ConfigurationError({ detail: "LT_TLS_CERT and LT_TLS_KEY must be set together" })
+  }
+  if (config.runnerAddress !== undefined && !config.runnerPublic && isPublic(config.runnerAddress.host)) {
+    return yield* new ConfigurationError({
+      detail: "LT_RUNNER_ADDRESS must be an address of a private network unless LT_RUNNER_PUBLIC is true"
+    })
   }
   for (const { name } of config.engines ?? []) {
     const needed = missingFor(config, name).map((variable) => variable.name)

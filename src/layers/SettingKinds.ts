@@ -40,6 +40,19 @@ export const integer = (minimum: number, maximum: number): Kind<number> => ({
 })
 /** A TCP port. */
 export const port: Kind<number> = { ...integer(1, 65_535), expected: "a port number from 1 to 65535" }
+/** A host and a port of it. */
+export interface HostAndPort {
+  readonly host: string
+  readonly port: number
+}
+export const hostAndPort: Kind<HostAndPort> = {
+  expected: "a host and a port, for example 10.0.0.5:23100",
+  parse: (given) => {
+    const [, host = "", digits = ""] = /^([\w.-]+|\[[\da-f:]+\]):(\d+)$/i.exec(given) ?? []
+    const value = port.parse(digits)
+    return host === "" || value === undefined ? undefined : { host: host.replace(/^\[|\]$/g, ""), port: value }
+  }
+}
 /** An absolute URL with one of these protocols (`https:`). */
 export const url = (...protocols: ReadonlyArray<string>): Kind<string> => ({
   expected: `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
