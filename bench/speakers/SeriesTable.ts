@@ -32,7 +32,7 @@ const columns: ReadonlyArray<Column> = [
   { head: "engine", width: 8, of: ({ engine }) => whole(engine.percentCore) },
   { head: "others", width: 8, of: ({ othersPercentCore }) => whole(othersPercentCore) },
   { head: "machine", width: 9, of: ({ machinePercent }) => `${whole(machinePercent)} %` },
-  { head: "", width: 2, of: ({ saturated }) => (saturated === undefined ? "" : `  ${saturated}`) }
+  { head: "", width: 2, of: (cost) => `  ${Saturation.note(cost)}` }
 ]
 
 /** What all runs of a series have in common, and its columns. */
@@ -58,8 +58,10 @@ export const skipped = (crowds: ReadonlyArray<Crowd>, why: string): string =>
 
 /** The most that were heard without loss, and what that means for a runner with a core of its own: the latter is calculated. */
 export const summary = (costs: ReadonlyArray<SpeakersCost>): string => {
-  const clean = costs.findLast(({ lost, saturated }) => lost === 0 && saturated === undefined)
-  if (clean === undefined) return "  none of these was heard without loss and with room left"
+  const clean = costs.findLast(
+    ({ isDisturbed, lost, saturated }) => !isDisturbed && lost === 0 && saturated === undefined
+  )
+  if (clean === undefined) return "  none of these was heard without loss, undisturbed and with room left"
   const { percentCore, runners, speakers } = clean
   const point = { percentCore: percentCore / runners, speakers: speakers / runners }
   const [full, easy] = [Saturation.speakersOfACore(point, 95), Saturation.speakersOfACore(point, 70)]

@@ -65,6 +65,8 @@ export interface SpeakersCost extends Crowd {
   readonly othersPercentCore: number
   /** The calibration: µs of CPU to decode 20 ms of speech, before the run. */
   readonly decodeMicroseconds: number
+  /** Others filled the machine: what was lost and late may be theirs. */
+  readonly isDisturbed: boolean
   /** Why more than this cannot be heard; absent: there is room left. */
   readonly saturated?: string
 }
@@ -160,7 +162,8 @@ export const speakers = Effect.fnUntraced(function* (
   }
   const ownPercent = machinePercent - cost.othersPercentCore / cpus().length
   const saturated = Saturation.of({ ...cost, ownPercent })
-  return saturated === undefined ? cost : { ...cost, saturated }
+  const isDisturbed = Saturation.isDisturbed({ machinePercent, ownPercent })
+  return { ...cost, isDisturbed, ...(saturated === undefined ? {} : { saturated }) }
 })
 
 const sum = (values: ReadonlyArray<number>) => values.reduce((all, one) => all + one, 0)

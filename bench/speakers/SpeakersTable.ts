@@ -40,6 +40,7 @@ const rows: ReadonlyArray<Row> = [
   ["machine, all processors", ({ machinePercent }) => percent(machinePercent, 0)],
   ["  others on it, of one core", ({ othersPercentCore }) => percent(othersPercentCore, 0)],
   ["saturated", ({ saturated }) => saturated ?? "no"],
+  ["disturbed by others", ({ isDisturbed }) => (isDisturbed ? "yes" : "no")],
   ["calibration: decoding 20 ms of speech", ({ decodeMicroseconds }) => `${decodeMicroseconds.toFixed(1)} µs`]
 ]
 

@@ -50,6 +50,8 @@ export interface TalkCost {
   readonly machinePercent: number
   readonly othersPercentCore: number
   readonly decodeMicroseconds: number
+  /** Others filled the machine: what was lost and late may be theirs. */
+  readonly isDisturbed: boolean
   /** Why more than this cannot be heard here; absent: there is room left. */
   readonly saturated?: string
 }
@@ -164,8 +166,10 @@ export const talkSpeakers = Effect.fnUntraced(function* (
     othersPercentCore: machinePercent * cpus().length - own,
     decodeMicroseconds
   }
-  const saturated = Saturation.of({ ...cost, perRunner: [{ percentCore }], ownPercent: own / cpus().length })
-  return saturated === undefined ? cost : { ...cost, saturated }
+  const ownPercent = own / cpus().length
+  const saturated = Saturation.of({ ...cost, perRunner: [{ percentCore }], ownPercent })
+  const isDisturbed = Saturation.isDisturbed({ machinePercent, ownPercent })
+  return { ...cost, isDisturbed, ...(saturated === undefined ? {} : { saturated }) }
 })
 
 /** Everybody is in their call; what publishers and Janus have to tell each other passes through. */

@@ -1,6 +1,7 @@
 /**
  * What the benchmark on a real HPB found, a line for each run.
  */
+import * as Saturation from "../speakers/Saturation.ts"
 import type { TalkCost } from "./TalkSpeakers.ts"
 
 interface Column {
@@ -29,7 +30,7 @@ const columns: ReadonlyArray<Column> = [
   { head: "engine", width: 8, of: ({ engine }) => whole(engine.percentCore) },
   { head: "others", width: 8, of: ({ othersPercentCore }) => whole(othersPercentCore) },
   { head: "machine", width: 9, of: ({ machinePercent }) => `${whole(machinePercent)} %` },
-  { head: "", width: 2, of: ({ saturated }) => (saturated === undefined ? "" : `  ${saturated}`) }
+  { head: "", width: 2, of: (cost) => `  ${Saturation.note(cost)}` }
 ]
 
 export const head: string = columns.map(({ head: name, width }) => name.padStart(width)).join("")

@@ -8,6 +8,7 @@ const easy = {
   sent: 100_000,
   lost: 0,
   ownPercent: 55,
+  machinePercent: 57,
   publishers: { lateP99Ms: 2 }
 }
 
@@ -30,6 +31,14 @@ describe("a series of growing crowds", () => {
     assert.isUndefined(Saturation.of({ ...easy, lost: 50 }))
     assert.strictEqual(Saturation.of({ ...easy, lost: 500 }), "packets were lost")
     assert.strictEqual(Saturation.of({ ...easy, publishers: { lateP99Ms: 200 } }), "the publishers are late")
+  })
+
+  it("is not taken for saturated by what others on the machine have done to it", () => {
+    const disturbed = { ...easy, machinePercent: 100 }
+    assert.isTrue(Saturation.isDisturbed(disturbed))
+    assert.isFalse(Saturation.isDisturbed({ ...easy, ownPercent: 94, machinePercent: 98 }))
+    assert.isUndefined(Saturation.of({ ...disturbed, lost: 500, publishers: { lateP99Ms: 200 } }))
+    assert.strictEqual(Saturation.of({ ...disturbed, perRunner: [{ percentCore: 98 }] }), "a runner is full")
   })
 
   it("tells from half of the measured time whether memory grows, and nothing from less than three looks", () => {
