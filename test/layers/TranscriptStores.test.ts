@@ -6,7 +6,9 @@ import * as ConfiguredTranscriptStore from "../../src/layers/ConfiguredTranscrip
 import * as DiskTranscriptStore from "../../src/layers/DiskTranscriptStore.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as S3TranscriptStore from "../../src/layers/S3TranscriptStore.ts"
+import { Front } from "../../src/services/Front.ts"
 import { type SessionTranscript, TranscriptStore } from "../../src/services/TranscriptStore.ts"
+import * as AloneInFront from "../support/AloneInFront.ts"
 import * as ConditionalS3 from "../support/ConditionalS3.ts"
 import * as S3Server from "../support/S3Server.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
@@ -312,6 +314,27 @@ describe("ConfiguredTranscriptStore", () => {
         ConfiguredTranscriptStore.layer({ ...nothing, storage: folder, transcriptDir: join(folder, "out") })
       )
       assert.deepStrictEqual([yield* save(transcript())], readdirSync(join(folder, "out")))
+    })
+  )
+
+  promise("of a runner keeps what waits in a folder of its own, which the next first process takes over", (folder) =>
+    Effect.gen(function* () {
+      const [out, spool] = [join(folder, "out"), join(folder, "transcripts/disk")]
+      const settings = { ...nothing, storage: folder, transcriptDir: out }
+      // What is a file takes no files.
+      writeFileSync(out, "")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { save } = yield* store(
+            Layer.provide(ConfiguredTranscriptStore.layer(settings), Layer.succeed(Front, AloneInFront.make(1)))
+          )
+          assert.isTrue((yield* Effect.flip(save(transcript()))).isKept)
+        })
+      )
+      assert.deepStrictEqual(readdirSync(spool), ["runner-1"])
+      rmSync(out)
+      yield* store(ConfiguredTranscriptStore.layer(settings))
+      yield* soon(Effect.sync(() => readdirOf(out).length === 1 && readdirOf(join(spool, "runner-1")).length === 0))
     })
   )
 
