@@ -46,7 +46,7 @@ const scene = Effect.gen(function* () {
     }),
     end: Effect.fnUntraced(function* (number: number) {
       const end = ends[number]
-      if (end !== undefined) yield* Deferred.done(end, Effect.void)
+      if (end !== undefined) yield* Deferred.succeed(end, undefined)
       yield* settle
     })
   }
