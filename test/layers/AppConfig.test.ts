@@ -56,6 +56,9 @@ describe("AppConfig", () => {
     ["LT_MAX_SPEAKERS", "many"],
     ["LT_SHUTDOWN_SECONDS", "1e9"],
     ["LT_DEFAULT_LANGUAGE", "Klingon!"],
+    ["LT_DATABASE_URL", "mysql://parlance:s3cret@db.example.com/parlance"],
+    ["LT_DATABASE_URL", "postgres://parlance:s3cret@db.example.com/parlance?sslmode=perhaps"],
+    ["LT_DATABASE_URL", "postgres://parlance:s3cret@db.example.com"],
     ["LOG_LEVEL", "loud"]
   ] as const) {
     it.effect(`says in one line that ${name}=${value} cannot be, without repeating the value`, () =>
@@ -192,6 +195,7 @@ describe("AppConfig", () => {
         LT_API_TOKEN: "s3cret-4",
         APP_SECRET: "s3cret-5",
         HP_SHARED_KEY: "s3cret-6",
+        LT_DATABASE_URL: "postgres://parlance:s3cret-8@db.example.com/parlance",
         LT_JWT_SECRET: "s3cret-7".repeat(4)
       })
       assert.notInclude(JSON.stringify(config) + String(Object.values(config)), "s3cret")
