@@ -65,6 +65,8 @@ export const make = (options: SpreedFenceOptions): SpreedFence => {
   let provenDoubts = 0
   /** Nobody is waited for any longer. */
   let untilMs = Number.POSITIVE_INFINITY
+  /** Those who were there have answered, or will not: whoever comes now has to wait for us. */
+  let isFirst = false
   let seenMs: number | undefined
 
   const say = (to: SessionId, yields: boolean) => {
@@ -89,6 +91,7 @@ export const make = (options: SpreedFenceOptions): SpreedFence => {
   }
   const announce = (nowMs: number) => {
     untilMs = nowMs + ANSWER_MS
+    isFirst = false
     others.clear()
     follow(nowMs)
   }
@@ -145,7 +148,8 @@ export const make = (options: SpreedFenceOptions): SpreedFence => {
     isMuted: (nowMs) => {
       notice(nowMs)
       if (by !== undefined || rank() === undefined || provenDoubts < doubts) return true
-      return nowMs < untilMs && !isAnswered()
+      isFirst ||= nowMs >= untilMs || isAnswered()
+      return !isFirst
     },
     outranked: () => by
   }
