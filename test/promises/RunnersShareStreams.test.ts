@@ -69,4 +69,21 @@ describe("a service of two runners", () => {
       assert.deepStrictEqual(yield* scene.service.exit, { code: 0, signal: null })
     })
   )
+
+  live(
+    "ends with the last words of its calls too, and none of them is said twice",
+    Effect.gen(function* () {
+      const scene = yield* EndingScene.make({ calls: 4, streams: 4, environment: { LT_RUNNERS: "2" } })
+      yield* scene.speak
+      const toldBefore = scene.engine.log().length
+      scene.service.child.kill("SIGTERM")
+      assert.deepStrictEqual(yield* scene.service.exit, { code: 0, signal: null })
+
+      // The engine owed words when the signal came: otherwise this would prove nothing.
+      assert.isBelow(toldBefore, 8 * words.length)
+      for (const { read } of scene.calls) assert.deepStrictEqual(read(), spoken)
+      for (const stream of scene.streams) assert.deepStrictEqual(EndingScene.readBy(stream), spoken)
+      assert.strictEqual(scene.members(), 0)
+    })
+  )
 })

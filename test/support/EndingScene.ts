@@ -59,7 +59,8 @@ export const make = Effect.fnUntraced(function* (
     LOG_LEVEL: "debug",
     ...given.environment
   })
-  yield* service.says("listening")
+  // Where there are several processes, all of them.
+  yield* service.says(given.environment?.["LT_RUNNERS"] === "2" ? "a runner takes its share" : "listening")
   const rooms = Array.from({ length: given.calls ?? 0 }, (_, n) => `room${n}`)
   const speakers = yield* Effect.forEach(rooms, (room) => talk.addSpeaker({ name: "Ada", room }))
   const viewers = yield* Effect.forEach(rooms, (room) => talk.addViewer({ name: "Vera", room }))
