@@ -49,7 +49,7 @@ export const STALL_MS = 2_000
 const ANSWER_MS = 500
 /** After so long an announcement is repeated to whoever did not answer, then ever more rarely. */
 const AGAIN_MS = 250
-const LONGEST_AGAIN_MS = 10_000
+const LONGEST_AGAIN_MS = 5_000
 
 interface Other {
   hasAnswered: boolean

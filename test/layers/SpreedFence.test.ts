@@ -119,7 +119,7 @@ describe("the rules", () => {
     assert.isTrue(one.may())
     lose()
     wait(120_000)
-    assert.isBelow(sent(), 2 * 25)
+    assert.isBelow(sent(), 2 * 32)
   })
 
   it("nobody without the secret silences us", () => {
