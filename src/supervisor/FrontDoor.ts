@@ -45,7 +45,8 @@ export const make = ({ takers }: FrontDoorOptions): FrontDoor => {
         socket.on("error", () => waiting.delete(socket))
         give(name, socket)
       })
-      server.once("error", (error) => resolve({ _tag: "NotListening", code: codeOf(error) ?? "unknown reason" }))
+      // Also later, when it means that a connection could not be accepted: whoever it was asks again.
+      server.on("error", (error) => resolve({ _tag: "NotListening", code: codeOf(error) ?? "unknown reason" }))
       server.listen(address, () => {
         servers.set(name, server)
         resolve({ _tag: "Listening", at: server.address() ?? "", isFirst: true })
