@@ -54,6 +54,8 @@ export const make = Effect.fnUntraced(function* (
   let state: KeptState = { _tag: "Opening" }
   // What is on a full disk, or held by another process, is open and cannot be used.
   let isOpen = false
+  /** What the database was asked last. It is not interrupted: at the end nobody waits for one that hangs. */
+  let underWay: Fiber.Fiber<void, SqlError> | undefined
 
   /** Whether that is news. */
   const become = (next: KeptState): boolean => {
@@ -108,15 +110,20 @@ export const make = Effect.fnUntraced(function* (
         })
     })
   )
+  const begun = (work: Effect.Effect<void, SqlError>) =>
+    Effect.flatMap(Effect.forkDetach(work), (fiber) => {
+      underWay = fiber
+      return Fiber.join(fiber)
+    })
   const called =
     probe === undefined
       ? wanted.await
-      : Effect.timeoutOrElse(wanted.await, { duration: probe.every, orElse: () => probe.check })
+      : Effect.timeoutOrElse(wanted.await, { duration: probe.every, orElse: () => begun(probe.check) })
   const served = Effect.andThen(
     called,
     Effect.suspend(() => {
       wanted.closeUnsafe()
-      return write
+      return begun(write)
     })
   )
   const serve = Effect.matchEffect(served, {
@@ -134,7 +141,8 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       if (!isOpen) return
-      const writing = yield* Effect.forkDetach(Effect.ignore(write))
+      const before = underWay === undefined ? Effect.void : Fiber.await(underWay)
+      const writing = yield* Effect.forkDetach(Effect.andThen(before, Effect.ignore(write)))
       yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(writing)), LAST_PATIENCE)
     })
   )

@@ -26,15 +26,15 @@ const MIGRATION_LOCK = 7_232_811
 export const make = Effect.fnUntraced(function* (
   url: Redacted.Redacted
 ): Effect.fn.Return<Database, never, Scope.Scope> {
-  const to = PostgresUrl.destinationOf(url)
   if (PostgresUrl.isPlain(url)) {
     yield* Effect.logWarning(
       `What is written to PostgreSQL (${PostgresUrl.nameOf(url)}) crosses the network unencrypted: sslmode=verify-full in LT_DATABASE_URL encrypts it, sslmode=disable says that this is meant so.`
     )
   }
+  const sockets = PostgresSocket.make({ to: PostgresUrl.destinationOf(url), patienceMs: PATIENCE_MS })
   const sql = yield* PgClient.make({
     url,
-    stream: () => PostgresSocket.open({ to, patienceMs: PATIENCE_MS }),
+    stream: sockets.open,
     applicationName: "parlance",
     connectTimeout: CONNECT,
     maxConnections: CONNECTIONS,
@@ -44,6 +44,8 @@ export const make = Effect.fnUntraced(function* (
     }
     // It connects when a statement is to be run, and says then what is wrong.
   }).pipe(Effect.provide(Reactivity.layer), Effect.orDie)
+  // Before the connections are closed, which waits for the answers that are still to come.
+  yield* Effect.addFinalizer(() => Effect.sync(sockets.cutOff))
   const check = Effect.asVoid(sql`SELECT 1`)
   const database: Database = {
     sql,

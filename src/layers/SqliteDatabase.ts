@@ -46,6 +46,8 @@ export const make = Effect.fnUntraced(function* (
       }),
       close
     ),
+    // It may have been put aside by another process, and lack what this one knows.
+    ...(isShared ? { probe: { check: Effect.asVoid(sql`SELECT 1`), every: "1 second" } } : {}),
     again: "5 seconds",
     silence: "the disk does not answer",
     troubleOf: (error) => {

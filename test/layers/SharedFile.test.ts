@@ -135,10 +135,6 @@ describe("a file that runners share", () => {
       yield* other.open
       yield* other.putAside ?? Effect.void
       yield* other.open
-      for (const [index, { intents, kept }] of runners.entries()) {
-        intents.record({ ...intentOf(index === 0 ? "a" : "b"), language: LanguageId.make("fr") }, true)
-        kept.wantWrite()
-      }
       // that it was put aside, and that it can be used now
       yield* until(() => runners.every(({ lines }) => lines.length === 2))
       assert.notStrictEqual(statSync(file).ino, before)
