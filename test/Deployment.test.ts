@@ -151,7 +151,10 @@ describe("the start script", () => {
     Effect.gen(function* () {
       const { called, code, directory } = yield* startScript({ APP_SECRET: "secret" })
       assert.strictEqual(code, 0)
-      assert.match(called("node"), /^--max-semi-space-size=8 --import \/\S*docker\/early-stop\.mjs \S*docker\/\.\.\/dist\/main\.js\n/)
+      assert.match(
+        called("node"),
+        /^--max-semi-space-size=8 --import \/\S*docker\/early-stop\.mjs \S*docker\/\.\.\/dist\/main\.js\n/
+      )
       assert.include(called("node"), "APP_SECRET=secret")
       assert.strictEqual(called("frpc"), "")
       assert.isFalse(existsSync(join(directory, "frpc.toml")))
