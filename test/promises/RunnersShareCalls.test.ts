@@ -1,0 +1,114 @@
+/**
+ * Two processes share twenty calls: each call is run once, wherever the click arrived; a process that is killed costs its calls three seconds,
+ * and the one that follows it gets its share.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import type { SimulatedSpeaker } from "../../src/layers/SimulatedSpeaker.ts"
+import type { SimulatedViewer } from "../../src/layers/SimulatedViewer.ts"
+import { ENCODER_RATE } from "../../src/layers/SpeechEncoder.ts"
+import * as ToneModem from "../../src/layers/ToneModem.ts"
+import * as ToneWords from "../../src/layers/ToneWords.ts"
+import * as SharedCalls from "../support/SharedCalls.ts"
+
+/** ms; real processes, real speech. */
+const patience = 120_000
+
+/** Voices of the calls; those that are not named have none. */
+const sizes = new Map([
+  ["room0", 3],
+  ["room1", 2],
+  ["room2", 2],
+  ["room3", 1]
+])
+const rooms = Array.from({ length: 20 }, (_, n) => `room${n}`)
+
+interface People {
+  readonly viewer: SimulatedViewer
+  readonly speaker: SimulatedSpeaker
+}
+
+/** One of each call says these words, and its viewer reads them in finals, each once. */
+const sayAll = Effect.fnUntraced(function* (people: ReadonlyArray<People>, numbers: ReadonlyArray<number>) {
+  yield* Effect.forEach(
+    people,
+    ({ speaker }, n) => speaker.say(ToneModem.speak(numbers, { speaker: n, sampleRate: ENCODER_RATE }).pcm),
+    { concurrency: "unbounded" }
+  )
+  const words = numbers.map(ToneWords.wordText)
+  for (const { viewer } of people) {
+    const read = () =>
+      viewer
+        .captions()
+        .flatMap(({ final, message }) => (final ? message.toLowerCase().split(/[^a-z]+/) : []))
+        .filter((word) => words.includes(word))
+    yield* Effect.sync(() => read().length >= words.length).pipe(
+      Effect.repeat({ until: (isRead) => isRead, schedule: Schedule.spaced("50 millis") }),
+      Effect.timeout("20 seconds")
+    )
+    assert.deepStrictEqual(read(), words)
+  }
+})
+
+describe("two processes", () => {
+  it.live(
+    "share the calls by their size, run each once, and take over what another one ran within three seconds",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* SharedCalls.make()
+        const { seats, status, talk } = scene
+        const people: Array<People> = []
+        for (const room of rooms) {
+          const viewer = yield* talk.addViewer({ name: `Vera ${room}`, room })
+          for (let n = 0; n < (sizes.get(room) ?? 0); n++) {
+            const speaker = yield* talk.addSpeaker({ name: `Ada ${n}`, room })
+            if (n === 0) people.push({ viewer, speaker })
+          }
+        }
+        yield* Effect.forEach(rooms, scene.want, { concurrency: 4 })
+        const isCaptioned = Effect.map(
+          status,
+          ({ calls }) =>
+            calls.length === rooms.length &&
+            calls.every(
+              ({ roomToken, speakers, state }) => state === "Captioning" && speakers === (sizes.get(roomToken) ?? 0)
+            )
+        )
+        yield* SharedCalls.within(20, isCaptioned)
+        const isShared = Effect.map(seats, (all) => {
+          const [one = 0, other = 0] = SharedCalls.workOf(all, sizes)
+          return all.length === rooms.length && Math.max(one, other) <= 2 * Math.min(one, other)
+        })
+        yield* SharedCalls.within(20, isShared)
+        assert.isTrue(rooms.every((room) => talk.servicesIn(room) === 1))
+        yield* sayAll(people, [7, 14, 21])
+
+        const [first = 0] = yield* scene.runners
+        process.kill(first, "SIGKILL")
+        const killed = performance.now()
+        // Until the others know it, its calls are as they were.
+        yield* SharedCalls.within(
+          10,
+          Effect.map(seats, (all) => SharedCalls.workOf(all, sizes).length === 1)
+        )
+        yield* SharedCalls.within(10, isCaptioned)
+        assert.isBelow(performance.now() - killed, 3000)
+        yield* sayAll(people, [28, 35, 42])
+
+        yield* SharedCalls.within(40, isShared)
+        yield* SharedCalls.within(10, isCaptioned)
+        yield* sayAll(people, [49, 56, 63])
+
+        yield* Effect.forEach(rooms, scene.unwant, { concurrency: 4 })
+        yield* SharedCalls.within(
+          20,
+          Effect.map(status, ({ calls }) => calls.length === 0)
+        )
+        yield* SharedCalls.within(
+          10,
+          Effect.map(seats, (all) => all.length === 0)
+        )
+      }),
+    patience
+  )
+})
