@@ -23,6 +23,7 @@ import { because, failure, type ProofError } from "./ProofError.ts"
 import * as Provision from "./Provision.ts"
 import * as Report from "./Report.ts"
 import { ended, freshFolder } from "./RunFolder.ts"
+import { runners } from "./Runners.ts"
 import { perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
 import { faults } from "./ScenariosFaults.ts"
@@ -44,7 +45,16 @@ const Bench = Schema.fromJsonString(
 )
 
 const chosen = (): ReadonlyArray<Scenario> => {
-  const all = [...scenarios, ...faults, ...breakages, ...doubts, ...engineFaults, ...endings, ...measurements]
+  const all = [
+    ...scenarios,
+    ...faults,
+    ...breakages,
+    ...doubts,
+    ...engineFaults,
+    ...endings,
+    ...runners,
+    ...measurements
+  ]
   const only = argument("only")?.split(",")
   if (only !== undefined) return all.filter(({ name }) => only.includes(name))
   if (flag("all")) return all
