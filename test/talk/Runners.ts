@@ -53,5 +53,5 @@ const handedOver = (name: string, about: string, generation: Scenario["generatio
 
 export const runners: ReadonlyArray<Scenario> = [
   handedOver("handed-over", "the call goes from runner to runner while two people speak", "2"),
-  handedOver("handed-over-0.4", "the same on Debian's own HPB", "0.4")
+  handedOver("handed-over-1.2", "the same on an HPB that refuses messages without a room type", "1.2")
 ]
