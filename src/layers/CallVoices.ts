@@ -1,8 +1,7 @@
 /**
  * The voices of one call: each is heard, transcribed and published until its speaker leaves or nobody reads any more.
  */
-import { Effect, FiberMap, Latch, Metric, Schedule, type Scope, Stream } from "effect"
-import { msOfSamples } from "../domain/Audio.ts"
+import { Effect, FiberMap, Latch, Schedule, type Scope, Stream } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { joinText, type Transcribed } from "../domain/Segment.ts"
@@ -16,10 +15,10 @@ import * as CallSpeech from "./CallSpeech.ts"
 import * as EarlierSpeech from "./EarlierSpeech.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import * as KeptVoices from "./KeptVoices.ts"
-import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as Shedding from "./Shedding.ts"
 import * as Voice from "./Voice.ts"
+import * as VoiceAccount from "./VoiceAccount.ts"
 import * as VoiceGiven from "./VoiceGiven.ts"
 import * as VoiceSplice from "./VoiceSplice.ts"
 
@@ -58,8 +57,6 @@ const tickEvery = "20 millis"
 const lastWords = "11 seconds"
 /** So often at most it is said that audio is left out. */
 const warnEveryMs = 60_000
-/** Packets that no decoder understands, in a row, before we say so: 2 s. */
-const undecodableLimit = 100
 
 export const make = Effect.fnUntraced(function* (
   options: CallVoicesOptions
@@ -99,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
       key,
       voice,
       shed,
-      reported: reportOf(voice, 0),
+      reported: VoiceAccount.reportOf(voice, 0),
       wasSpeaking: false,
       unansweredSinceMs: undefined,
       mark: before?.begun ?? { position: 0, said: "" },
@@ -119,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
     const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
       yield* told
       speech.take(said)
-      if (said.some(({ _tag }) => _tag === "Segment")) yield* answered(one, now())
+      if (said.some(({ _tag }) => _tag === "Segment")) yield* VoiceAccount.answered(one, now())
     })
     yield* transcriber
       .transcribe(before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun })
@@ -215,14 +212,14 @@ export const make = Effect.fnUntraced(function* (
   const forget = (id: string) => {
     const one = heard.get(id)
     heard.delete(id)
-    return one === undefined ? Effect.void : account(one, true)
+    return one === undefined ? Effect.void : VoiceAccount.account(one, true)
   }
 
   const tick = () => {
     const at = now()
     for (const one of heard.values()) {
       one.voice.tick(at)
-      notice(one, at)
+      VoiceAccount.notice(one, at)
     }
     if (heard.size === 0) ticking.closeUnsafe()
   }
@@ -243,7 +240,9 @@ export const make = Effect.fnUntraced(function* (
       room: options.room
     })
   })
-  const accountAll = Effect.suspend(() => Effect.forEach(heard.values(), (one) => account(one), { discard: true }))
+  const accountAll = Effect.suspend(() =>
+    Effect.forEach(heard.values(), (one) => VoiceAccount.account(one), { discard: true })
+  )
   yield* Effect.andThen(warn, accountAll).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
 
   const endAll = Effect.sync(() => {
@@ -275,7 +274,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(FiberMap.clear(fibers))
     ),
     advice: () =>
-      [...heard.values()].some(({ voice: { counters } }) => isUndecodable(counters))
+      [...heard.values()].some(({ voice: { counters } }) => VoiceAccount.isUndecodable(counters))
         ? "Audio arrives but cannot be decoded; the call may be end-to-end encrypted."
         : EngineAdvice.make(transcriber.trouble?.({ language: options.language, privacy: options.privacy() }))
   }
@@ -290,71 +289,11 @@ interface Before {
   readonly begun?: Begun
 }
 
-interface HeardVoice {
+interface HeardVoice extends VoiceAccount.CountedVoice {
   readonly id: string
   readonly key: VoiceKey
-  readonly voice: Voice.HeardVoice
-  readonly shed: () => number
-  /** Counters as they were last added to the metrics. */
-  reported: Report
-  wasSpeaking: boolean
-  /** When the speech began of which nothing has been read yet. */
-  unansweredSinceMs: number | undefined
   mark: HeardMark
   /** When the newest packet came. */
   heardMs: number
   isOver: boolean
 }
-
-const notice = (one: HeardVoice, atMs: number) => {
-  const isSpeaking = one.voice.isSpeaking()
-  if (isSpeaking && !one.wasSpeaking) one.unansweredSinceMs = atMs
-  one.wasSpeaking = isSpeaking
-}
-
-const answered = (one: HeardVoice, atMs: number): Effect.Effect<void> => {
-  const since = one.unansweredSinceMs
-  one.unansweredSinceMs = undefined
-  return since === undefined ? Effect.void : Metric.update(Metrics.firstCaption, (atMs - since) / 1000)
-}
-
-type Report = Voice.VoiceCounters & { readonly queued: number; readonly shed: number }
-
-const reportOf = (voice: Voice.HeardVoice, shed: number): Report => ({
-  ...voice.counters,
-  queued: voice.queued(),
-  shed
-})
-const nothingHeld = { queued: 0, ringBytes: 0 }
-
-const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
-  counters.undecodable >= undecodableLimit && counters.undecodable > counters.packets / 2
-
-/** Adds to the metrics what a voice counted since the last time; what a voice that is over held is given back. */
-const account = Effect.fnUntraced(function* (one: HeardVoice, isOver = false) {
-  const { reported } = one
-  const now = reportOf(one.voice, one.shed())
-  const report = isOver ? { ...now, ...nothingHeld } : now
-  one.reported = report
-  yield* Metric.update(Metrics.packets, report.packets - reported.packets)
-  yield* Metric.update(Metrics.packetsLost, report.lost - reported.lost)
-  yield* Metric.update(
-    Metric.withAttributes(Metrics.speechSeconds, { source: "talk" }),
-    msOfSamples(report.spokenSamples - reported.spokenSamples) / 1000
-  )
-  yield* Metric.modify(Metrics.frameQueueDepth, report.queued - reported.queued)
-  yield* Metric.modify(Metrics.ringBytes, report.ringBytes - reported.ringBytes)
-  for (const [reason, name] of droppedByReason) {
-    const dropped = report[name] - reported[name]
-    if (dropped > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason }), dropped)
-  }
-})
-
-const droppedByReason = [
-  ["late", "late"],
-  ["undecodable", "undecodable"],
-  ["frame_queue_full", "droppedFrames"],
-  ["overload", "shed"],
-  ["late_samples", "cutSamples"],
-  ["ring_overwritten", "ringOverwritten"]
-] as const
