@@ -78,6 +78,7 @@ export const connect = async (): Promise<Supervised> => {
         answers.delete(message.id)
         return
       case "Connection":
+        tell({ _tag: "Taken", id: message.id })
         // It may have gone on its way.
         if (socket === undefined) received++
         else take(message.name, socket)

@@ -74,6 +74,8 @@ export type FromRunner =
    * got, how many of them are open.
    */
   | { readonly _tag: "Load"; readonly cpu: number; readonly received: number; readonly open: number }
+  /** It has the connection that came with this number. */
+  | { readonly _tag: "Taken"; readonly id: number }
   /** It takes no more connections of this listener. */
   | { readonly _tag: "Closing"; readonly name: string }
   | { readonly _tag: "Released"; readonly subject: string }
@@ -105,7 +107,7 @@ export type ToRunner =
   | Welcome
   | { readonly _tag: "Answer"; readonly id: number; readonly is: Answers[QuestionName] }
   /** A connection of this listener comes with it. */
-  | { readonly _tag: "Connection"; readonly name: string }
+  | { readonly _tag: "Connection"; readonly name: string; readonly id: number }
   /** The same of another runner. */
   | { readonly _tag: "Spending"; readonly spent: Spent }
   | { readonly _tag: "Scrape"; readonly id: number }

@@ -20,11 +20,13 @@ export interface RunnerChild {
   isReady: boolean
   /** Its metrics when it was last asked. */
   metrics: string
-  /** Connections that have not arrived there. */
-  readonly underway: Map<Socket, string>
+  readonly give: (name: string, socket: Socket) => void
+  /** What was given has arrived there. */
+  readonly taken: (id: number) => void
+  /** Those that have not, each with its listener: they are nobody's now. */
+  readonly untaken: () => ReadonlyArray<readonly [name: string, socket: Socket]>
   readonly send: (message: ToRunner) => void
   readonly answer: <N extends QuestionName>(question: Question & { readonly name: N }, is: Answers[N]) => void
-  readonly give: (name: string, socket: Socket) => void
   readonly kill: () => void
 }
 
@@ -44,11 +46,13 @@ export const start = ({ now, onEnd, onMessage, program, slot, welcome }: RunnerC
   const incarnation = randomUUID()
   const child: ChildProcess = fork(program, [String(slot)], { detached: true, stdio: "inherit" })
   let hasEnded = false
+  let ids = 0
+  const underway = new Map<number, readonly [name: string, socket: Socket]>()
 
-  const send = (message: ToRunner, socket?: Socket, sent?: (error: Error | null) => void) => {
-    // Who is gone needs to be told nothing; its end is seen for itself.
-    if (child.connected) child.send(message, socket, {}, sent ?? ignore)
-    else sent?.(new Error("gone"))
+  const send = (message: ToRunner, socket?: Socket) => {
+    // Who is gone needs to be told nothing; its end is seen for itself. A connection stays open here until it has arrived there: Node
+    // would leave those that were under way to a process that died open for ever, and nobody could have them.
+    if (child.connected) child.send(message, socket, { keepOpen: true }, () => {})
   }
   const runner: RunnerChild = {
     slot,
@@ -60,15 +64,22 @@ export const start = ({ now, onEnd, onMessage, program, slot, welcome }: RunnerC
     bornAtMs: now(),
     isReady: false,
     metrics: "",
-    underway: new Map(),
     send,
     answer: ({ id }, is) => send({ _tag: "Answer", id, is }),
     give: (name, socket) => {
       runner.load.given(now())
-      runner.underway.set(socket, name)
-      send({ _tag: "Connection", name }, socket, (error) => {
-        if (error === null) runner.underway.delete(socket)
-      })
+      const id = ++ids
+      underway.set(id, [name, socket])
+      send({ _tag: "Connection", name, id }, socket)
+    },
+    taken: (id) => {
+      underway.get(id)?.[1].destroy()
+      underway.delete(id)
+    },
+    untaken: () => {
+      const left = [...underway.values()]
+      underway.clear()
+      return left
     },
     kill: () => child.kill("SIGKILL")
   }
@@ -87,5 +98,3 @@ export const start = ({ now, onEnd, onMessage, program, slot, welcome }: RunnerC
   runner.send({ _tag: "Welcome", slot, incarnation, ...welcome })
   return runner
 }
-
-const ignore = () => {}

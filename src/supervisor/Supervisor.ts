@@ -45,6 +45,7 @@ const BEYOND_MS = 500
 const usual: SupervisorSettings = { shutdownSeconds: 8, logLevel: "Info" }
 /** Who scrapes waits ten seconds; who does not answer in this time counts as when it last did. */
 const SCRAPE_MS = 1000
+const HEARD_MS = 50
 /** One that lived for so long was not broken by how it was started. */
 const SOUND_MS = 10_000
 const LONGEST_PAUSE_MS = 30_000
@@ -118,6 +119,9 @@ export const start = (options: SupervisorOptions): Supervisor => {
         return
       case "Load":
         child.load.reported(now(), message)
+        return
+      case "Taken":
+        child.taken(message.id)
         return
       case "Closing":
         child.takes.delete(message.name)
@@ -200,8 +204,10 @@ export const start = (options: SupervisorOptions): Supervisor => {
     for (const subject of child.streams.splice(0)) streams.release(subject)
     legacy = Exposition.merge([legacy, Exposition.counted(child.metrics)])
     for (const other of children) other.send({ _tag: "Gone", incarnation: child.incarnation })
-    for (const [socket, name] of child.underway) door.give(name, socket)
-    child.underway.clear()
+    // What it had said last may be read after its end.
+    setTimeout(() => {
+      for (const [name, socket] of child.untaken()) door.give(name, socket)
+    }, HEARD_MS)
     const its = code ?? FORCED
     if (isStopping || (!wasReady && child.slot === 0)) {
       exitCode ||= its
