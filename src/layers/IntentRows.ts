@@ -123,13 +123,6 @@ export const statementsOf = (
   ]
 }
 
-/** One row, whoever has the room. */
-export const stored = (sql: SqlClient.SqlClient, entry: Entry): Statement<unknown> =>
-  inserted(sql, [rowOf(entry)], undefined)
-
-export const removed = (sql: SqlClient.SqlClient, { room, viewer }: Intent): Statement<unknown> =>
-  sql`DELETE FROM call_intents WHERE room = ${room} AND viewer = ${viewerKey(viewer)}`
-
 const dropped = (sql: SqlClient.SqlClient, { byMs, except }: NonNullable<Batch["ended"]>) =>
   except.length === 0
     ? sql`DELETE FROM call_intents WHERE asked_ms <= ${byMs}`

@@ -7,17 +7,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Intent, RoomToken, Viewer } from "../domain/Call.ts"
 import type { RecordIntent } from "./CallIntents.ts"
 import type { Database } from "./Database.ts"
-import {
-  EVERYTHING,
-  entryOf,
-  keyOf,
-  type Mine,
-  removed,
-  roomsOf,
-  type Entry as Stored,
-  statementsOf,
-  stored
-} from "./IntentRows.ts"
+import { EVERYTHING, entryOf, keyOf, type Mine, roomsOf, type Entry as Stored, statementsOf } from "./IntentRows.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 
@@ -29,8 +19,6 @@ export interface StoredIntents {
   readonly load: Effect.Effect<ReadonlyArray<Intent>, SqlError>
   /** The same for one room, which is ours from now on: it has been taken over, or was asked for while the database was away. */
   readonly loadRoom: (room: RoomToken) => Effect.Effect<ReadonlyArray<Intent>, SqlError>
-  /** What a process is told of a room that another one has, and that it cannot reach: in the database at once. */
-  readonly recordElsewhere: (intent: Intent, isWanted: boolean) => Effect.Effect<void, SqlError>
   /** Another process has the room now: it is forgotten here, and nothing is deleted. Gives what that process cannot find in the database. */
   readonly release: (room: RoomToken) => ReadonlyArray<Intent>
   /** The rooms that are to be run by somebody. */
@@ -202,14 +190,6 @@ export const make = Effect.fnUntraced(function* (
     },
     load,
     loadRoom,
-    recordElsewhere: (intent, isWanted) =>
-      Effect.asVoid(
-        Effect.suspend(() => {
-          const askedMs = clock.currentTimeMillisUnsafe()
-          const entry = { intent, askedMs, expiresMs: askedMs + LIFETIME_MS }
-          return atOnce([isWanted ? stored(sql, entry) : removed(sql, intent)])
-        })
-      ),
     release: (room) => {
       const unwritten = [...new Set([writing, refused, changed].flatMap((some) => [...some.keys()]))].flatMap((key) => {
         const entry = entries.get(key)

@@ -126,17 +126,6 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
       }).pipe(Effect.scoped)
     )
 
-    it.effect(`${name}: a wish for another runner's room is there at once, and so is its end`, () =>
-      Effect.gen(function* () {
-        const { one, two } = yield* scene
-        yield* one.sit(a)
-        yield* two.intents.recordElsewhere(intentOf(a, "everyone", fr), true)
-        assert.deepStrictEqual(yield* one.intents.loadRoom(a), [intentOf(a, "everyone", fr)])
-        yield* two.intents.recordElsewhere(intentOf(a), false)
-        assert.deepStrictEqual(yield* one.intents.wanted, [])
-      }).pipe(Effect.scoped)
-    )
-
     it.effect(`${name}: nothing is wanted that was asked for before all was ended, whoever has it`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* scene
