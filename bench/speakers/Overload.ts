@@ -19,7 +19,7 @@ export interface OverloadCost extends Crowd {
   /** Speakers in the second part. */
   readonly overload: number
   readonly parts: ReadonlyArray<OverloadPart>
-  /** RTP packets that were sent and not heard, of what each voice sent in the second part: of all, the luckiest and the unluckiest. */
+  /** RTP packets that did not come out of the peers, of what each voice sent in the second part: of all, the luckiest and the unluckiest. */
   readonly lostPercent: Extent
   /** Speech of the first speakers that came to the engine in the second part, of what each said. */
   readonly heardPercent: Extent
@@ -55,8 +55,14 @@ const AFTER_S = 20
 const DRAIN_S = 2
 /** While the others encrypt what they are going to say, the first ones go on. */
 const PREPARING_S = 20
+/** So long a full runner may take to say how it is. */
+const MORE_S = 10
+const PACKET_MS = 20
 /** A frame or an answer later than this is late. */
 const LATE_MS = 100
+/** All is well in half a second in which no more than one in twenty is late. */
+const SLICE_MS = 500
+const FEW = 0.05
 /** Who was late so shortly before the end has not recovered. */
 const SETTLED_MS = 2000
 
@@ -69,10 +75,11 @@ export const overload = Effect.fnUntraced(function* (
   const { seconds, silence, warmUp } = options
   const port = yield* Health.freePort
   const stage = yield* Stage.make(crowd, options, port)
-  const length = warmUp + BEFORE_S + PREPARING_S + seconds + AFTER_S
+  const length = warmUp + BEFORE_S + PREPARING_S + seconds + MORE_S + AFTER_S
   const of = { of: peak, speaking, silence, levels }
   const group = yield* Stage.publishers(stage, { ...of, first: 0, speakers, seconds: length })
-  const extra = yield* Stage.publishers(stage, { ...of, first: speakers, speakers: peak - speakers, seconds })
+  const added = { ...of, first: speakers, speakers: peak - speakers, seconds: seconds + MORE_S }
+  const extra = yield* Stage.publishers(stage, added)
   yield* Stage.join(group)
   yield* Stage.join(extra)
   yield* Stage.present(stage, peak)
@@ -88,17 +95,18 @@ export const overload = Effect.fnUntraced(function* (
   yield* Stage.speak(extra)
   const look2 = yield* begin
   yield* Effect.sleep(seconds * 1000)
-  const endedMs = nowMs()
-  const extraSent = yield* Stage.stop(extra)
   const look3 = yield* begin
+  const endedMs = nowMs()
+  yield* Stage.stop(extra)
   yield* Effect.sleep(AFTER_S * 1000)
   const look4 = yield* begin
   const sent = yield* Stage.stop(group)
   yield* Fiber.interrupt(asking)
   yield* Effect.sleep(DRAIN_S * 1000)
-  const end = yield* stage.runners.look()
 
-  const { sessions } = yield* Stage.heard(stage)
+  const log = yield* Stage.heard(stage)
+  // Those of the first speakers: all say the same sentences, and the others' are said at other times.
+  const sessions = log.sessions.filter(({ atMs }) => (atMs[0] ?? Number.POSITIVE_INFINITY) < look1.atMs)
   const material = yield* Material.make(yield* Speech.load, silence)
   const packets = Math.ceil(length * 50)
   const parts = Array.from({ length: speakers }, (_, speaker) =>
@@ -132,7 +140,7 @@ export const overload = Effect.fnUntraced(function* (
     ...crowd,
     overload: peak,
     parts: [partOf(look0, look1, speakers), partOf(look2, look3, peak), partOf(look3, look4, speakers)],
-    lostPercent: extentOf(lossesOf(end, [sent, extraSent], [speakers, peak - speakers], seconds)),
+    lostPercent: extentOf(lossesOf(look2.standings, look3.standings)),
     heardPercent: extentOf(during.heardMsOf.map((ms) => (100 * ms) / (speaking * (endedMs - look2.atMs)))),
     recoveredMs: {
       ...recovered("speech", frames, endedMs, look4.atMs),
@@ -153,28 +161,16 @@ const nowMs = () => performance.timeOrigin + performance.now()
 const glance = ({ runners }: Stage.Stage) =>
   Effect.map(runners.look(), (standings): Glance => ({ atMs: nowMs(), standings }))
 
-/** Of each voice what was not heard, of what it sent in so many seconds, %. */
-const lossesOf = (
-  end: ReadonlyArray<Wire.Standing>,
-  sent: ReadonlyArray<Wire.Sent>,
-  speakers: ReadonlyArray<number>,
-  seconds: number
-): ReadonlyArray<number> => {
-  const received = new Map(
-    end.flatMap(({ receivedOf }) => receivedOf.map((one) => [one.speaker, one.packets] as const))
-  )
-  let first = 0
-  return sent.flatMap(({ untilPacket }, group) => {
-    const [number = 0, from] = [speakers[group], first]
-    first += number
-    const total = untilPacket.at(-1) ?? 0
-    // They go out one per speaker in turn.
-    return Array.from({ length: number }, (_, n) => {
-      const own = Math.ceil((total - n) / number)
-      return (100 * (own - (received.get(from + n) ?? 0))) / (50 * seconds)
-    })
+/** Of each voice what was sent between two looks and did not come out of its peer, %. */
+const lossesOf = (before: ReadonlyArray<Wire.Standing>, after: ReadonlyArray<Wire.Standing>): ReadonlyArray<number> =>
+  after.flatMap(({ atMs, receivedOf }, n) => {
+    const from = before[n]
+    const had = new Map(from?.receivedOf.map((one) => [one.speaker, one.packets] as const))
+    const sent = (atMs - (from?.atMs ?? 0)) / PACKET_MS
+    return receivedOf.map(({ packets, speaker }) =>
+      Math.max(0, 100 - (100 * (packets - (had.get(speaker) ?? 0))) / sent)
+    )
   })
-}
 
 const extentOf = (values: ReadonlyArray<number>): Extent => ({
   least: Math.min(...values),
@@ -196,7 +192,13 @@ const recovered = (
   fromMs: number,
   untilMs: number
 ): OverloadCost["recoveredMs"] => {
-  const late = came.filter(({ ms }) => ms > LATE_MS).map(({ atMs }) => atMs)
-  const last = Math.max(fromMs, ...late)
+  const slices = new Map<number, { all: number; late: number }>()
+  for (const { atMs, ms } of came) {
+    const slice = Math.ceil((atMs - fromMs) / SLICE_MS)
+    const counts = slices.get(slice) ?? { all: 0, late: 0 }
+    slices.set(slice, { all: counts.all + 1, late: counts.late + (ms > LATE_MS ? 1 : 0) })
+  }
+  const bad = [...slices].filter(([, { all, late }]) => late > all * FEW).map(([slice]) => fromMs + slice * SLICE_MS)
+  const last = Math.max(fromMs, ...bad)
   return last > untilMs - SETTLED_MS ? {} : { [what]: last - fromMs }
 }

@@ -3,7 +3,7 @@
  */
 import type { Extent, OverloadCost, OverloadPart } from "./Overload.ts"
 
-const WIDTH = 26
+const WIDTH = 30
 
 type Row = readonly [what: string, of: (part: OverloadPart) => string]
 
@@ -19,7 +19,7 @@ const rows: ReadonlyArray<Row> = [
 ]
 
 export const table = ({ alive, heardPercent, lostPercent, parts, recoveredMs, runners }: OverloadCost): string => {
-  const lines = rows.map(([what, of]) => what.padEnd(36) + parts.map((part) => of(part).padStart(WIDTH)).join(""))
+  const lines = rows.map(([what, of]) => what.padEnd(36) + parts.map((part) => ` ${of(part)}`.padStart(WIDTH)).join(""))
   return [
     ...lines,
     `packets lost, of what a voice sent in the overload: ${extent(lostPercent)}`,
