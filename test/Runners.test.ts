@@ -175,6 +175,20 @@ describe("runners", () => {
   )
 
   live(
+    "of which one is frozen answer everybody, also who was on the way to that one",
+    Effect.gen(function* () {
+      const scene = yield* RunnersScene.make()
+      const [, second = 0] = scene.runners()
+      process.kill(second, "SIGSTOP")
+      const answers = yield* Effect.forEach(Array.from({ length: 8 }), () => scene.text("/heartbeat"), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(new Set(answers), new Set(['{"status":"ok"}']))
+      yield* until(() => !RunnersScene.isAlive(second))
+    })
+  )
+
+  live(
     "that cannot begin end with one line, as a service of one process does",
     Effect.gen(function* () {
       const taken = yield* Effect.acquireRelease(
