@@ -119,6 +119,7 @@ const run = Effect.fnUntraced(function* (
   report(statusOf({ session, intents, voices, subscriptions }))
 
   const now = yield* monotonicMs
+  const heard = { under: privacy() }
   const stays = yield* Deferred.make<Input>()
   const take = Effect.fnUntraced(function* ({ ask }: TakeOver) {
     const { connected } = subscriptions
@@ -126,6 +127,7 @@ const run = Effect.fnUntraced(function* (
     if (answer._tag === "Stays") return yield* Deferred.succeed(stays, { _tag: "Stays" })
     if (answer._tag === "Gone") yield* findLeft
     isSilent = false
+    heard.under = privacy()
     session.fence?.announce()
     yield* voices.goOn(answer._tag === "Given" ? answer.left : undefined, stoppedMs)
   })
@@ -134,7 +136,10 @@ const run = Effect.fnUntraced(function* (
     seat?.onRunning?.(yield* CallHandOver.giving({ session, fence: session.fence, sink, voices }))
   }
 
-  const attendance = yield* makeAttendance({ options, session, intents, privacy, sink, voices, subscriptions, seat })
+  const attendance = yield* makeAttendance({
+    ...{ options, session, intents, privacy, sink, voices, subscriptions, seat, heard },
+    isTaking: () => isSilent
+  })
   yield* Stream.mergeAll(
     [
       Stream.map(session.events, (event): Input => ({ _tag: "Event", event })),
@@ -161,11 +166,17 @@ interface Parts {
   readonly voices: CallVoices.CallVoices
   readonly subscriptions: Subscriptions.Subscriptions
   readonly seat: CallSeat | undefined
+  /** Under which rule people are heard. */
+  readonly heard: { under: Privacy }
+  /** Another runner still has the call: whoever it hears is subscribed to, and nobody is heard. */
+  readonly isTaking: () => boolean
 }
 
 /** Takes what happens, one thing at a time; `false` when the call is over for us. */
 const makeAttendance = Effect.fnUntraced(function* ({
+  heard,
   intents,
+  isTaking,
   options,
   privacy,
   seat,
@@ -178,7 +189,6 @@ const makeAttendance = Effect.fnUntraced(function* ({
   const presence = CallPresence.make(options.presence)
   let known: Roster = emptyRoster
   let isHearing = false
-  let heardUnder = privacy()
 
   const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
     if (hearing === isHearing) return
@@ -191,13 +201,13 @@ const makeAttendance = Effect.fnUntraced(function* ({
   const review = Effect.fnUntraced(function* () {
     if (intents.isOver()) return false
     // Who is being heard began under another rule: all begin anew.
-    if (privacy() !== heardUnder) yield* setHearing(false)
-    heardUnder = privacy()
+    if (privacy() !== heard.under && !isTaking()) yield* setHearing(false)
+    heard.under = privacy()
     // A dropped socket says nothing about people: peers go on until we know more.
     if (session.state()._tag !== "Joined") return true
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
     for (const viewer of decision.forget) intents.remove(viewer)
-    yield* setHearing(decision.hearing)
+    yield* setHearing(decision.hearing || isTaking())
     return !decision.leave
   })
 
