@@ -77,7 +77,8 @@ const reasonOf = (error: Error): string => {
   const code = told instanceof Error && "code" in told ? told.code : undefined
   if (code === "ECONNREFUSED") return "the server refuses connections"
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "its host name is not known"
-  if (_tag === "AuthenticationError") return "the server does not accept this user and password"
+  // 28000 is about everything else: which hosts may connect, and whether unencrypted
+  if (_tag === "AuthenticationError" && code !== "28000") return "the server does not accept this user and password"
   if (_tag === "StatementTimeoutError" || _tag === "LockTimeoutError") return "the server takes too long"
   if (message.includes("timed out")) return "the server does not answer"
   return told instanceof Error ? told.message : message
