@@ -4,7 +4,19 @@
  */
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
-import { Context, type Duration, Effect, Layer, Option, PubSub, RcMap, Schedule, type Scope, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  type Duration,
+  Effect,
+  Layer,
+  Option,
+  PubSub,
+  RcMap,
+  Schedule,
+  type Scope,
+  Stream
+} from "effect"
 import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as ClusterAddress from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
@@ -140,14 +152,13 @@ export const make = Effect.fnUntraced(function* ({
         duration: within,
         orElse: () => Effect.fail(new RunnerReach.Unanswered({ address, detail: "no answer in time" }))
       }),
-      Effect.catch((error) =>
-        error instanceof RpcClientError
-          ? Effect.andThen(
-              RcMap.invalidate(clients, address),
-              Effect.fail(new RunnerReach.Unanswered({ address, detail: error.message }))
-            )
-          : Effect.fail(error)
-      )
+      // A runner that ends breaks off what it was asked.
+      Effect.catchCause((cause) => {
+        const answer = answerIn(cause)
+        if (Option.isSome(answer)) return Effect.fail(answer.value)
+        const unanswered = new RunnerReach.Unanswered({ address, detail: Cause.pretty(cause) })
+        return Effect.andThen(RcMap.invalidate(clients, address), Effect.fail(unanswered))
+      })
     )
 
   const looks = new Map<RunnerAddress, Look>()
@@ -266,6 +277,12 @@ const cluster = (answers: RunnerAnswers, health: RunnerHealth.RunnerHealth["Serv
     Layer.provide(Layer.succeed(RunnerHealth.RunnerHealth, health)),
     Layer.provide(MessageStorage.layerNoop),
     Layer.provideMerge(SqlRunnerStorage.layerStorage({}))
+  )
+
+/** What the other one answered, if it was an answer. */
+const answerIn = <E>(cause: Cause.Cause<E | RpcClientError>): Option.Option<E> =>
+  Option.flatMap(Cause.findErrorOption(cause), (error) =>
+    error instanceof RpcClientError ? Option.none() : Option.some(error)
   )
 
 const addressOf = (host: string, port: number): RunnerAddress => RunnerAddress.make(`${host}:${port}`)

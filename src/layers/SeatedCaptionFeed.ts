@@ -2,7 +2,7 @@
  * CaptionFeed of calls wherever they run: read here where the call runs here, from its runner where it does not, and on from the next one
  * when it moves.
  */
-import { Effect, Option, Result, Schedule, Schema, type Scope, Stream } from "effect"
+import { Cause, Effect, Option, Result, Schedule, Schema, type Scope, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import type { Caption } from "../domain/Caption.ts"
 import { isFinal } from "../domain/Segment.ts"
@@ -24,7 +24,7 @@ type Captions = Stream.Stream<Caption, ReaderBehind | BrokenOff>
 export const make = (
   here: CaptionFeed["Service"],
   fleet: RunnerFleet.RunnerFleet,
-  map: SeatMap
+  map: Pick<SeatMap, "of" | "read">
 ): CaptionFeed["Service"] => {
   const read = (room: RoomToken) => Effect.orElseSucceed(map.read(room), () => map.of(room))
   const open = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<Captions, NoSuchCall, Scope.Scope> {
@@ -34,9 +34,13 @@ export const make = (
     if (seat === undefined || seat.incarnation === fleet.me.incarnation) return yield* own.failure
     if (yield* fleet.hasEnded(seat)) return yield* own.failure
     const client = yield* fleet.reach(seat.address)
-    return client
-      .Captions({ room })
-      .pipe(Stream.mapError((error) => (error._tag === "ReaderBehind" ? error : new BrokenOff())))
+    // A runner that ends breaks its streams off in more than one way.
+    return client.Captions({ room }).pipe(
+      Stream.catchCause((cause) => {
+        const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+        return Stream.fail(error?._tag === "ReaderBehind" ? error : new BrokenOff())
+      })
+    )
   })
   /** Where it goes on; none where nobody has the room any more. */
   const next = (room: RoomToken): Effect.Effect<Option.Option<Captions>, never, Scope.Scope> =>

@@ -38,7 +38,11 @@ export const supervisor = Effect.map(PubSub.unbounded<Incarnation>(), (news) => 
 export const sharedFile = Effect.map(temporaryFolder, (folder) => join(folder, "calls.sqlite"))
 
 /** One runner's view of the others; `end` is an orderly end. */
-export const fleet = Effect.fnUntraced(function* (file: string, runner: RunnerProcess) {
+export const fleet = Effect.fnUntraced(function* (
+  file: string,
+  runner: RunnerProcess,
+  answers: Partial<RunnerFleet.RunnerAnswers> = {}
+) {
   const scope = yield* Scope.make()
   const end = Scope.close(scope, Exit.void)
   yield* Effect.addFinalizer(() => end)
@@ -48,5 +52,9 @@ export const fleet = Effect.fnUntraced(function* (file: string, runner: RunnerPr
     yield* database.migrate([{ table: "cluster_runner_migrations", loader: SqlRunnerStorage.migrations({}) }])
     return yield* RunnerFleet.make({ runner, sql: database.sql })
   }).pipe(Scope.provide(scope))
-  return { fleet: made, join: made.join(answersOf(runner.incarnation)).pipe(Scope.provide(scope)), end }
+  return {
+    fleet: made,
+    join: made.join({ ...answersOf(runner.incarnation), ...answers }).pipe(Scope.provide(scope)),
+    end
+  }
 })
