@@ -42,6 +42,8 @@ const REACH_MS = 15_000
 const EARLY_MS = 2
 /** 640 ms: more than a gate's pre-roll. */
 const FIRST_FRAMES = 8
+/** In half decibels: so much louder than the silence that is sent is a frame of which it can be told what it is. */
+const ABOVE_SILENCE = 12
 /** Of the frames that were found, so many must fit whoever is taken for the speaker. */
 const SURE = 0.6
 const LOOKED_AT = 200
@@ -123,6 +125,7 @@ const placesIn = ({ phrasePackets, phrases }: Material, part: Uint16Array): Map<
 /** The frames of a session that lie within one phrase, and which part of it they are. */
 const locate = (material: Material, { atMs, loudness }: HeardSession): ReadonlyArray<Found> => {
   const found: Array<Found> = []
+  const quiet = loudestSilence(material) - ABOVE_SILENCE
   let expected: number | undefined
   let inStretch = 0
   for (let frame = 0; frame < atMs.length; frame++) {
@@ -131,11 +134,16 @@ const locate = (material: Material, { atMs, loudness }: HeardSession): ReadonlyA
     inStretch = isSilent(heard) ? 0 : inStretch + 1
     const place = expected !== undefined && fits(material, heard, expected) ? expected : nearest(material, heard)
     expected = place === undefined ? undefined : place + PACKETS
-    if (place === undefined) continue
+    // A pause is like any other, and like what follows speech: found anywhere, at any time.
+    if (place === undefined || heard.every((one) => one > quiet)) continue
     found.push({ atMs: atMs[frame] ?? 0, packet: place + PACKETS - 1, isRunning: inStretch >= FIRST_FRAMES })
   }
   return found
 }
+
+/** The level of what is sent between two stretches of speech. */
+const loudestSilence = ({ loudness, phrasePackets, phrases }: Material) =>
+  loudness.subarray(phrases * phrasePackets).reduce((loudest, one) => Math.min(loudest, one), QUIETEST)
 
 const isSilent = (heard: Uint8Array) => heard.every((one) => one === QUIETEST)
 
