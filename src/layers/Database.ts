@@ -2,12 +2,11 @@
  * The database of this process: a file that it has for itself, a file that several processes of a machine share, or PostgreSQL for several
  * machines. One SqlClient for all; `KeptDatabase` says when it can be used.
  */
-import type { Duration, Effect, Redacted, Scope } from "effect"
+import { type Duration, Effect, type Redacted, type Scope } from "effect"
 import type * as Migrator from "effect/sql/Migrator"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Statement from "effect/sql/Statement"
-import * as PostgresDatabase from "./PostgresDatabase.ts"
 import * as SqliteDatabase from "./SqliteDatabase.ts"
 
 export type DatabasePlace =
@@ -63,4 +62,10 @@ export interface Trouble {
 }
 
 export const make = (place: DatabasePlace): Effect.Effect<Database, never, Scope.Scope> =>
-  place._tag === "File" ? SqliteDatabase.make(place.file, place.isShared) : PostgresDatabase.make(place.url)
+  place._tag === "File"
+    ? SqliteDatabase.make(place.file, place.isShared)
+    : // 8 MB, which most have no use for
+      Effect.flatMap(
+        Effect.promise(() => import("./PostgresDatabase.ts")),
+        ({ make }) => make(place.url)
+      )
