@@ -46,7 +46,12 @@ const SILENT = "The runner of this call does not answer: what is shown is what i
  * Gives `Calls`, `ViewerLanguages` and the `CaptionFeed` of all runners, each on every runner. What runs is in the memory of its runner and goes on
  * without the database; when the scope closes, calls go to the other runners, and where there are none they end as those of one process do.
  */
-export const layer = (options: SeatedCallsOptions) => Layer.effectContext(Effect.orDie(make(options)))
+export const layer = (options: SeatedCallsOptions) =>
+  Layer.effectContext(
+    Effect.catchTag(make(options), "SocketServerError", ({ message }) =>
+      Effect.die(new Error(`runners cannot be reached at LT_RUNNER_ADDRESS: ${message}`))
+    )
+  )
 
 const make = Effect.fnUntraced(function* ({
   address,

@@ -9,6 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type * as Statement from "effect/sql/Statement"
 import { RoomToken } from "../domain/Call.ts"
 import { Incarnation, RunnerAddress, type Seat } from "../domain/Seat.ts"
+import * as SqlDialect from "./SqlDialect.ts"
 
 export interface Seats {
   readonly all: Effect.Effect<ReadonlyArray<Seat>, SqlError>
@@ -26,15 +27,14 @@ export interface Seats {
 
 export const migrations: Migrator.Loader = Migrator.fromRecord({
   "0001_call_seats": Effect.flatMap(SqlClient.SqlClient, (sql) => {
-    // sql-pg reads int8 as a bigint; milliseconds are exact in a double.
-    const epoch = sql.literal(sql.onDialectOrElse({ pg: () => "DOUBLE PRECISION", orElse: () => "INTEGER" }))
+    const { milliseconds } = SqlDialect.of(sql)
     return sql`
       CREATE TABLE call_seats (
         room TEXT NOT NULL,
         part INTEGER NOT NULL,
         address TEXT NOT NULL,
         incarnation TEXT NOT NULL,
-        epoch ${epoch} NOT NULL,
+        epoch ${milliseconds} NOT NULL,
         PRIMARY KEY (room, part)
       )`
   })

@@ -1,12 +1,11 @@
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Migrator from "effect/sql/Migrator"
-import { SqlClient } from "effect/sql/SqlClient"
 import { RoomToken } from "../../src/domain/Call.ts"
 import { Incarnation, nextEpoch, outranks, RunnerAddress, type Seat } from "../../src/domain/Seat.ts"
-import * as NodeSqlite from "../../src/layers/NodeSqlite.ts"
+import * as Database from "../../src/layers/Database.ts"
 import * as Seats from "../../src/layers/Seats.ts"
+import { postgres } from "../support/Postgres.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 const room = RoomToken.make("room1")
@@ -18,14 +17,44 @@ const seatOf = (runner: string, epoch: number): Seat => ({
   epoch
 })
 
-const opened = Effect.gen(function* () {
-  const { open, sql } = yield* NodeSqlite.make(join(yield* temporaryFolder, "seats.sqlite"))
-  yield* open
-  yield* Migrator.make({})({ loader: Seats.migrations }).pipe(Effect.provideService(SqlClient, sql))
-  return Seats.make(sql)
+const file = Effect.map(
+  temporaryFolder,
+  (folder): Database.DatabasePlace => ({ _tag: "File", file: join(folder, "seats.sqlite"), isShared: true })
+)
+const server = Effect.map(postgres, ({ url }): Database.DatabasePlace => ({ _tag: "Server", url }))
+const openedIn = Effect.fnUntraced(function* (place: Database.DatabasePlace) {
+  const database = yield* Database.make(place)
+  yield* database.open
+  yield* database.migrate([{ table: "call_seats_migrations", loader: Seats.migrations }])
+  return Seats.make(database.sql)
+})
+const opened = Effect.flatMap(file, openedIn)
+
+/** Several runners, each with a connection of its own. */
+const race = Effect.fnUntraced(function* (place: Database.DatabasePlace) {
+  const runners = yield* Effect.forEach(
+    Array.from({ length: 4 }, (_, n) => n),
+    (n) => Effect.map(openedIn(place), (seats) => ({ seats, seat: seatOf(`runner${n}`, 1000 + n) })),
+    { concurrency: "unbounded" }
+  )
+  const claims = (known?: number) =>
+    Effect.forEach(runners, ({ seat, seats }) => seats.claim({ ...seat, epoch: seat.epoch + (known ?? 0) }, known), {
+      concurrency: "unbounded"
+    })
+  const first = yield* claims()
+  assert.strictEqual(first.filter((isWon) => isWon).length, 1)
+  const known = 1000 + first.indexOf(true)
+  const second = yield* claims(known)
+  assert.strictEqual(second.filter((isWon) => isWon).length, 1)
+  const [winner] = runners.filter((_, n) => second[n])
+  assert(winner !== undefined)
+  assert.deepStrictEqual(yield* winner.seats.of(room), { ...winner.seat, epoch: winner.seat.epoch + known })
 })
 
 describe("Seats", () => {
+  it.live("has one winner of several processes, in a file", () => Effect.flatMap(file, race))
+  it.live("has one winner of several processes, in PostgreSQL", () => Effect.flatMap(server, race))
+
   it.effect("has one winner of all who claim a room that nobody has", () =>
     Effect.gen(function* () {
       const seats = yield* opened

@@ -42,22 +42,29 @@ export const make = Effect.fnUntraced(function* (environment: Record<string, str
   })
   yield* database.open
   const seats = Seats.make(database.sql)
-  /** Over a connection of its own: any runner may get it. */
-  const ask = (path: string, init: RequestInit = {}) =>
-    Effect.promise(() =>
-      fetch(api + path, { ...init, headers: { ...json, connection: "close" } }).then((it) => it.text())
-    )
   return {
     service,
     talk,
-    want: (room: string) =>
-      ask("/api/v1/call/transcribe", { method: "POST", body: JSON.stringify({ roomToken: room }) }),
-    unwant: (room: string) => ask(`/api/v1/call/transcribe/${room}`, { method: "DELETE" }),
-    status: Effect.map(ask("/api/v1/status"), (text): StatusPage => JSON.parse(text)),
+    ...client(api),
     seats: seats.all,
     runners: Effect.sync(() => childrenOf(service.child.pid ?? 0))
   }
 })
+
+/** What a service can be asked. */
+export const client = (api: string) => {
+  /** Over a connection of its own: any runner may get it. */
+  const ask = (path: string, init: RequestInit = {}) =>
+    Effect.promise(() =>
+      fetch(api + path, { ...init, headers: { ...json, connection: "close" } }).then((answer) => answer.text())
+    )
+  return {
+    want: (room: string) =>
+      ask("/api/v1/call/transcribe", { method: "POST", body: JSON.stringify({ roomToken: room }) }),
+    unwant: (room: string) => ask(`/api/v1/call/transcribe/${room}`, { method: "DELETE" }),
+    status: Effect.map(ask("/api/v1/status"), (text): StatusPage => JSON.parse(text))
+  }
+}
 
 export type SharedCalls = Effect.Success<ReturnType<typeof make>>
 
