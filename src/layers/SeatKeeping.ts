@@ -268,7 +268,7 @@ export const make = Effect.fnUntraced(function* (
     },
     has: (room) => {
       const mine = held.get(room)
-      return mine !== undefined && mine.isOurs && !isGiven(mine)
+      return mine?.isOurs === true && !isGiven(mine)
     },
     rooms: () => [...held.keys()],
     isMoving: (room) => {

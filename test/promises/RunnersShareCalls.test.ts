@@ -3,7 +3,7 @@
  * and the one that follows it gets its share.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import type { SimulatedSpeaker } from "../../src/layers/SimulatedSpeaker.ts"
 import type { SimulatedViewer } from "../../src/layers/SimulatedViewer.ts"
 import { ENCODER_RATE } from "../../src/layers/SpeechEncoder.ts"
@@ -108,6 +108,34 @@ describe("two processes", () => {
           10,
           Effect.map(seats, (all) => all.length === 0)
         )
+      }),
+    patience
+  )
+
+  it.live(
+    "give their calls away when one of them is told to end, in the middle of a sentence: no word is missed, none is read twice",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* SharedCalls.make()
+        const four = rooms.slice(0, 4)
+        const people = yield* Effect.forEach(four, (room) =>
+          Effect.all({
+            viewer: scene.talk.addViewer({ name: `Vera ${room}`, room }),
+            speaker: scene.talk.addSpeaker({ name: `Ada ${room}`, room })
+          })
+        )
+        yield* Effect.forEach(four, scene.want)
+        yield* SharedCalls.within(
+          20,
+          Effect.map(scene.status, ({ calls }) => calls.length === 4 && calls.every(({ speakers }) => speakers === 1))
+        )
+        const numbers = Array.from({ length: 16 }, (_, n) => 100 + n * 7)
+        const saying = yield* Effect.forkChild(sayAll(people, numbers))
+        yield* Effect.sleep("2 seconds")
+        const runners = yield* scene.runners
+        for (const pid of runners.slice(0, 1)) process.kill(pid, "SIGTERM")
+        yield* Fiber.join(saying)
+        assert.include(scene.service.output(), "leaving the room to another runner")
       }),
     patience
   )
