@@ -113,9 +113,15 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     if (payload === undefined) return onRefused()
     srtp.reception(header.ssrc)?.note(header.sequenceNumber, header.timestamp, atMs)
     if (!isHeard) return
-    const tell = () => onPacket(show(header, payload, audioLevel, atMs))
-    if (kept.counters.bytes === 0) tell()
-    else give(atMs - KEPT_MS, tell)
+    if (kept.counters.bytes === 0) onPacket(show(header, payload, audioLevel, atMs))
+    else giveBefore(payload, audioLevel, atMs)
+  }
+
+  /** Apart, so that no closure is made of a packet before which nothing is kept. */
+  const giveBefore = (payload: Uint8Array, audioLevel: number | undefined, atMs: number) => {
+    // It is only valid until the next is opened.
+    const own = Uint8Array.from(payload)
+    give(atMs - KEPT_MS, () => onPacket(show(header, own, audioLevel, atMs)))
   }
 
   const look = (packet: Uint8Array, audioLevel: number | undefined, atMs: number) => {

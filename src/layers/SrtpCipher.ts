@@ -8,7 +8,7 @@ import { AEAD_AES_128_GCM, type SrtpKeys } from "./SrtpKeys.ts"
 export interface SrtpCipher {
   /** Bytes behind the payload. */
   readonly tagBytes: number
-  /** The payload, in memory that nothing else uses; `undefined`: not authentic. The packet has room for its header and the tag. */
+  /** The payload, valid until the next packet is opened; `undefined`: not authentic. The packet has room for its header and the tag. */
   readonly open: (packet: Uint8Array, headerBytes: number, rolloverCounter: number) => Uint8Array | undefined
 }
 
@@ -28,10 +28,14 @@ export const makeNative = (addon: NativeAddon.NativeAddon, keys: SrtpKeys): Srtp
   const cipher = addon.makeCipher(profile, encryption.export(), authentication.export(), salt)
   if (cipher === undefined) return undefined
   const tagBytes = profile === AEAD_AES_128_GCM ? gcmOptions.authTagLength : hmacTagBytes
+  let memory = new Uint8Array(0)
+  let payload = memory
   return {
     tagBytes,
     open: (packet, headerBytes, rolloverCounter) => {
-      const payload = Buffer.allocUnsafe(packet.length - headerBytes - tagBytes)
+      const bytes = packet.length - headerBytes - tagBytes
+      if (memory.length < bytes) memory = new Uint8Array(Math.max(usualBytes, bytes))
+      if (payload.length !== bytes) payload = memory.subarray(0, bytes)
       return addon.open(cipher, packet, headerBytes, rolloverCounter, payload) < 0 ? undefined : payload
     }
   }

@@ -9,8 +9,8 @@ import * as SrtpKeys from "./SrtpKeys.ts"
 
 export interface SrtpReceiver {
   /**
-   * The payload of an RTP packet without its padding; `undefined`: broken, not authentic, older than 128 packets, or here before. `header` is
-   * what was read of this packet. Never throws, whatever the bytes are.
+   * The payload of an RTP packet without its padding, valid until the next is opened; `undefined`: broken, not authentic, older than 128
+   * packets, or here before. `header` is what was read of this packet. Never throws, whatever the bytes are.
    */
   readonly open: (packet: Uint8Array, header?: RtpDatagram.RtpHeader) => Uint8Array | undefined
   /** The same for a packet that is to be opened again: it does not count as here before. */
