@@ -40,6 +40,8 @@ const LOOK_EVERY = "500 millis"
 const LIST_LIMIT = "500 millis"
 const CONSEQUENCE =
   "Captions go on, but who has asked for them is forgotten if this process ends now, and no other runner can take its calls."
+const ALONE =
+  "LT_RUNNER_ADDRESS is not set: no other machine may use this database, its runners could not reach those of this one."
 const SILENT = "The runner of this call does not answer: what is shown is what it said last."
 
 /**
@@ -82,6 +84,7 @@ const make = Effect.fnUntraced(function* ({
       viewers.load
     )
   })
+  if (place._tag === "Server" && address === undefined) yield* Effect.logWarning(ALONE)
   const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) })
 
   const fleetScope = yield* Effect.acquireRelease(Scope.make(), Scope.close)

@@ -71,6 +71,21 @@ describe("AppConfig", () => {
     )
   }
 
+  it.effect("runners of other machines reach this one over a private network, unless an admin says otherwise", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(load({ LT_RUNNER_ADDRESS: "203.0.113.7:23100" }))
+      assert.include(error.message, "LT_RUNNER_ADDRESS")
+      const open = yield* load({ LT_RUNNER_ADDRESS: "203.0.113.7:23100", LT_RUNNER_PUBLIC: "true" })
+      assert.deepStrictEqual(open.runnerAddress, { host: "203.0.113.7", port: 23_100 })
+      for (const host of ["10.0.0.5", "192.168.1.1", "172.31.0.1", "127.0.0.1", "[fd00::1]", "runner-1"]) {
+        yield* load({ LT_RUNNER_ADDRESS: `${host}:23100` })
+      }
+      for (const wrong of ["10.0.0.5", ":23100", "10.0.0.5:0", "10.0.0.5:70000", "http://10.0.0.5:23100"]) {
+        assert.include((yield* Effect.flip(load({ LT_RUNNER_ADDRESS: wrong }))).message, "a host and a port")
+      }
+    })
+  )
+
   it.effect("listens for others only where somebody was given a credential", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(load({ LT_LISTEN_HOST: "0.0.0.0" }))
