@@ -27,6 +27,7 @@ import * as SeriesTable from "./speakers/SeriesTable.ts"
 import { type SpeakersCost, speakers } from "./speakers/Speakers.ts"
 import * as SpeakersOptions from "./speakers/SpeakersOptions.ts"
 import * as SpeakersTable from "./speakers/SpeakersTable.ts"
+import * as Storm from "./speakers/Storm.ts"
 import * as Talk from "./talk/Talk.ts"
 import * as TalkOptions from "./talk/TalkOptions.ts"
 import { type TalkCost, talkSpeakers } from "./talk/TalkSpeakers.ts"
@@ -108,6 +109,15 @@ const overloads = Effect.fnUntraced(function* (options: SpeakersOptions.Speakers
   }
 })
 
+const storms = Effect.fnUntraced(function* (options: SpeakersOptions.SpeakersOptions, joining: number) {
+  for (const crowd of SpeakersOptions.series(options).flat()) {
+    const cost = yield* Effect.scoped(Storm.storm(crowd, joining, options))
+    save(options, cost)
+    if (!options.json) console.log(Storm.table(cost))
+    console.log(JSON.stringify(cost))
+  }
+})
+
 const talk = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: TalkOptions.TalkOptions) {
   if (options.inside === undefined) return yield* Talk.enter(args)
   const ground = yield* Schema.decodeEffect(Schema.fromJsonString(Talk.Ground))(options.inside)
@@ -133,6 +143,7 @@ const asked = () => {
   if (SpeakersOptions.isAsked(args)) {
     const options = SpeakersOptions.read(args)
     if (typeof options === "string") return options
+    if (options.storm !== undefined) return storms(options, options.storm)
     return options.overload === undefined ? calls(options) : overloads(options, options.overload)
   }
   const options = Options.read(args)

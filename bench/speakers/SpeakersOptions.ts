@@ -29,6 +29,8 @@ export interface SpeakersOptions {
   readonly table: boolean
   /** Speakers in the middle of the run, more than can be heard. */
   readonly overload: number | undefined
+  /** So many join in the middle of the run, all at once. */
+  readonly storm: number | undefined
   /** The JSON line alone. */
   readonly json: boolean
   /** Each process of the service may run on one processor only. */
@@ -40,13 +42,13 @@ export interface SpeakersOptions {
 }
 
 export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20|--minutes 30] [--warm-up 6] [--speaking 1[,0.1]] [--silence muted|room]
-  [--levels with|without|both] [--path fast|plain|both] [--runners 1[,2]] [--overload 400] [--table] [--one-core]
+  [--levels with|without|both] [--path fast|plain|both] [--runners 1[,2]] [--overload 400] [--storm 150] [--table] [--one-core]
   [--profile <folder>] [--save <file>] [--json]
 npm run bench -- --table: 50 to 500 speakers, all and a tenth of them speaking, both paths, 1 and 2 runners, 10 s each`
 
 /** Whether these arguments are about speakers. */
 export const isAsked = (args: ReadonlyArray<string>): boolean =>
-  args.some((one) => /^--(speakers|table|overload)(=|$)/.test(one))
+  args.some((one) => /^--(speakers|table|overload|storm)(=|$)/.test(one))
 
 /** A text where what is asked for cannot be. */
 export const read = (args: ReadonlyArray<string>): SpeakersOptions | string => readOr(() => readValues(args), usage)
@@ -70,6 +72,7 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
       runners: { type: "string" },
       table: { type: "boolean", default: false },
       overload: { type: "string" },
+      storm: { type: "string" },
       json: { type: "boolean", default: false },
       "one-core": { type: "boolean", default: false },
       profile: { type: "string" },
@@ -87,6 +90,8 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
   if (overload !== undefined && overload <= Math.max(...speakers)) {
     throw new Error("--overload must be more than --speakers")
   }
+  const storm = values.storm === undefined ? undefined : Math.round(within(values.storm, "--storm", 1, 2000))
+  if (storm !== undefined && overload !== undefined) throw new Error("--overload or --storm, not both")
   return {
     speakers,
     seconds: minutes === undefined ? within(seconds, "--seconds", 1, 3600) : 60 * within(minutes, "--minutes", 1, 120),
@@ -98,6 +103,7 @@ const readValues = (args: ReadonlyArray<string>): SpeakersOptions => {
     runners: listOf(values.runners ?? absent.runners, "--runners", 1, 16).map(Math.round),
     table: values.table,
     overload,
+    storm,
     json: values.json,
     oneCore: values["one-core"],
     profile: values.profile,

@@ -21,6 +21,8 @@ export const Task = Schema.Struct({
   /** How long they can go on. */
   seconds: Schema.Finite,
   speaking: Schema.Finite,
+  /** How many connect at a time; absent: as many as the service sets up at a time. */
+  atOnce: Schema.optional(Schema.Int),
   silence: Schema.Literals(["muted", "room"]),
   /** Whether packets carry RFC 6464's audio level. */
   levels: Schema.Boolean

@@ -18,12 +18,12 @@ const BLOCK = 500
 const PREPARED_WITHIN = 0.8
 const AT_ONCE_PACKETS = 6000
 /** As many as the service sets up at a time. */
-const AT_ONCE = 8
+const USUALLY_AT_ONCE = 8
 
 const run = Effect.gen(function* () {
   const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Task))(process.argv[2])
   const material = yield* Material.make(yield* Speech.load, task.silence)
-  const { first, levels, of, seconds, speakers, speaking } = task
+  const { atOnce = USUALLY_AT_ONCE, first, levels, of, seconds, speakers, speaking } = task
   const packets = Math.ceil((seconds * 1000) / PACKET_MS)
   const publishers = new Map<number, Publisher.Publisher>()
 
@@ -37,7 +37,7 @@ const run = Effect.gen(function* () {
   })
   const join = Effect.gen(function* () {
     const numbers = Array.from({ length: speakers }, (_, n) => first + n)
-    const setUpMs = yield* Effect.forEach(numbers, connect, { concurrency: AT_ONCE })
+    const setUpMs = yield* Effect.forEach(numbers, connect, { concurrency: atOnce })
     yield* say(Joined.make({ setUpMs, srtp: publishers.get(first)?.srtp() ?? "" }))
   })
 

@@ -59,4 +59,9 @@ describe("what is asked of the benchmark of speakers", () => {
     assert.isTrue(isAsked(["--json", "--table"]))
     assert.isFalse(isAsked(["--sockets", "5"]))
   })
+
+  it("is a storm of so many, or an overload, not both", () => {
+    assert.strictEqual(options("--speakers", "50", "--storm", "150").storm, 150)
+    assert.strictEqual(refusal("--storm", "150", "--overload", "400"), "--overload or --storm, not both")
+  })
 })
