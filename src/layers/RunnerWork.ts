@@ -21,7 +21,9 @@ export const cpuMs = (): number => {
 }
 
 /** All that the process does, streams and requests included; as a number of voices. Read at any time. */
-export const make = Effect.fnUntraced(function* (cpuMs: () => number): Effect.fn.Return<() => number, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (
+  cpuMs: () => number
+): Effect.fn.Return<() => number, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   let before = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
   let cores = 0
