@@ -23,7 +23,7 @@ export interface CallKeeping {
   /** What an earlier process knew, the oldest wish first. Wakes nobody: see `waiting`. */
   readonly restore: (intents: ReadonlyArray<Intent>, iceServers?: ReadonlyArray<IceServer>) => void
   /** What is wanted of a room here. */
-  readonly wishes: (room: RoomToken) => Pick<CallIntents.CallIntents, "list" | "iceServers"> | undefined
+  readonly wishes: (room: RoomToken) => Pick<CallIntents.CallIntents, "list" | "language" | "iceServers"> | undefined
   /**
    * Another runner has the call: it is not run again, and what is wanted of it is forgotten here, but not what was recorded. `abandon` leaves a
    * program that still runs to itself; `leave` ends it, with its last words, and returns when that is done.

@@ -3,7 +3,7 @@
  */
 import { Clock, Effect, FiberSet, Option, type Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { IceServer, Intent, RoomToken } from "../domain/Call.ts"
+import type { Intent, RoomToken } from "../domain/Call.ts"
 import { nextEpoch, outranks, type Seat } from "../domain/Seat.ts"
 import * as CallKeeping from "./CallKeeping.ts"
 import * as CallSeat from "./CallSeat.ts"
@@ -12,6 +12,7 @@ import { monotonicMs } from "./Monotonic.ts"
 import type * as RunnerFleet from "./RunnerFleet.ts"
 import { type Given, NotGiven, NotSeated, type Vacancy } from "./RunnerProtocol.ts"
 import type * as Seats from "./Seats.ts"
+import { viewerOf, type Wishes, wordsOf } from "./SeatWishes.ts"
 import type * as StoredIntents from "./StoredIntents.ts"
 import type * as TalkCall from "./TalkCall.ts"
 
@@ -36,12 +37,6 @@ export interface SeatKeeping {
   readonly give: (room: RoomToken, epoch: number) => Effect.Effect<Given, NotGiven | NotSeated>
   /** Makes what runs here what the database says, and the other way round where nobody outranks us. */
   readonly review: (seats: ReadonlyArray<Seat>) => Effect.Effect<void>
-}
-
-/** What is wanted of a call. */
-export interface Wishes {
-  readonly intents: ReadonlyArray<Intent>
-  readonly iceServers?: ReadonlyArray<IceServer>
 }
 
 export interface SeatKeepingOptions {
@@ -142,10 +137,16 @@ export const make = Effect.fnUntraced(function* (
       const given = yield* fleet.ask(from.address, (client) => client.Give({ room, epoch: from.epoch }), GIVE_LIMIT)
       if (!(yield* claim(mine, from.epoch))) return stays(mine)
       mine.takenFrom = undefined
-      const wanted = new Set(given.intents.map(({ viewer }) => JSON.stringify(viewer)))
-      keeping.restore([...given.intents, ...(yield* load(room))], given.iceServers)
-      for (const { viewer } of keeping.wishes(room)?.list() ?? []) {
-        if (!wanted.has(JSON.stringify(viewer))) yield* keeping.calls.stop(room, viewer)
+      const found = yield* load(room)
+      keeping.restore(found, given.iceServers)
+      const known = new Set((keeping.wishes(room)?.list() ?? []).map(wordsOf))
+      const [stored, wanted] = [new Set(found.map(wordsOf)), new Set(given.intents.map(viewerOf))]
+      // What the other one could not write any more, or was asked meanwhile.
+      for (const intent of given.intents) {
+        if (!stored.has(wordsOf(intent)) || !known.has(wordsOf(intent))) yield* keeping.calls.start(intent)
+      }
+      for (const intent of keeping.wishes(room)?.list() ?? []) {
+        if (!wanted.has(viewerOf(intent))) yield* keeping.calls.stop(room, intent.viewer)
       }
       return { _tag: "Given", left: given.left } as const
     }).pipe(
@@ -217,15 +218,22 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
+  /** Last those in whose language the room is heard. */
+  const wishesOf = (room: RoomToken): Wishes => {
+    const wishes = keeping.wishes(room)
+    const isHeard = ({ language }: Intent) => Number(language === wishes?.language())
+    const iceServers = wishes?.iceServers()
+    const all = (wishes?.list() ?? []).toSorted((one, other) => isHeard(one) - isHeard(other))
+    return { intents: all, ...(iceServers === undefined ? {} : { iceServers }) }
+  }
+
   const give: SeatKeeping["give"] = Effect.fnUntraced(function* (room, epoch) {
     const mine = held.get(room)
     if (mine === undefined || !mine.isOurs || mine.seat.epoch !== epoch) return yield* new NotSeated()
     if (mine.running === undefined) return yield* new NotGiven()
     const left = yield* Effect.mapError(mine.running.handOver, () => new NotGiven())
     mine.givenMs ??= now()
-    const wishes = keeping.wishes(room)
-    const iceServers = wishes?.iceServers()
-    return { left, intents: wishes?.list() ?? [], ...(iceServers === undefined ? {} : { iceServers }) }
+    return { left, ...wishesOf(room) }
   })
 
   /** Whether the seat of a call that is run here is ours, as the database has it. */
@@ -279,10 +287,8 @@ export const make = Effect.fnUntraced(function* (
     run,
     offer: (room) => {
       const mine = held.get(room)
-      const wishes = keeping.wishes(room)
-      if (mine === undefined || wishes === undefined || !mine.isOurs || isGiven(mine)) return undefined
-      const iceServers = wishes.iceServers()
-      return { seat: mine.seat, intents: wishes.list(), ...(iceServers === undefined ? {} : { iceServers }) }
+      if (mine === undefined || keeping.wishes(room) === undefined || !mine.isOurs || isGiven(mine)) return undefined
+      return { seat: mine.seat, ...wishesOf(room) }
     },
     give,
     // What the database does not answer now it answers in a second.
