@@ -76,11 +76,16 @@ describe("the process", () => {
 
   it.live("with a variable that cannot be ends with one line that names it", () =>
     Effect.gen(function* () {
-      const service = yield* start({ PORT: "abc" })
-      assert.deepStrictEqual(yield* service.exit, { code: 1, signal: null })
-      const lines = service.output().trimEnd().split("\n")
-      assert.strictEqual(lines.length, 1)
-      assert.include(lines[0], "PORT must be a port number")
+      for (const [environment, what] of [
+        [{ PORT: "abc" }, "PORT must be a port number"],
+        [{ LT_DATABASE_URL: "postgres://a:b@db.example.com/parlance" }, "LT_RUNNER_ADDRESS must be"]
+      ] as const) {
+        const service = yield* start(environment)
+        assert.deepStrictEqual(yield* service.exit, { code: 1, signal: null })
+        const lines = service.output().trimEnd().split("\n")
+        assert.strictEqual(lines.length, 1)
+        assert.include(lines[0], what)
+      }
     })
   )
 

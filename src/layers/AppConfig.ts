@@ -4,6 +4,7 @@
 import { Config, Effect, Redacted } from "effect"
 import { ConfigurationError } from "./ConfigurationError.ts"
 import { isLoopback } from "./Loopback.ts"
+import * as PostgresUrl from "./PostgresUrl.ts"
 import { isPublic } from "./PrivateNetwork.ts"
 import { optional, type Setting, secret, type Variable, withDefault } from "./Setting.ts"
 import {
@@ -256,7 +257,7 @@ export const settings = {
   }),
   runnerAddress: optional("LT_RUNNER_ADDRESS", hostAndPort, {
     description:
-      "Where runners of other machines reach the first one of this machine; the second one is at the next port, and so on. What they say to each other is neither encrypted nor proven: a private network. Left out: runners of this machine only.",
+      "Where runners of other machines reach the first one of this machine; the second one is at the next port, and so on. What they say to each other is neither encrypted nor proven: a private network. Left out: runners of this machine only, and a database of this machine.",
     example: "10.0.0.5:23100"
   }),
   runnerPublic: withDefault("LT_RUNNER_PUBLIC", flag, false, {
@@ -360,6 +361,16 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
     return yield* new ConfigurationError({
       detail: "LT_RUNNER_ADDRESS must be an address of a private network unless LT_RUNNER_PUBLIC is true"
     })
+  }
+  if (config.databaseUrl !== undefined && !PostgresUrl.isLocal(config.databaseUrl)) {
+    const { runnerAddress } = config
+    // Whoever else uses that database would take this machine for dead, or itself for this machine.
+    if (runnerAddress === undefined || isLoopback(runnerAddress.host)) {
+      return yield* new ConfigurationError({
+        detail:
+          "LT_RUNNER_ADDRESS must be where other machines reach this one, as LT_DATABASE_URL is a database of another machine"
+      })
+    }
   }
   for (const { name } of config.engines ?? []) {
     const needed = missingFor(config, name).map((variable) => variable.name)

@@ -45,12 +45,15 @@ export const nameOf = (given: Redacted.Redacted): string => {
   return `${decodeURIComponent(hostOf(url))}:${portOf(url)}/${url.searchParams.get("dbname") ?? url.pathname.slice(1)}`
 }
 
-/** Whether what is written there crosses a network as it is. */
-export const isPlain = (given: Redacted.Redacted): boolean => {
-  const url = new URL(Redacted.value(given))
-  const host = decodeURIComponent(hostOf(url))
-  return !host.startsWith("/") && !isLoopback(host) && !url.searchParams.has("sslmode")
+/** Whether the server is reached without a network. */
+export const isLocal = (given: Redacted.Redacted): boolean => {
+  const host = decodeURIComponent(hostOf(new URL(Redacted.value(given))))
+  return host.startsWith("/") || isLoopback(host)
 }
+
+/** Whether what is written there crosses a network as it is. */
+export const isPlain = (given: Redacted.Redacted): boolean =>
+  !isLocal(given) && !new URL(Redacted.value(given)).searchParams.has("sslmode")
 
 /** As in `[::1]`. */
 const hostOf = (url: URL): string => url.searchParams.get("host") ?? url.hostname.replace(/^\[(.*)\]$/, "$1")

@@ -86,6 +86,23 @@ describe("AppConfig", () => {
     })
   )
 
+  it.effect("a database of another machine is used only with an address that its other users reach", () =>
+    Effect.gen(function* () {
+      const there = "postgres://parlance:s3cret@db.example.com/parlance"
+      for (const LT_RUNNER_ADDRESS of [undefined, "127.0.0.1:23100", "localhost:23100", "[::1]:23100"]) {
+        const error = yield* Effect.flip(
+          load({ LT_DATABASE_URL: there, ...(LT_RUNNER_ADDRESS === undefined ? {} : { LT_RUNNER_ADDRESS }) })
+        )
+        assert.match(error.message, /LT_RUNNER_ADDRESS must be .*LT_DATABASE_URL/)
+        assert.notInclude(error.message, "s3cret")
+      }
+      yield* load({ LT_DATABASE_URL: there, LT_RUNNER_ADDRESS: "10.0.0.5:23100" })
+      for (const here of ["postgres://a:b@localhost/parlance", "postgres://a:b@db/parlance?host=/var/run/postgresql"]) {
+        yield* load({ LT_DATABASE_URL: here })
+      }
+    })
+  )
+
   it.effect("listens for others only where somebody was given a credential", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(load({ LT_LISTEN_HOST: "0.0.0.0" }))
@@ -211,6 +228,7 @@ describe("AppConfig", () => {
         APP_SECRET: "s3cret-5",
         HP_SHARED_KEY: "s3cret-6",
         LT_DATABASE_URL: "postgres://parlance:s3cret-8@db.example.com/parlance",
+        LT_RUNNER_ADDRESS: "10.0.0.5:23100",
         LT_JWT_SECRET: "s3cret-7".repeat(4)
       })
       assert.notInclude(JSON.stringify(config) + String(Object.values(config)), "s3cret")
