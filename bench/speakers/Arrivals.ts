@@ -174,7 +174,7 @@ const distance = ({ loudness }: Pick<Material, "loudness">, heard: Uint8Array, a
   return sum
 }
 
-/** Who had sent most of these shortly before they came. */
+/** Who had sent most of these shortly before they came; of several who say the same, whoever said it last. */
 const speakerOf = (
   found: ReadonlyArray<Found>,
   places: ReadonlyArray<Map<number, ReadonlyArray<number>>>,
@@ -183,15 +183,20 @@ const speakerOf = (
   const step = Math.max(1, Math.floor(found.length / LOOKED_AT))
   const sample = found.filter((_, n) => n % step === 0)
   let best: number | undefined
-  let most = sample.length * SURE
+  let most = 0
   for (const [speaker, said] of places.entries()) {
     let fitting = 0
+    let lateMs = 0
     for (const { atMs, packet } of sample) {
-      if (clock.lastSentMs(speaker, said.get(packet) ?? [], atMs) !== undefined) fitting++
+      const sentMs = clock.lastSentMs(speaker, said.get(packet) ?? [], atMs)
+      if (sentMs === undefined) continue
+      fitting++
+      lateMs += atMs - sentMs
     }
-    if (fitting <= most) continue
+    const likely = fitting - lateMs / REACH_MS
+    if (fitting <= sample.length * SURE || likely <= most) continue
     best = speaker
-    most = fitting
+    most = likely
   }
   return best
 }

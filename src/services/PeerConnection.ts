@@ -85,7 +85,8 @@ export interface Peer {
 
 /**
  * Answers offers audio-only: video is never accepted, data channels are not used. Contacts no server that was not configured. The
- * connection closes with its scope; it never reconnects. At most 8 are being set up at a time, and one while this process is late; others wait, in order.
+ * connection closes with its scope; it never reconnects. At most 8 are being set up at a time. While this process is late, another begins only where none
+ * is under way, or a second after the last has begun; whoever waits does so in order.
  */
 export class PeerConnection extends Context.Service<
   PeerConnection,
