@@ -40,6 +40,8 @@ export interface WeriftPeerOptions {
   readonly onUnusable: () => void
   /** A packet of media was not authentic, or came a second time. */
   readonly onRefused: () => void
+  /** A packet of media came by the short path. */
+  readonly onMedia: () => void
   /** Monotonic, in ms. */
   readonly now: () => number
   /** One of the callbacks above has thrown, or werift has. */
@@ -126,7 +128,8 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       now: options.now,
       listener: guardedListener,
       offer: () => (state === "closed" ? undefined : offer),
-      onRefused: options.onRefused
+      onRefused: options.onRefused,
+      onMedia: options.onMedia
     })
     if (taken !== undefined) wake = taken.wake
   })

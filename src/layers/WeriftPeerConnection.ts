@@ -8,6 +8,7 @@ import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as OfferSdp from "./OfferSdp.ts"
 import * as OwnAddresses from "./OwnAddresses.ts"
+import * as PacketRest from "./PacketRest.ts"
 import * as RelayChoice from "./RelayChoice.ts"
 import * as SetUpPace from "./SetUpPace.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
@@ -43,6 +44,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
     PeerConnection,
     Effect.gen(function* () {
       const pace = yield* SetUpPace.make()
+      const { came } = PacketRest.make({ isHurried: pace.isUnderWay })
       DtlsCurve.useNative()
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
@@ -79,6 +81,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
               },
               onUnusable: unusable,
               onRefused: refused,
+              onMedia: came,
               now,
               onDefect: defects
             })
