@@ -1,19 +1,20 @@
 /**
  * A participant who reads captions in a simulated call, without a microphone.
  */
-import { Option } from "effect"
+import { Option, Schema } from "effect"
 import { InCall } from "../domain/Roster.ts"
 import type { SimulatedHpb } from "./SimulatedHpb.ts"
 import * as SimulatedPerson from "./SimulatedPerson.ts"
 import * as Protocol from "./SimulatedProtocol.ts"
 import { epochMs } from "./SpeechClock.ts"
 
-/** A caption as it came: Talk's five fields, and when (ms since 1970, fractional). */
+/** A caption as it came: Talk's five fields, which session sent it, and when (ms since 1970, fractional). */
 export interface ReceivedCaption {
   readonly message: string
   readonly langId: string
   readonly speakerSessionId: string
   readonly final: boolean
+  readonly from: string
   readonly atMs: number
 }
 
@@ -41,11 +42,11 @@ export const make = (hpb: SimulatedHpb, options: { readonly name: string; readon
 
   person.onMessage((message) => {
     const atMs = epochMs()
-    const data = "message" in message ? dataOf(message.message) : undefined
-    const transcript = Option.getOrUndefined(Protocol.decodeTranscript(data))
-    if (transcript === undefined) return
+    const relayed = Option.getOrUndefined(decodeRelayed(message))
+    const transcript = Option.getOrUndefined(Protocol.decodeTranscript(relayed?.message.data))
+    if (relayed === undefined || transcript === undefined) return
     const { final = true, langId, message: text, speakerSessionId } = transcript
-    const caption = { message: text, langId, speakerSessionId, final, atMs }
+    const caption = { message: text, langId, speakerSessionId, final, from: relayed.message.sender.sessionid, atMs }
     captions.push(caption)
     for (const listener of listeners) listener(caption)
   })
@@ -84,5 +85,9 @@ export const make = (hpb: SimulatedHpb, options: { readonly name: string; readon
   }
 }
 
-const dataOf = (message: unknown): unknown =>
-  typeof message === "object" && message !== null && "data" in message ? message.data : undefined
+/** As `Protocol.relayed` writes it. */
+const decodeRelayed = Schema.decodeUnknownOption(
+  Schema.Struct({
+    message: Schema.Struct({ sender: Schema.Struct({ sessionid: Schema.String }), data: Schema.Unknown })
+  })
+)
