@@ -6,7 +6,7 @@
  */
 import { Effect, FiberHandle, type Scope, Semaphore } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
-import { publishers } from "../domain/Roster.ts"
+import { humansInCall, publishers } from "../domain/Roster.ts"
 import type { SessionFence, SignalingSession } from "../services/Signaling.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
 import type { Answer, RunningCall } from "./CallSeat.ts"
@@ -76,7 +76,7 @@ export const giving = Effect.fnUntraced(function* ({
 })
 
 export interface TakingOptions {
-  readonly session: SignalingSession
+  readonly session: Pick<SignalingSession, "state" | "roster">
   readonly now: () => number
   /** Voices with a connected peer. */
   readonly connected: () => number
@@ -85,6 +85,8 @@ export interface TakingOptions {
 
 /** Whoever is not heard by then has no microphone that reaches Janus. */
 const HEARD_WITHIN_MS = 5_000
+/** The HPB says who is in the call right behind its answer that we are in the room; nothing, where nobody is. */
+const LISTED_WITHIN_MS = 1_000
 const LOOK_AGAIN = "50 millis"
 /** So much of each voice is kept before the other is asked: by equal packets it is found where that one stops. */
 const KEPT_FIRST = "300 millis"
@@ -96,9 +98,18 @@ const ANSWER_MS = 100
 /** The side that takes: waits until everybody is heard, and asks. The moment is when the other stopped, about. */
 export const taking = Effect.fnUntraced(function* ({ ask, connected, now, session }: TakingOptions) {
   const untilMs = now() + HEARD_WITHIN_MS
-  const isHearing = () => session.state()._tag === "Joined" && connected() >= publishers(session.roster()).length
-  while (!isHearing() && now() < untilMs) yield* Effect.sleep(LOOK_AGAIN)
-  yield* Effect.sleep(KEPT_FIRST)
+  let joinedMs: number | undefined
+  const isListed = () => {
+    if (session.state()._tag !== "Joined") return false
+    joinedMs ??= now()
+    return humansInCall(session.roster()).length > 0 || now() - joinedMs >= LISTED_WITHIN_MS
+  }
+  const isHearing = () => isListed() && connected() >= publishers(session.roster()).length
+  do {
+    while (!isHearing() && now() < untilMs) yield* Effect.sleep(LOOK_AGAIN)
+    yield* Effect.sleep(KEPT_FIRST)
+    // somebody may have come meanwhile
+  } while (!isHearing() && now() < untilMs)
   const answer = yield* Effect.timeoutOrElse(ask, {
     duration: ANSWERED_WITHIN_MS,
     orElse: () => Effect.succeed<Answer>({ _tag: "Stays" })
