@@ -1,6 +1,7 @@
 /**
  * CallSpeech: what is made of one voice of a call becomes captions of somebody.
  */
+import { Effect, Stream } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Gap } from "../domain/Caption.ts"
@@ -8,7 +9,8 @@ import type { LanguageId } from "../domain/Language.ts"
 import { type Roster, speakerOf } from "../domain/Roster.ts"
 import { gapBehind, type Segment, type Transcribed } from "../domain/Segment.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
-import type { VoiceJournal } from "../services/SpeechJournal.ts"
+import type { HeardMark, HeardSpeech, VoiceJournal } from "../services/SpeechJournal.ts"
+import type { Transcriber, Voice } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
 
 /** Of a call. */
@@ -31,6 +33,42 @@ export interface CallSpeech {
   /** Publishes it, and tells the journal how far the voice is said. Takes at once what belongs together: in between the journal may be written. */
   readonly take: (said: ReadonlyArray<Transcribed>) => void
 }
+
+/** A voice that is heard. */
+export interface HeardVoice {
+  readonly id: string
+  readonly key: VoiceKey
+  readonly voice: Voice
+  /** Tells the newest packets that were heard. */
+  readonly newest: (hear: HeardSpeech["hear"]) => void
+  readonly mark: (reached: HeardMark) => void
+  /** Something was read of it. */
+  readonly answered: Effect.Effect<void>
+}
+
+/** What becomes of a voice; completes when all of it was said. */
+export type SayVoice = (heard: HeardVoice) => Effect.Effect<void>
+
+export interface CaptioningOptions {
+  readonly transcriber: Pick<Transcriber["Service"], "transcribe">
+  readonly now: () => number
+  /** Completes when it is the voice's turn. */
+  readonly toldBefore: (key: VoiceKey) => Effect.Effect<void>
+}
+
+/** It is captioned. */
+export const captioning =
+  (options: CallSpeechOptions, { now, toldBefore, transcriber }: CaptioningOptions): SayVoice =>
+  ({ answered, id, key, mark, voice }) => {
+    const speech = make(options, { key, id, now, journal: { mark } })
+    const told = toldBefore(key)
+    const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
+      yield* told
+      speech.take(said)
+      if (said.some(({ _tag }) => _tag === "Segment")) yield* answered
+    })
+    return Stream.runForEachArray(transcriber.transcribe(voice), take)
+  }
 
 /** For one voice. */
 export const make = (options: CallSpeechOptions, { id, journal, key, now }: VoiceSpeechOptions): CallSpeech => {

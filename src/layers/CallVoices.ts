@@ -1,21 +1,23 @@
 /**
  * The voices of one call: each is heard, transcribed and published until its speaker leaves or nobody reads any more.
  */
-import { Effect, FiberMap, Latch, Schedule, type Scope, Stream } from "effect"
+import { Effect, FiberMap, Latch, Schedule, type Scope } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import { joinText, type Transcribed } from "../domain/Segment.ts"
+import { joinText } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { PacketListener, RtpPacket } from "../services/PeerConnection.ts"
-import type { CallJournal, HeardMark, UnsaidText } from "../services/SpeechJournal.ts"
+import type { CallJournal, HeardMark, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
 import { Stopping } from "../services/Stopping.ts"
 import { type Begun, Transcriber } from "../services/Transcriber.ts"
 import * as CallSpeech from "./CallSpeech.ts"
 import * as EarlierSpeech from "./EarlierSpeech.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import * as KeptVoices from "./KeptVoices.ts"
+import * as LeftParts from "./LeftParts.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import type { RemoteVoices } from "./RemoteVoices.ts"
 import * as Shedding from "./Shedding.ts"
 import * as Voice from "./Voice.ts"
 import * as VoiceAccount from "./VoiceAccount.ts"
@@ -28,6 +30,12 @@ export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
   readonly journal: CallJournal
   /** Another runner still has the call: what comes is kept until `goOn`, and nobody is heard before. */
   readonly keeps?: boolean
+  /** What becomes of voices, where they are not captioned here. */
+  readonly say?: CallSpeech.SayVoice
+  /** Begins the numbers of voices, where several hear the call. */
+  readonly name?: string
+  /** Voices that others hear and that are captioned here. */
+  readonly elsewhere?: Pick<RemoteVoices, "given" | "resume">
 }
 
 export interface CallVoices {
@@ -37,6 +45,10 @@ export interface CallVoices {
   readonly goOn: (left: HandOver.Left | undefined, askedMs: number) => Effect.Effect<void>
   /** What a process that was killed had heard and not said: said first. To be called before anybody is heard. */
   readonly takeUp: Effect.Effect<void>
+  /** What another had heard and not said is said now, in front of what is heard of the publisher from now on. */
+  readonly retell: (left: LeftVoice) => void
+  /** Completes when all that is retold now of this publisher is said. */
+  readonly toldBefore: (key: VoiceKey) => Effect.Effect<void>
   /** A publisher is to be heard: by whom. */
   readonly start: (key: VoiceKey) => PacketListener
   /** The publisher is gone: its last words are still transcribed and published. */
@@ -55,8 +67,6 @@ export interface CallVoices {
 const tickEvery = "20 millis"
 /** The Transcriber waits 10 s for an engine's last words; then what is open becomes final, and that is still published. */
 const lastWords = "11 seconds"
-/** So often at most it is said that audio is left out. */
-const warnEveryMs = 60_000
 
 export const make = Effect.fnUntraced(function* (
   options: CallVoicesOptions
@@ -71,11 +81,12 @@ export const make = Effect.fnUntraced(function* (
   const heard = new Map<string, HeardVoice>()
   const ticking = yield* Latch.make(false)
   let generation = 0
-  let warnedMs = Number.NEGATIVE_INFINITY
 
-  const nextId = (key: VoiceKey) => `${voiceId(key)}:${generation++}`
+  const nextId = (key: VoiceKey) => `${voiceId(key)}:${options.name ?? ""}${generation++}`
 
   const earlier = EarlierSpeech.make({ ...options, decoder, transcriber, now, fork })
+  const { toldBefore } = earlier
+  const say = options.say ?? CallSpeech.captioning(options, { now, transcriber, toldBefore })
   const kept = KeptVoices.make(now)
   let isKeeping = options.keeps === true
 
@@ -111,31 +122,23 @@ export const make = Effect.fnUntraced(function* (
     ticking.openUnsafe()
     if (before?.begun !== undefined) mark(before.begun)
     for (const { atMs, packet } of before?.packets ?? []) voice.onPacket(packet, atMs)
-    const speech = CallSpeech.make(options, { key, id, now, journal: { mark } })
-    const told = earlier.toldBefore(key)
-    const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
-      yield* told
-      speech.take(said)
-      if (said.some(({ _tag }) => _tag === "Segment")) yield* VoiceAccount.answered(one, now())
-    })
-    yield* transcriber
-      .transcribe(before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun })
-      .pipe(
-        Stream.runForEachArray(take),
-        Effect.ensuring(Effect.suspend(() => forget(id))),
-        Effect.ensuring(Effect.sync(journal.forget))
-      )
+    const answered = Effect.suspend(() => VoiceAccount.answered(one, now()))
+    const heardFrom = before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun }
+    yield* say({ id, key, newest: voice.newest, mark, answered, voice: heardFrom }).pipe(
+      Effect.ensuring(Effect.suspend(() => forget(id))),
+      Effect.ensuring(Effect.sync(journal.forget))
+    )
   }, Effect.scoped)
 
   const takeUp = Effect.suspend(() => {
     if (isKeeping) return Effect.void
-    const { unsaid, voices } = options.journal.take()
-    const spoken = voices.filter(({ hasSpeech }) => hasSpeech).map((left) => ({ left, id: nextId(left.key) }))
-    earlier.publish(unsaid, (voice) => spoken.find(({ left }) => left.id === voice)?.id ?? `${voice}:${generation++}`)
-    for (const { id, left } of spoken) {
-      const own = unsaid.find(({ voice }) => voice === left.id)
-      earlier.retell(left, id, own)
-    }
+    const { unsaid, voices } = LeftParts.joined(options.journal.take())
+    const ids = LeftParts.idsOf(voices, nextId)
+    earlier.publish(unsaid, (voice) => ids.get(voice) ?? `${voice}:${generation++}`)
+    const spoken = voices.filter(({ hasSpeech }) => hasSpeech)
+    const unsaidOf = (id: string) => unsaid.find(({ voice }) => voice === id)
+    for (const left of spoken) earlier.retell(left, ids.get(left.id) ?? nextId(left.key), unsaidOf(left.id))
+    options.elsewhere?.resume(LeftParts.resumed(voices, unsaid))
     if (spoken.length === 0 && unsaid.length === 0) return Effect.void
     return Effect.logInfo("what was heard before the service was killed is said now", {
       voices: spoken.length,
@@ -173,9 +176,10 @@ export const make = Effect.fnUntraced(function* (
   const goOn = Effect.fnUntraced(function* (given: HandOver.Left | undefined, askedMs: number) {
     if (!isKeeping) return
     isKeeping = false
-    const left = given ?? VoiceGiven.ofJournal(options.journal.take())
+    const left = given ?? VoiceGiven.ofJournal(LeftParts.joined(options.journal.take()))
     const mine = new Map(kept.take().map((one) => [voiceId(one.key), one]))
-    const ids = new Map(left.voices.map(({ id, key }) => [id, nextId(key)]))
+    const voices = left.voices.map((one) => ({ ...one, hasSpeech: one.speech.length > 0 }))
+    const ids = LeftParts.idsOf(voices, nextId)
     earlier.publish(left.unsaid, (voice) => ids.get(voice) ?? `${voice}:${generation++}`)
     for (const one of left.voices) {
       const id = ids.get(one.id) ?? nextId(one.key)
@@ -191,6 +195,7 @@ export const make = Effect.fnUntraced(function* (
       mine.delete(voiceId(one.key))
       own.pass(spliced(one.key, id, splice, unsaid))
     }
+    options.elsewhere?.resume(LeftParts.resumed(voices, left.unsaid))
     for (const { key, packets, pass } of mine.values()) pass(begin(key, nextId(key), { packets }))
     yield* Effect.logInfo("the call goes on here", { voices: left.voices.length, captions: left.unsaid.length })
   })
@@ -232,14 +237,8 @@ export const make = Effect.fnUntraced(function* (
     step: tick
   })
   yield* Effect.forkScoped(ticks)
-  const warn = Effect.suspend(() => {
-    const isShedding = [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
-    if (!isShedding || now() - warnedMs < warnEveryMs) return Effect.void
-    warnedMs = now()
-    return Effect.logWarning("more is spoken than this process can decode: the oldest of it is left out", {
-      room: options.room
-    })
-  })
+  const isShedding = () => [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
+  const warn = Shedding.warning(options.room, now, isShedding)
   const accountAll = Effect.suspend(() =>
     Effect.forEach(heard.values(), (one) => VoiceAccount.account(one), { discard: true })
   )
@@ -250,9 +249,12 @@ export const make = Effect.fnUntraced(function* (
   })
   return {
     takeUp,
+    toldBefore,
+    retell: (left) => earlier.retell(left, nextId(left.key), undefined),
     start: (key) => (isKeeping ? kept.start(key) : begin(key, nextId(key))),
     given: () => [
       ...earlier.given(),
+      ...(options.elsewhere?.given() ?? []),
       ...[...heard.values()].map(({ heardMs, id, isOver, key, mark, voice }) =>
         VoiceGiven.give({ id, key, mark, tell: voice.tell, newest: voice.newest, quietMs: now() - heardMs, isOver })
       )

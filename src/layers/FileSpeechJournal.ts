@@ -197,6 +197,11 @@ export const make = Effect.fnUntraced(function* ({ runner, storage, ...options }
   yield* Effect.forkScoped(Effect.repeat(folder.clear, Schedule.spaced(CLEAR_EVERY)))
   return SpeechJournal.of({
     open,
+    leftBy: (room, one) =>
+      Effect.map(
+        folder.take(room, (file) => file === JournalFolder.fileOf(one)),
+        ({ voices }) => voices
+      ),
     find: Effect.fnUntraced(function* (room, before) {
       const former = before === undefined ? undefined : JournalFolder.fileOf(before)
       const left = yield* folder.take(room, (one) => one === former || gone.has(one))

@@ -5,7 +5,8 @@
  * as long as the load is near the limit. So a voice that has been behind for a while leaves out what waits, the oldest first, and goes on with
  * what is said now. Every voice does so by itself and by the same rule.
  */
-import { Context } from "effect"
+import { Context, Effect } from "effect"
+import type { RoomToken } from "../domain/Call.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
 import * as PacketRest from "./PacketRest.ts"
 
@@ -112,3 +113,16 @@ export const Saturated: Context.Reference<() => boolean> = Context.Reference<() 
   "parlance/layers/Shedding/Saturated",
   { defaultValue: eventLoopIsBusy }
 )
+
+/** So often at most it is said that audio is left out. */
+const WARN_EVERY_MS = 60_000
+
+/** For the log of a call: looks whether any of its voices was shed since the last look. */
+export const warning = (room: RoomToken, now: () => number, isShedding: () => boolean): Effect.Effect<void> => {
+  let warnedMs = Number.NEGATIVE_INFINITY
+  return Effect.suspend(() => {
+    if (!isShedding() || now() - warnedMs < WARN_EVERY_MS) return Effect.void
+    warnedMs = now()
+    return Effect.logWarning("more is spoken than this process can decode: the oldest of it is left out", { room })
+  })
+}

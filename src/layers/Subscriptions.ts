@@ -19,6 +19,8 @@ export interface SubscriptionsOptions {
   readonly iceServers: Effect.Effect<ReadonlyArray<IceServer>>
   /** Whether the system audio of shared screens is heard too. */
   readonly screenShares: boolean
+  /** Whether a voice is heard here, where several hear the call; all of them where it is absent. */
+  readonly isOurs?: (voice: VoiceKey) => boolean
   /** Voices beyond are not heard, and counted; asked whenever somebody new is to be heard. */
   readonly maxVoices: () => number
   /** A voice is heard from now on: by whom. Packets come from one peer at a time. */
@@ -39,6 +41,8 @@ export interface Subscriptions {
   readonly handle: (event: SignalingEvent) => Effect.Effect<void>
   /** `false`: every peer is closed when it returns, and nothing is asked for. `true`: everybody is subscribed to again. At first `false`. */
   readonly setHearing: (on: boolean) => Effect.Effect<void>
+  /** Others are ours than before. */
+  readonly lookAgain: Effect.Effect<void>
   /** Voices with a connected peer. */
   readonly connected: () => number
   readonly heard: (voice: VoiceKey) => boolean
@@ -121,7 +125,9 @@ export const make = Effect.fnUntraced(function* (
   const follow = Effect.sync(() => {
     for (const [id, { publisher }] of spoilt) if (!roster.participants.has(publisher)) spoilt.delete(id)
     if (!isHearing) return
-    const wanted = new Map(wantedIn(roster, options.screenShares).map((key) => [voiceId(key), key]))
+    const all = wantedIn(roster, options.screenShares)
+    const ours = options.isOurs === undefined ? all : all.filter(options.isOurs)
+    const wanted = new Map(ours.map((key) => [voiceId(key), key]))
     endWhere((id) => !wanted.has(id))
     const before = refused
     const without = new Set<string>()
@@ -215,13 +221,15 @@ export const make = Effect.fnUntraced(function* (
       endWhere(() => true)
       yield* FiberSet.clear(fibers)
     }),
+    lookAgain: Effect.andThen(follow, review),
     connected: () => [...voices.values()].filter((voice) => voice.isConnected()).length,
     heard: (key) => voices.get(voiceId(key))?.isConnected() ?? false,
     counters
   }
 })
 
-const wantedIn = (roster: Roster, screenShares: boolean): Array<VoiceKey> => [
+/** Whoever has a voice in the call. */
+export const wantedIn = (roster: Roster, screenShares: boolean): Array<VoiceKey> => [
   ...publishers(roster).map(({ session }): VoiceKey => ({ publisher: session, roomType: "video" })),
   ...(screenShares ? humansInCall(roster) : []).map(
     ({ session }): VoiceKey => ({ publisher: session, roomType: "screen" })

@@ -1,11 +1,11 @@
 /**
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
-import { Deferred, Effect, Queue, type Scope, Stream } from "effect"
+import { Deferred, Effect, FiberSet, Queue, type Scope, Stream } from "effect"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
-import type { CallStatus } from "../services/Calls.ts"
+import type { VoiceKey } from "../domain/Speaker.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
 import type { PeerConnection } from "../services/PeerConnection.ts"
@@ -13,15 +13,19 @@ import { Signaling, type SignalingEvent, type SignalingSession } from "../servic
 import { SpeechJournal } from "../services/SpeechJournal.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import { type CallSink, TranscriptSink } from "../services/TranscriptSink.ts"
+import * as CallDivision from "./CallDivision.ts"
 import * as CallHandOver from "./CallHandOver.ts"
 import * as CallIceServers from "./CallIceServers.ts"
 import type { CallIntents } from "./CallIntents.ts"
+import type { CallParts } from "./CallPart.ts"
 import * as CallPresence from "./CallPresence.ts"
 import * as CallPrivacy from "./CallPrivacy.ts"
 import type { CallSeat, TakeOver } from "./CallSeat.ts"
+import * as CallState from "./CallState.ts"
 import * as CallVoices from "./CallVoices.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as RemoteVoices from "./RemoteVoices.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 export interface TalkCallOptions {
@@ -32,6 +36,8 @@ export interface TalkCallOptions {
   readonly presence: CallPresence.PresenceLimits
   /** Rooms whose voices are never heard by an engine off this machine. */
   readonly localOnlyRooms: ReadonlyArray<RoomToken>
+  /** Voices of one call that one runner hears, where others can; see `domain/CallParts`. */
+  readonly voicesOfPart?: number
 }
 
 export const defaultOptions: TalkCallOptions = {
@@ -42,7 +48,7 @@ export const defaultOptions: TalkCallOptions = {
 }
 
 /** How others see a call that runs. */
-export type ReadStatus = () => CallStatus
+export type ReadStatus = CallState.ReadStatus
 
 /** What a call shares with the others. */
 export interface Surroundings {
@@ -51,6 +57,8 @@ export interface Surroundings {
   readonly heardElsewhere: () => number
   /** Where several runners share the calls. */
   readonly seat?: CallSeat
+  /** With a seat: who else may hear voices of this call. */
+  readonly parts?: CallParts
 }
 
 export type Dependencies = Signaling | TranscriptSink | Nextcloud | PeerConnection | Decoder | Transcriber
@@ -74,7 +82,7 @@ export const make = Effect.fnUntraced(function* (options: TalkCallOptions) {
 const run = Effect.fnUntraced(function* (
   options: TalkCallOptions,
   intents: CallIntents,
-  { heardElsewhere, report, seat }: Surroundings
+  { heardElsewhere, parts, report, seat }: Surroundings
 ): Effect.fn.Return<void, never, Dependencies | Scope.Scope> {
   const privacy = CallPrivacy.make(options.localOnlyRooms, intents)
   // People need seconds until they speak, an engine that sleeps a minute until it hears them.
@@ -92,20 +100,30 @@ const run = Effect.fnUntraced(function* (
   const findLeft = journals.find?.(intents.room, seat?.before) ?? Effect.void
   if (!isSilent) yield* findLeft
   const sink = yield* (yield* TranscriptSink).open({ session, intents: intents.list, onUnsaid: journal.unsaid })
-  const voices = yield* CallVoices.make({
-    room: intents.room,
-    sink,
-    roster: session.roster,
-    language: intents.language,
-    privacy,
-    journal,
-    keeps: isSilent
-  })
+  const { language, room } = intents
+  const speech = { room, sink, roster: session.roster, language, journal }
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const now = yield* monotonicMs
+  const toldBefore = (key: VoiceKey): Effect.Effect<void> => voices.toldBefore(key)
+  const remote = parts === undefined ? undefined : RemoteVoices.make({ ...speech, now, fork, toldBefore })
+  const elsewhere = remote === undefined ? {} : { elsewhere: remote }
+  const voices: CallVoices.CallVoices = yield* CallVoices.make({ ...speech, ...elsewhere, privacy, keeps: isSilent })
+  const division =
+    parts === undefined || remote === undefined || seat === undefined
+      ? undefined
+      : yield* CallDivision.make({
+          ...(options.voicesOfPart === undefined ? {} : { most: options.voicesOfPart }),
+          ...{ room, rank: seat.rank, parts, remote, language, privacy, iceServers: intents.iceServers },
+          findLeft: (part) => journals.leftBy?.(room, part) ?? Effect.succeed([]),
+          retell: voices.retell,
+          onChange: Effect.suspend((): Effect.Effect<void> => subscriptions.lookAgain)
+        })
   const subscriptions = yield* Subscriptions.make({
     session,
     iceServers: CallIceServers.of(yield* Nextcloud, intents),
     screenShares: options.screenShares,
     maxVoices: () => options.maxVoices - heardElsewhere(),
+    ...(division === undefined ? {} : { isOurs: division.isOurs }),
     onVoice: voices.start,
     onVoiceEnd: voices.end,
     isSpeaking: voices.isSpeaking
@@ -114,11 +132,13 @@ const run = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     isSilent || session.fence?.outranked() !== undefined
       ? Effect.logInfo("leaving the room to another runner")
-      : voices.finish.pipe(Effect.andThen(sink.drain), Effect.andThen(Effect.logInfo("leaving the room")))
+      : Effect.all([voices.finish, division?.finish ?? Effect.void], { concurrency: 2 }).pipe(
+          Effect.andThen(sink.drain),
+          Effect.andThen(Effect.logInfo("leaving the room"))
+        )
   )
-  report(statusOf({ session, intents, voices, subscriptions }))
+  report(CallState.statusOf({ session, intents, voices, subscriptions, division }))
 
-  const now = yield* monotonicMs
   const heard = { under: privacy() }
   const stays = yield* Deferred.make<Input>()
   const take = Effect.fnUntraced(function* ({ ask }: TakeOver) {
@@ -130,6 +150,7 @@ const run = Effect.fnUntraced(function* (
     heard.under = privacy()
     session.fence?.announce()
     yield* voices.goOn(answer._tag === "Given" ? answer.left : undefined, stoppedMs)
+    division?.setHearing(true)
   })
   if (takeOver !== undefined) yield* Effect.forkScoped(take(takeOver))
   if (session.fence !== undefined) {
@@ -137,7 +158,7 @@ const run = Effect.fnUntraced(function* (
   }
 
   const attendance = yield* makeAttendance({
-    ...{ options, session, intents, privacy, sink, voices, subscriptions, seat, heard },
+    ...{ options, session, intents, privacy, sink, voices, subscriptions, division, seat, heard },
     isTaking: () => isSilent
   })
   yield* Stream.mergeAll(
@@ -165,6 +186,8 @@ interface Parts {
   readonly sink: CallSink
   readonly voices: CallVoices.CallVoices
   readonly subscriptions: Subscriptions.Subscriptions
+  /** Where others hear some of the voices. */
+  readonly division: CallDivision.CallDivision | undefined
   readonly seat: CallSeat | undefined
   /** Under which rule people are heard. */
   readonly heard: { under: Privacy }
@@ -174,6 +197,7 @@ interface Parts {
 
 /** Takes what happens, one thing at a time; `false` when the call is over for us. */
 const makeAttendance = Effect.fnUntraced(function* ({
+  division,
   heard,
   intents,
   isTaking,
@@ -194,6 +218,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
     if (hearing === isHearing) return
     isHearing = hearing
     if (hearing) yield* voices.takeUp
+    if (!hearing || !isTaking()) division?.setHearing(hearing)
     yield* subscriptions.setHearing(hearing)
     if (!hearing) yield* voices.silence
   })
@@ -207,6 +232,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
     if (session.state()._tag !== "Joined") return true
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
     for (const viewer of decision.forget) intents.remove(viewer)
+    division?.follow(Subscriptions.wantedIn(session.roster(), options.screenShares))
     yield* setHearing(decision.hearing || isTaking())
     return !decision.leave
   })
@@ -215,6 +241,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
     if (event._tag === "RosterChanged") {
       for (const speaker of leftBetween(known, event.roster)) sink.speakerLeft(speaker)
       known = event.roster
+      division?.follow(Subscriptions.wantedIn(known, options.screenShares))
     }
     yield* subscriptions.handle(event)
     if (event._tag === "Joined") yield* Effect.logInfo(event.again ? "room joined anew" : "room joined")
@@ -259,28 +286,3 @@ const changesOf = (intents: CallIntents): Stream.Stream<void> =>
       ),
     { bufferSize: 1, strategy: "dropping" }
   )
-
-const statusOf =
-  ({
-    intents,
-    session,
-    subscriptions,
-    voices
-  }: Pick<Parts, "session" | "intents" | "voices" | "subscriptions">): ReadStatus =>
-  () => {
-    const state = session.state()
-    const advice = state._tag === "Refused" ? state.advice : voices.advice()
-    return {
-      room: intents.room,
-      state: callState(state._tag, intents.list().length > 0),
-      ...(advice === undefined ? {} : { advice }),
-      viewers: intents.list().length,
-      speakers: subscriptions.connected(),
-      language: intents.language()
-    }
-  }
-
-const callState = (state: ReturnType<SignalingSession["state"]>["_tag"], isWanted: boolean): CallStatus["state"] => {
-  if (state === "Joined") return isWanted ? "Captioning" : "Leaving"
-  return state === "Dropped" ? "Reconnecting" : state
-}

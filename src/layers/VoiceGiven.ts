@@ -59,19 +59,17 @@ export const within = (
 
 /** The same for what a journal has of a process that is no more. */
 export const ofJournal = ({ unsaid, voices }: Left): HandOver.Left => ({
-  voices: voices
-    .filter(({ hasSpeech }) => hasSpeech)
-    .map(({ id, key, position, said, tell }) =>
-      give({
-        id,
-        key,
-        mark: { position, said },
-        tell: (_, listener) => tell(listener),
-        newest: () => {},
-        quietMs: 0,
-        isOver: false
-      })
-    ),
+  voices: voices.map(({ id, key, position, said, tell }) =>
+    give({
+      id,
+      key,
+      mark: { position, said },
+      tell: (_, listener) => tell(listener),
+      newest: () => {},
+      quietMs: 0,
+      isOver: false
+    })
+  ),
   unsaid
 })
 

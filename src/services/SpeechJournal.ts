@@ -74,6 +74,8 @@ export interface SpeechJournal {
   readonly open: (room: RoomToken) => Effect.Effect<CallJournal, never, Scope.Scope>
   /** `take` has then what processes that are gone have left of the call; `before` is known to be. For a call that is open. */
   readonly find?: (room: RoomToken, before: Incarnation | undefined) => Effect.Effect<void>
+  /** What a process that is gone had heard of a call that goes on; once. Whoever asks has it journalled anew. */
+  readonly leftBy?: (room: RoomToken, gone: Incarnation) => Effect.Effect<ReadonlyArray<LeftVoice>>
 }
 
 const nothing = () => {}

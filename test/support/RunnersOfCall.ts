@@ -5,6 +5,7 @@ import { Context, Deferred, Effect, Exit, Layer, Queue, Redacted, Scope, Stream 
 import type { SessionId } from "../../src/domain/Call.ts"
 import { Incarnation, type Rank } from "../../src/domain/Seat.ts"
 import type * as CallIntents from "../../src/layers/CallIntents.ts"
+import type { CallParts } from "../../src/layers/CallPart.ts"
 import type { Answer, RunningCall } from "../../src/layers/CallSeat.ts"
 import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
@@ -31,6 +32,7 @@ export interface Runner {
   /** The process is gone: what it does reaches nobody. */
   readonly kill: () => void
   running: RunningCall | undefined
+  status: TalkCall.ReadStatus | undefined
   isDead: boolean
   isOver: boolean
 }
@@ -57,7 +59,14 @@ export interface World {
   readonly came: ReadonlyMap<string, Set<number>>
   readonly intents: CallIntents.CallIntents
   readonly complain: (what: string) => void
+  /** Where runners get parts of the call from. */
+  readonly partsFor?: (runner: Runner) => CallParts
+  /** Voices that one runner hears of a call. */
+  readonly most?: number
 }
+
+/** What runs on it instead of the call. */
+export type Program = (runner: Runner, incarnation: Incarnation) => Effect.Effect<void, never, TalkCall.Dependencies>
 
 const secret = Redacted.make("the secret of services")
 
@@ -89,8 +98,12 @@ export const make = (world: World) => {
 
   const runners: Array<Runner> = []
   const journalOf = RunnersDisk.make((who) => runners.some(({ isDead, rank }) => isDead && rank.incarnation === who))
-  /** `asks`: what it does to take the call from `giver`. */
-  const launch = Effect.fnUntraced(function* (giver?: Runner, asks?: (taker: Runner) => Effect.Effect<Answer>) {
+  /** `asks`: what it does to take the call from `giver`; `other`: what runs there that is not the call. */
+  const launch = Effect.fnUntraced(function* (
+    giver?: Runner,
+    asks?: (taker: Runner) => Effect.Effect<Answer>,
+    other?: Program
+  ) {
     const index = runners.length
     const self = ScriptedSession.id(`runner-${index}`)
     // a test's own queue: as many as there are
@@ -246,14 +259,21 @@ export const make = (world: World) => {
         fiber.interruptUnsafe()
       },
       running: undefined,
+      status: undefined,
       isDead: false,
       isOver: false
     }
     runners.push(runner)
-    const program = yield* TalkCall.make(TalkCall.defaultOptions).pipe(Effect.provideContext(built))
-    const call = program(intents, {
-      report: () => {},
+    const options =
+      world.most === undefined ? TalkCall.defaultOptions : { ...TalkCall.defaultOptions, voicesOfPart: world.most }
+    const program = yield* TalkCall.make(options).pipe(Effect.provideContext(built))
+    const parts = world.partsFor?.(runner)
+    const talk = program(intents, {
+      report: (read) => {
+        runner.status = read
+      },
       heardElsewhere: () => 0,
+      ...(parts === undefined ? {} : { parts }),
       seat: {
         rank: runner.rank,
         onOutranked: () => {},
@@ -264,6 +284,7 @@ export const make = (world: World) => {
         ...(asks === undefined ? {} : { takeOver: { ask: Effect.suspend(() => asks(runner)) } })
       }
     })
+    const call = other === undefined ? talk : Effect.provideContext(other(runner, runner.rank.incarnation), built)
     const ended = Effect.sync(() => {
       note(`${runner.name} is over`)
       runner.isOver = true

@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { RoomToken, SessionId } from "../../src/domain/Call.ts"
+import { defaultLanguage, LanguageId } from "../../src/domain/Language.ts"
+import type { Privacy } from "../../src/domain/Privacy.ts"
+import { Incarnation } from "../../src/domain/Seat.ts"
+import type { VoiceKey } from "../../src/domain/Speaker.ts"
+import * as CallDivision from "../../src/layers/CallDivision.ts"
+import type { PartLink, PartOrder } from "../../src/layers/CallPart.ts"
+import type { RemoteVoices } from "../../src/layers/RemoteVoices.ts"
+
+const room = RoomToken.make("room1")
+const rank = { epoch: 1, incarnation: Incarnation.make("lead") }
+const keys = (count: number) =>
+  Array.from({ length: count }, (_, n): VoiceKey => ({ publisher: SessionId.make(`s${n}`), roomType: "video" }))
+
+const silent = (): RemoteVoices => {
+  let turn = 0
+  return {
+    take: () => {},
+    given: () => [],
+    resume: () => {},
+    resumed: () => [],
+    silence: () => {
+      turn += 1
+    },
+    turn: () => turn,
+    lost: () => []
+  }
+}
+
+/** A call of which one runner hears two voices, with as many others as are asked for, up to `available`. */
+const scene = Effect.fnUntraced(function* (available: number) {
+  const orders: Array<PartOrder> = []
+  const links: Array<PartLink> = []
+  const rules: { language: LanguageId; privacy: Privacy } = { language: defaultLanguage, privacy: "any" }
+  let changes = 0
+  const division = yield* CallDivision.make({
+    ...{ room, rank, remote: silent(), most: 2 },
+    parts: {
+      running: () => Effect.succeed([]),
+      open: () =>
+        Effect.sync(() => {
+          if (links.length >= available) return undefined
+          const link: PartLink = {
+            incarnation: Incarnation.make(`part${links.length}`),
+            hears: () => [],
+            connected: () => orders.at(-1)?.hears.length ?? 0,
+            order: (order) => orders.push(order),
+            listen: () => Stream.never,
+            acknowledge: () => {},
+            finish: Effect.void,
+            gone: Deferred.makeUnsafe<void>()
+          }
+          links.push(link)
+          return link
+        })
+    },
+    language: () => rules.language,
+    privacy: () => rules.privacy,
+    iceServers: () => undefined,
+    findLeft: () => Effect.succeed([]),
+    retell: () => {},
+    onChange: Effect.sync(() => {
+      changes += 1
+    })
+  })
+  const ours = (count: number) => keys(count).filter(division.isOurs).length
+  return { division, orders, links, rules, ours, changes: () => changes }
+})
+
+describe("CallDivision", () => {
+  it.effect("asks nobody as long as one runner can hear the call", () =>
+    Effect.gen(function* () {
+      const { division, links, ours } = yield* scene(1)
+      division.follow(keys(2))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(links.length, 0)
+      assert.strictEqual(ours(2), 2)
+    })
+  )
+
+  it.effect("has others hear who is too many, and counts them", () =>
+    Effect.gen(function* () {
+      const { division, orders, ours } = yield* scene(1)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(ours(4), 2)
+      assert.deepStrictEqual(orders.at(-1)?.hears, keys(4).slice(2))
+      assert.strictEqual(division.connected(), 2)
+    })
+  )
+
+  it.effect("hears everybody itself where there is no other runner", () =>
+    Effect.gen(function* () {
+      const { changes, division, ours } = yield* scene(0)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(ours(4), 4)
+      assert.isAtLeast(changes(), 1)
+    })
+  )
+
+  it.effect("tells parts that nobody reads, and the language and the rule that hold, each once", () =>
+    Effect.gen(function* () {
+      const { division, orders, rules } = yield* scene(1)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      const before = orders.length
+      division.follow(keys(4))
+      assert.strictEqual(orders.length, before)
+      rules.language = LanguageId.make("de")
+      division.follow(keys(4))
+      assert.strictEqual(orders.at(-1)?.language, "de")
+      rules.privacy = "local-only"
+      division.setHearing(false)
+      assert.deepInclude(orders.at(-1), { isHearing: false, turn: 1, privacy: "local-only" })
+      division.setHearing(true)
+      assert.deepInclude(orders.at(-1), { isHearing: true, turn: 1, hears: keys(4).slice(2) })
+    })
+  )
+
+  it.effect("has whom a part heard that is gone heard by the next one", () =>
+    Effect.gen(function* () {
+      const { division, links, orders, ours } = yield* scene(2)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      const [first] = links
+      if (first !== undefined) yield* Deferred.succeed(first.gone, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(links.length, 2)
+      assert.deepStrictEqual(orders.at(-1)?.hears, keys(4).slice(2))
+      assert.strictEqual(ours(4), 2)
+    })
+  )
+})
