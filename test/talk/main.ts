@@ -24,6 +24,7 @@ import * as Provision from "./Provision.ts"
 import * as Report from "./Report.ts"
 import { ended, freshFolder } from "./RunFolder.ts"
 import { runners } from "./Runners.ts"
+import { runnersShare } from "./RunnersShare.ts"
 import { perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
 import { faults } from "./ScenariosFaults.ts"
@@ -53,6 +54,7 @@ const chosen = (): ReadonlyArray<Scenario> => {
     ...engineFaults,
     ...endings,
     ...runners,
+    runnersShare,
     ...measurements
   ]
   const only = argument("only")?.split(",")
