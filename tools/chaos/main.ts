@@ -45,13 +45,22 @@ const inside = (bench: string, options: Options.Options) =>
     const decoded = yield* Effect.mapError(Schema.decodeEffect(Bench)(bench), because("bench"))
     // The world around the service keeps time even where the machine is busy with something else.
     yield* Effect.ignore(Effect.try({ try: () => setPriority(0, PRIORITY), catch: because("priority") }))
-    return yield* Run.perform(yield* Rig.make(decoded, { name: "chaos", voices: voicesOf(options) }), options, say)
+    const { runners } = options
+    return yield* Run.perform(
+      yield* Rig.make(decoded, { name: "chaos", voices: voicesOf(options), runners }),
+      options,
+      say
+    )
   })
 
 const simulated = (options: Options.Options, folder: string) =>
   Effect.gen(function* () {
     const stage = yield* Simulated.make({ folder, main: resolve(options.main), voices: voicesOf(options) })
-    return yield* Run.perform(stage, { ...options, kinds: options.kinds.filter(({ rig }) => rig !== true) }, say)
+    return yield* Run.perform(
+      stage,
+      { ...options, kinds: options.kinds.filter(({ rig, shared }) => rig !== true && shared !== true) },
+      say
+    )
   })
 
 /** What the real stack needs, or why it cannot be had. */

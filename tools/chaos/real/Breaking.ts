@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { machineMs } from "../../../test/talk/HpbClient.ts"
-import type { ProofError } from "../../../test/talk/ProofError.ts"
+import { attempt, failure, type ProofError } from "../../../test/talk/ProofError.ts"
 import type { Engine } from "./Engine.ts"
 import type { Fault } from "./Faults.ts"
 import type { Stage } from "./Stage.ts"
@@ -62,6 +62,14 @@ const restartService = (stage: Stage, signal: "SIGTERM" | "SIGKILL", downMs: num
     const readyMs = machineMs()
     const ended = signal === "SIGTERM" ? { "ended after": endedMs, "exit code": ending.exitCode() ?? -1 } : {}
     return { endMs: readyMs, figures: { ...ended, "ready after": readyMs - startedMs } }
+  })
+
+/** Its supervisor starts another. */
+const endRunner = ({ service }: Stage, signal: "SIGTERM" | "SIGKILL") =>
+  Effect.suspend(() => {
+    const pid = service.hearing()
+    if (pid === undefined) return Effect.fail(failure("none of its processes hears anybody"))
+    return over(attempt("signal", async () => process.kill(pid, signal)))
   })
 
 const nothing: Figures = {}
@@ -142,6 +150,10 @@ const act = (
       return restartService(stage, "SIGTERM", forMs)
     case "service-kill":
       return restartService(stage, "SIGKILL", forMs)
+    case "runner-term":
+      return endRunner(stage, "SIGTERM")
+    case "runner-kill":
+      return endRunner(stage, "SIGKILL")
   }
 }
 

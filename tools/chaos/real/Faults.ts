@@ -20,6 +20,8 @@ export interface Kind {
   readonly deaf?: true
   /** Only on the real stack. */
   readonly rig?: true
+  /** Only where the service is several processes. */
+  readonly shared?: true
 }
 
 /** An engine that is dead or refuses. */
@@ -185,6 +187,24 @@ const table = [
     from: "end",
     targetMs: 5000,
     deaf: true
+  },
+  {
+    name: "runner-term",
+    about: "the process that runs the call is told to end",
+    weight: 2,
+    lastsMs: [0, 0],
+    from: "start",
+    shared: true
+  },
+  {
+    name: "runner-kill",
+    about: "the process that runs the call is killed (-9)",
+    weight: 2,
+    lastsMs: [0, 0],
+    from: "start",
+    targetMs: 3000,
+    deaf: true,
+    shared: true
   }
 ] as const satisfies ReadonlyArray<Kind>
 

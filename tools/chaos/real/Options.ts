@@ -11,6 +11,8 @@ export interface Options {
   /** On simulators, also where the real stack could be had. */
   readonly simulated: boolean
   readonly voices: number
+  /** Processes of the service. */
+  readonly runners: number
   /** Chance picks among these. */
   readonly kinds: ReadonlyArray<KnownKind>
   /** In place of chance. */
@@ -33,6 +35,7 @@ export const help = `Breaks things while people speak in a call, and counts the 
   --seed N       random unless said; the same seed gives the same faults and the same sentences
   --minutes M    2 unless said; may be a fraction
   --voices V     how many people speak, 2 unless said
+  --runners N    how many processes the service is, 1 unless said; more on the real stack only, with runner- faults
   --simulated    on simulators of the HPB and Janus, also where the real ones can be had
   --main FILE    the program under test, src/main.ts unless said
   --json         ends with one line of JSON with the same figures
@@ -76,6 +79,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
       seed: { type: "string" },
       minutes: { type: "string", default: "2" },
       voices: { type: "string", default: "2" },
+      runners: { type: "string", default: "1" },
       only: { type: "string" },
       without: { type: "string" },
       script: { type: "string" },
@@ -89,9 +93,12 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
   })
   if (values.help) return undefined
   const [only, without] = [namesIn(values.only), namesIn(values.without)]
+  const runners = numberOf("runners", values.runners, 1, 8)
   const wanted = kinds.filter(
-    ({ name }) =>
-      (only.length === 0 || only.some((part) => name.includes(part))) && !without.some((part) => name.includes(part))
+    ({ name, shared }) =>
+      (shared !== true || runners > 1) &&
+      (only.length === 0 || only.some((part) => name.includes(part))) &&
+      !without.some((part) => name.includes(part))
   )
   if (wanted.length === 0) throw new UsageError("no fault is left")
   const script = values.script === undefined ? undefined : namesIn(values.script).map(faultOf)
@@ -102,6 +109,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     json: values.json,
     simulated: values.simulated,
     voices: numberOf("voices", values.voices, 1, 8),
+    runners,
     kinds: wanted,
     script,
     main: values.main,

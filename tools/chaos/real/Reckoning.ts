@@ -90,7 +90,7 @@ const brokenBy = ({ deafness }: Pick<Seen, "deafness">, one: Happened, voice: st
   if (kindOf(one.fault.kind).deaf !== true) return undefined
   const broken = deafness(voice, one.startMs)
   // Janus goes on sending to a process that is gone.
-  if (one.fault.kind.startsWith("service-")) return { fromMs: one.startMs, untilMs: broken?.untilMs }
+  if (/^(service|runner)-/.test(one.fault.kind)) return { fromMs: one.startMs, untilMs: broken?.untilMs }
   return broken === undefined || broken.fromMs > one.endMs + AT_ONCE_MS
     ? undefined
     : { ...broken, fromMs: Math.max(one.startMs, broken.fromMs) }

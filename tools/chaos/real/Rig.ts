@@ -58,7 +58,7 @@ const ledgerOf = (record: Record.Record): Ledger => {
 /** Up and answering, for as long as the scope. */
 export const make = (
   bench: RealStack.Bench,
-  options: { readonly name: string; readonly voices: ReadonlyArray<string> }
+  options: { readonly name: string; readonly voices: ReadonlyArray<string>; readonly runners?: number }
 ): Effect.Effect<Stage, ProofError, Scope.Scope> =>
   Effect.gen(function* () {
     const binary = bench.hpbs.find(({ generation }) => generation === "2")
@@ -91,6 +91,7 @@ export const make = (
         APP_PORT,
         APP_PERSISTENT_STORAGE: join(folder, "storage"),
         PORT: API_PORT,
+        LT_RUNNERS: String(options.runners ?? 1),
         LOG_LEVEL: "debug"
       }
     })

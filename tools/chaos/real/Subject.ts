@@ -8,6 +8,7 @@ import { Effect, type Scope } from "effect"
 import * as Processes from "../../../test/talk/Processes.ts"
 import { attempt, failure, type ProofError, until } from "../../../test/talk/ProofError.ts"
 import { observe } from "../../../test/talk/Service.ts"
+import { childrenOf } from "../../../test/talk/SharedService.ts"
 
 export interface Sample {
   readonly atMs: number
@@ -21,6 +22,8 @@ export interface Sample {
 
 export interface Subject {
   readonly current: () => Processes.Daemon
+  /** Where it is several processes: the one that hears people. */
+  readonly hearing: () => number | undefined
   /** Signals it and waits until it is gone. */
   readonly stop: (signal: "SIGTERM" | "SIGKILL") => Effect.Effect<void>
   /** Completes when it answers. */
@@ -73,6 +76,7 @@ export const make = (options: SubjectOptions): Effect.Effect<Subject, ProofError
     })
     return {
       current: running.current,
+      hearing: () => childrenOf(running.current().pid).find((pid) => observe(pid).descriptors().udp > 0),
       stop: running.stop,
       start: running.start,
       sample: (heap) =>
