@@ -64,6 +64,8 @@ export interface Seen {
 const EDGE_MS = 150
 /** A subscription that is not there so long after everything was mended is a fault of ours. */
 const PATIENCE_MS = 30_000
+/** The same of another process that takes a call over: it is there already. */
+const TAKEN_OVER_MS = 6000
 /** A fault shows in words that were said so long before it, which were still on their way. */
 const BEFORE_MS = 3000
 
@@ -104,7 +106,8 @@ const excuseOf = (seen: Seen) => {
       seen.happened.flatMap((one) => {
         const broken = brokenBy(seen, one, voice)
         if (broken === undefined) return []
-        const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + PATIENCE_MS)
+        const patienceMs = one.fault.kind === "runner-kill" ? TAKEN_OVER_MS : PATIENCE_MS
+        const untilMs = Math.min(broken.untilMs ?? Number.POSITIVE_INFINITY, one.endMs + patienceMs)
         return [{ fromMs: broken.fromMs, untilMs }]
       })
     ])
