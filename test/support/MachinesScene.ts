@@ -143,6 +143,7 @@ export const make = Effect.fnUntraced(function* (postgres: Postgres) {
 
   return {
     talk,
+    engine,
     machines: [one, other] as const,
     /** No runner reaches another one, or all do again. */
     part: (areParted: boolean) => {
