@@ -153,7 +153,7 @@ describe("the start script", () => {
       assert.strictEqual(code, 0)
       assert.match(
         called("node"),
-        /^--max-semi-space-size=8 --import \/\S*docker\/early-stop\.mjs \S*docker\/\.\.\/dist\/main\.js\n/
+        /^--max-semi-space-size=8 --heap-growing-percent=60 --import \/\S*docker\/early-stop\.mjs \S*docker\/\.\.\/dist\/main\.js\n/
       )
       assert.include(called("node"), "APP_SECRET=secret")
       assert.strictEqual(called("frpc"), "")

@@ -30,7 +30,7 @@ export interface RunnersOptions {
 }
 
 /** As `docker/start.sh` has it. */
-const AS_STARTED = ["--max-semi-space-size=8"]
+const AS_STARTED = ["--max-semi-space-size=8", "--heap-growing-percent=60"]
 
 /** All of them ready, for as long as the scope. */
 export const start = Effect.fnUntraced(function* (

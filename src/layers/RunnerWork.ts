@@ -12,7 +12,9 @@ export const EXPECTED = 2
 /** Voices: a call that nobody speaks in is not nothing. */
 const CALL = 1
 /** Of what was used before, at each second. */
-const KEPT = 0.7
+const KEPT = 0.9
+/** What a process uses while it starts is no reason to give its calls away. */
+const STARTED_AFTER = "20 seconds"
 
 /** Of this process so far. */
 export const cpuMs = (): number => {
@@ -20,20 +22,24 @@ export const cpuMs = (): number => {
   return (system + user) / 1000
 }
 
-/** All that the process does, streams and requests included; as a number of voices. Read at any time. */
+/** All that the process does, streams and requests included; as a number of voices, 0 until it has started. Read at any time. */
 export const make = Effect.fnUntraced(function* (
   cpuMs: () => number
 ): Effect.fn.Return<() => number, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  let before = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
+  const readNow = () => ({ cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 })
   let cores = 0
-  yield* Effect.sync(() => {
-    const read = { cpuMs: cpuMs(), atMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6 }
-    const elapsedMs = read.atMs - before.atMs
-    if (elapsedMs <= 0) return
-    cores = KEPT * cores + ((1 - KEPT) * (read.cpuMs - before.cpuMs)) / elapsedMs
-    before = read
-  }).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.delay("1 second"), Effect.forkScoped)
+  yield* Effect.gen(function* () {
+    yield* Effect.sleep(STARTED_AFTER)
+    let before = readNow()
+    yield* Effect.sync(() => {
+      const read = readNow()
+      const elapsedMs = read.atMs - before.atMs
+      if (elapsedMs <= 0) return
+      cores = KEPT * cores + ((1 - KEPT) * (read.cpuMs - before.cpuMs)) / elapsedMs
+      before = read
+    }).pipe(Effect.repeat(Schedule.spaced("1 second")))
+  }).pipe(Effect.forkScoped)
   return () => cores / CORE_PER_VOICE
 })
 

@@ -17,8 +17,6 @@ export interface SetUpPaceOptions {
 export interface SetUpPace {
   /** Done when a set-up may begin, which lasts as long as the scope. */
   readonly begin: Effect.Effect<void, never, Scope.Scope>
-  /** Whether one is under way. */
-  readonly isUnderWay: () => boolean
 }
 
 const atATime = 8
@@ -58,7 +56,6 @@ export const make = ({ now = () => performance.now(), pause = setTimeout }: SetU
         })
     )
     const pace: SetUpPace = {
-      isUnderWay: () => running > 0,
       begin: Semaphore.takeScoped(places, 1).pipe(
         Effect.andThen(door.withPermits(1)(Effect.andThen(Effect.promise(breathe), begin)))
       )

@@ -8,7 +8,6 @@
 import { Context, Effect } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
-import * as PacketRest from "./PacketRest.ts"
 
 export interface Shedding {
   /** Whether a packet that is handled at `atMs` is to be decoded. In the order they came in. */
@@ -91,17 +90,13 @@ const LOOK_MS = 1_000
 /** Whether this thread's event loop has been busy without a pause since it was asked last, a second ago or more. */
 const eventLoopIsBusy = (): (() => boolean) => {
   let since = performance.eventLoopUtilization()
-  let restedMs = PacketRest.total()
   let lookedMs = performance.now()
   let isBusy = false
   return () => {
     const atMs = performance.now()
     if (atMs - lookedMs < LOOK_MS) return isBusy
     const until = performance.eventLoopUtilization()
-    const { active, idle } = performance.eventLoopUtilization(until, since)
-    const working = active - (PacketRest.total() - restedMs)
-    isBusy = working >= BUSY * (active + idle)
-    restedMs = PacketRest.total()
+    isBusy = performance.eventLoopUtilization(until, since).utilization >= BUSY
     since = until
     lookedMs = atMs
     return isBusy

@@ -14,10 +14,7 @@ import * as RtpDatagram from "./RtpDatagram.ts"
 import * as RtpReceiver from "./RtpReceiver.ts"
 import * as SrtpReceiver from "./SrtpReceiver.ts"
 
-export interface WeriftMediaOptions extends Omit<RtpReceiver.RtpReceiverOptions, "srtp"> {
-  /** A packet of media came. */
-  readonly onMedia: () => void
-}
+export type WeriftMediaOptions = Omit<RtpReceiver.RtpReceiverOptions, "srtp">
 
 /** RFC 3550 §6.2: every 5 s. Janus 1.1.2 sends a report each second; the fifth may come a little early. */
 const reportMs = 4500
@@ -33,22 +30,18 @@ export const take = (
   const { keys, profile } = transport.srtp.config
   const srtp = SrtpReceiver.make({ profile, key: keys.remoteMasterKey, salt: keys.remoteMasterSalt })
   if (srtp === undefined) return undefined
-  const { now, onMedia } = options
+  const { now } = options
   const { receive, wake } = RtpReceiver.make({ ...options, srtp })
-  const hear = (datagram: Uint8Array) => {
-    onMedia()
-    receive(datagram)
-  }
   const ownSsrc = randomInt(1, 2 ** 32)
   let reportedMs = Number.NEGATIVE_INFINITY
 
   const { nominated, onData } = transport.iceTransport.connection
   const handOn = onData.execute
-  onData.execute = (datagram) => (RtpDatagram.isRtp(datagram) ? hear(datagram) : handOn(datagram))
+  onData.execute = (datagram) => (RtpDatagram.isRtp(datagram) ? receive(datagram) : handOn(datagram))
   if (nominated?.protocol instanceof StunProtocol) {
     const socket = nominated.protocol.transport
     const handUp = socket.onData
-    socket.onData = (datagram, from) => (RtpDatagram.isRtp(datagram) ? hear(datagram) : handUp(datagram, from))
+    socket.onData = (datagram, from) => (RtpDatagram.isRtp(datagram) ? receive(datagram) : handUp(datagram, from))
   }
 
   transport.onRtcp.subscribe((packet) => {

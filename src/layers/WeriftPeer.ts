@@ -40,8 +40,6 @@ export interface WeriftPeerOptions {
   readonly onUnusable: () => void
   /** A packet of media was not authentic, or came a second time. */
   readonly onRefused: () => void
-  /** A packet of media came by the short path. */
-  readonly onMedia: () => void
   /** Monotonic, in ms. */
   readonly now: () => number
   /** One of the callbacks above has thrown, or werift has. */
@@ -128,8 +126,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       now: options.now,
       listener: guardedListener,
       offer: () => (state === "closed" ? undefined : offer),
-      onRefused: options.onRefused,
-      onMedia: options.onMedia
+      onRefused: options.onRefused
     })
     if (taken !== undefined) wake = taken.wake
   })

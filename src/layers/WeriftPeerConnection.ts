@@ -8,7 +8,6 @@ import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as OfferSdp from "./OfferSdp.ts"
 import * as OwnAddresses from "./OwnAddresses.ts"
-import * as PacketRest from "./PacketRest.ts"
 import * as RelayChoice from "./RelayChoice.ts"
 import * as SetUpPace from "./SetUpPace.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
@@ -44,7 +43,6 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
     PeerConnection,
     Effect.gen(function* () {
       const pace = yield* SetUpPace.make()
-      const { came } = PacketRest.make({ isHurried: pace.isUnderWay })
       DtlsCurve.useNative()
       const unusable = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "ice_candidate" })
       const defects = yield* Metrics.countsOf(Metrics.drops, { reason: "peer_callback_failed" })
@@ -81,7 +79,6 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
               },
               onUnusable: unusable,
               onRefused: refused,
-              onMedia: came,
               now,
               onDefect: defects
             })

@@ -69,7 +69,6 @@ const connect = Effect.fnUntraced(function* (
           silence: { passage: () => passage, isSilent: () => isSilent }
         },
         offer: () => ({ opus: new Set([WeriftPublisher.opusPayloadType]), levelId: WeriftPublisher.levelId }),
-        onMedia: () => {},
         onRefused: () => refused.push(nowMs)
       }) !== undefined
   })
