@@ -229,7 +229,6 @@ export const make = Effect.fnUntraced(function* ({
       Effect.ignore
     )
     const review = Effect.gen(function* () {
-      yield* register
       const others = [...(registered ?? [])].filter((address) => address !== me.address)
       for (const known of looks.keys())
         if (registered?.has(known) === false && !isFresh(looks.get(known))) looks.delete(known)
@@ -240,7 +239,10 @@ export const make = Effect.fnUntraced(function* ({
       Effect.timeoutOption(JOIN_LIMIT)
     )
     yield* review
-    yield* review.pipe(Effect.repeat(Schedule.spaced(LOOK_EVERY)), Effect.forkScoped)
+    // Beside each other: a database that does not answer makes nobody look away from the others.
+    yield* Effect.forEach([register, review], (one) =>
+      Effect.forkScoped(Effect.repeat(one, Schedule.spaced(LOOK_EVERY)))
+    )
   })
 
   return {
