@@ -15,6 +15,8 @@ export interface SeatMap {
   /** What was read last. */
   readonly all: () => ReadonlyArray<Seat>
   readonly of: (room: RoomToken) => Seat | undefined
+  /** Who says to run it: where nothing can be read. */
+  readonly told: (room: RoomToken) => Seat | undefined
   readonly readAll: Effect.Effect<ReadonlyArray<Seat>, SqlError>
   readonly read: (room: RoomToken) => Effect.Effect<Seat | undefined, SqlError>
   /** What was read of this room is not so any more. */
@@ -54,6 +56,11 @@ export const make = Effect.fnUntraced(function* (
   return {
     all: () => [...known.values()],
     of: (room) => known.get(room),
+    told: (room) => {
+      const peer = fleet.peers().find(({ presence: { calls } }) => calls.some((call) => call.room === room))
+      // Any epoch that was read is above that.
+      return peer && { room, part: 0, address: peer.address, incarnation: peer.incarnation, epoch: 0 }
+    },
     readAll: Effect.map(seats.all, (all) => {
       known = new Map(all.map((seat) => [seat.room, seat]))
       return all

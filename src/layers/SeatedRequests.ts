@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (
 
   const once = Effect.fnUntraced(function* <A>(room: RoomToken, request: Request<A>): Effect.fn.Return<A, NotSeated> {
     if (keeping.has(room)) return yield* request.here
-    const seat = map.of(room) ?? (yield* readSeat(room))
+    const seat = map.of(room) ?? (yield* readSeat(room)) ?? map.told(room)
     if (seat === undefined) return yield* request.nowhere(undefined)
     if (seat.incarnation === fleet.me.incarnation) {
       map.forget(room)
