@@ -93,11 +93,11 @@ const make = Effect.fnUntraced(function* ({
   let run: ReadonlyArray<CallStatus> = []
   const busy = yield* RunnerWork.make(cpuMs)
   const presence = (): Presence => {
-    const calls = run.map(RunnerWork.workOf)
-    const work = Math.max(
-      busy(),
-      total(calls, (call) => call.work)
-    )
+    const known = run.map(RunnerWork.workOf)
+    const sum = total(known, (call) => call.work)
+    const work = Math.max(busy(), sum)
+    // What is used beyond what is known of the calls is theirs: otherwise none would be too large to move, and all would.
+    const calls = known.map((call) => ({ ...call, work: (call.work * work) / sum }))
     const speakers = total(run, (status) => status.speakers)
     return { incarnation: runner.incarnation, isEnding, work, speakers, calls }
   }
