@@ -105,9 +105,16 @@ const reload: Scenario = {
     })
 }
 
-/** Between the microphone and Janus: nothing for a while; then the sender goes on, with numbers that have gone on too. */
+/** Less before their end than one outage skips, and more than is sent before the first (36 s). */
+const FIRST_NUMBER = 0x1_0000 - 1800
+
+/**
+ * Between the microphone and Janus: nothing for a while; then the sender goes on, with numbers that have gone on too. In the first outage they
+ * come to their end and begin again: what protects a packet depends on how often they did, and that nobody is told.
+ */
 const outage = () => {
   let isOut = false
+  let offset: number | undefined
   let skipped = 0
   return {
     set: (out: boolean) => {
@@ -118,7 +125,8 @@ const outage = () => {
         skipped += 7
         return
       }
-      packet.header.sequenceNumber = (packet.header.sequenceNumber + skipped) & 0xffff
+      offset ??= FIRST_NUMBER - packet.header.sequenceNumber
+      packet.header.sequenceNumber = (packet.header.sequenceNumber + offset + skipped) & 0xffff
       write(packet)
     }
   }

@@ -5,6 +5,7 @@ import { randomInt } from "node:crypto"
 import { Effect, Schema, type Scope } from "effect"
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from "werift"
 import * as DtlsGoodbye from "../../src/layers/DtlsGoodbye.ts"
+import * as SrtpIndex from "../../src/layers/SrtpIndex.ts"
 import * as HpbClient from "./HpbClient.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as Metronome from "./Metronome.ts"
@@ -70,6 +71,24 @@ const FromMcu = Schema.Struct({
 const isFromMcu = Schema.is(FromMcu)
 type CandidateInit = NonNullable<(typeof FromMcu.Type)["payload"]["candidate"]>
 
+/**
+ * Counts the rounds of sequence numbers as RFC 3711 says, as browsers do: werift misses one that ends within a jump of the numbers, and Janus
+ * refuses whatever is sent from then on.
+ */
+const countRounds = (peer: RTCPeerConnection | undefined) => {
+  for (const { srtp } of peer?.dtlsTransports ?? []) {
+    let rounds: SrtpIndex.SrtpIndex | undefined
+    // Nothing but this microphone is sent.
+    srtp.localContext.updateRolloverCount = (sequenceNumber, state) => {
+      rounds ??= SrtpIndex.make(sequenceNumber)
+      const index = rounds.guess(sequenceNumber)
+      rounds.reach(index)
+      state.rolloverCounter = Math.floor(index / 0x1_0000)
+      state.lastSequenceNumber = sequenceNumber
+    }
+  }
+}
+
 /** The peer connection towards Janus, and the HPB's messages which belong to it. */
 const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen") => {
   let peer: RTCPeerConnection | undefined
@@ -127,6 +146,8 @@ const makePublisher = (client: HpbClient.HpbClient, roomType: "video" | "screen"
       await peer?.close()
       peer = undefined
     },
+    /** Before the first packet. */
+    countRounds: () => countRounds(peer),
     write: (packet: RtpPacket) => track?.writeRtp(packet)
   }
 }
@@ -191,6 +212,7 @@ export const make = (options: SpeakerOptions): Effect.Effect<Speaker, ProofError
     const mouth = makeMouth(options, yield* Speech.voice, through?.(publisher.write) ?? publisher.write)
     const publish = attempt(`${name} publishes`, publisher.open).pipe(
       Effect.andThen(until(`${name} to publish`, publisher.connected)),
+      Effect.andThen(Effect.sync(publisher.countRounds)),
       Effect.andThen(Effect.sync(() => Metronome.start(mouth.tick)))
     )
     const unpublish = Effect.promise(async () => {
