@@ -155,7 +155,8 @@ const makeFloor = () => {
       blocks = 0
     }
     let quietest = current
-    for (const one of parts) if (one < quietest) quietest = one
+    // An iterator over a typed array boxes each of its numbers.
+    for (let n = 0; n < PARTS; n++) quietest = Math.min(quietest, parts[n] ?? quietest)
     floor = Math.min(quietest, floor * RISE)
     return floor
   }

@@ -42,6 +42,8 @@ interface Kept {
 }
 
 type VoiceEntry = Exclude<JournalEntries.Entry, { readonly _tag: "Unsaid" }>
+/** Where entries of voices go. */
+type EntriesOfVoices = Pick<JournalEntries.EntryWriter, "hear"> & { readonly write: (entry: VoiceEntry) => void }
 
 /** `onNew` is called at every change; `isUrgent`: readers have got something, and would get it again. */
 export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
@@ -63,11 +65,11 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     keepEntry(entry)
     onNew(false)
   }
-  const entriesOf = (number: number, to: (entry: VoiceEntry) => void): HeardSpeech => ({
-    begin: (start) => to({ _tag: "Began", number, start }),
-    hear: (position, packet) => to({ _tag: "Heard", number, position, packet }),
-    end: (heard, end, silence) => to({ _tag: "Ended", number, heard, end, silence })
-  })
+  const hear: EntriesOfVoices["hear"] = (number, position, packet) => {
+    if (!isPaused) writer.hear(number, position, packet)
+    if (draft?.has.has(number)) draft.writer.hear(number, position, packet)
+    onNew(false)
+  }
   const keep = (room: RoomToken, id: string, key: VoiceKey, tell: Kept["tell"]): Kept => {
     const kept = { number: ++numbers, room, id, key, tell, mark: { position: 0, said: "" }, isMarkNew: false, told: 0 }
     voices.set(kept.number, kept)
@@ -102,7 +104,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     const given = voices.values()
     const giveVoice = ({ id, key, mark, number, room, tell }: Kept) => {
       mine.writer.write({ _tag: "Voice", number, voice: { room, id, key } })
-      tell(mark.position, entriesOf(number, mine.writer.write))
+      tell(mark.position, entriesOf(number, mine.writer))
       mine.writer.write({ _tag: "Marked", number, mark })
       mine.has.add(number)
     }
@@ -142,7 +144,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
       voice: (id, key, tell) => {
         const kept = keep(room, id, key, tell)
         return {
-          ...entriesOf(kept.number, write),
+          ...entriesOf(kept.number, { write, hear }),
           mark: (mark) => {
             const told = mark.said.length - promisedOf(unsaid.get(room) ?? [], id)
             const isUrgent = mark.position > kept.mark.position || told > kept.told
@@ -188,6 +190,12 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     isEmpty: () => voices.size === 0 && unsaid.size === 0
   }
 }
+
+const entriesOf = (number: number, to: EntriesOfVoices): HeardSpeech => ({
+  begin: (start) => to.write({ _tag: "Began", number, start }),
+  hear: (position, packet) => to.hear(number, position, packet),
+  end: (heard, end, silence) => to.write({ _tag: "Ended", number, heard, end, silence })
+})
 
 const markOf = ({ position, said }: HeardMark): HeardMark => ({ position, said })
 

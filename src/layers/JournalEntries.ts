@@ -47,6 +47,8 @@ const HEADER = 9
 
 export interface EntryWriter {
   readonly write: (entry: Entry) => void
+  /** `write` of a `Heard`, without an object: there are fifty a second of every voice. */
+  readonly hear: (number: number, position: number, packet: Uint8Array) => void
   readonly length: () => number
   /** What was written since it was last taken; valid until the next `write`. */
   readonly take: () => Uint8Array
@@ -70,11 +72,15 @@ export const writer = (): EntryWriter => {
     bytes.writeUInt32BE(body, length + 5)
     length += HEADER
   }
-  const numbers = (tag: Entry["_tag"], number: number, values: ReadonlyArray<number>, rest: Uint8Array = empty) => {
-    head(tag, number, 8 * values.length + rest.length)
+  const numbers = (tag: Entry["_tag"], number: number, values: ReadonlyArray<number>) => {
+    head(tag, number, 8 * values.length)
     for (const value of values) length = bytes.writeDoubleBE(value, length)
-    bytes.set(rest, length)
-    length += rest.length
+  }
+  const hear: EntryWriter["hear"] = (number, position, packet) => {
+    head("Heard", number, 8 + packet.length)
+    length = bytes.writeDoubleBE(position, length)
+    bytes.set(packet, length)
+    length += packet.length
   }
   const json = (tag: Entry["_tag"], number: number, value: unknown) => {
     const body = Buffer.from(JSON.stringify(value))
@@ -91,7 +97,7 @@ export const writer = (): EntryWriter => {
         case "Began":
           return numbers(entry._tag, entry.number, [entry.start])
         case "Heard":
-          return numbers(entry._tag, entry.number, [entry.position], entry.packet)
+          return hear(entry.number, entry.position, entry.packet)
         case "Ended":
           return numbers(entry._tag, entry.number, [entry.heard, entry.end, entry.silence])
         case "Marked":
@@ -102,6 +108,7 @@ export const writer = (): EntryWriter => {
           return json(entry._tag, 0, { room: entry.room, texts: entry.texts })
       }
     },
+    hear,
     length: () => length,
     take: () => {
       const taken = bytes.subarray(0, length)
@@ -111,7 +118,6 @@ export const writer = (): EntryWriter => {
   }
 }
 
-const empty = new Uint8Array(0)
 const decodeVoice = Schema.decodeUnknownOption(Schema.fromJsonString(VoiceBody))
 const decodeMark = Schema.decodeUnknownOption(Schema.fromJsonString(MarkBody))
 const decodeUnsaid = Schema.decodeUnknownOption(Schema.fromJsonString(UnsaidBody))
