@@ -1,7 +1,7 @@
 /**
  * The lead of a call that is heard in parts: who hears whom, what the parts are told, and what becomes of their voices when one of them is gone.
  */
-import { Deferred, Effect, FiberMap, Option, type Scope, Stream } from "effect"
+import { Deferred, Effect, FiberMap, Option, Redacted, Scope, Stream } from "effect"
 import type { IceServer, RoomToken } from "../domain/Call.ts"
 import * as Parts from "../domain/CallParts.ts"
 import type { LanguageId } from "../domain/Language.ts"
@@ -9,7 +9,7 @@ import type { Privacy } from "../domain/Privacy.ts"
 import type { Incarnation, Rank } from "../domain/Seat.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import type { LeftVoice } from "../services/SpeechJournal.ts"
-import type { CallParts, PartLink, PartOrder } from "./CallPart.ts"
+import type { CallParts, PartEnd, PartLink, PartOrder } from "./CallPart.ts"
 import type { RemoteVoices } from "./RemoteVoices.ts"
 
 export interface CallDivisionOptions {
@@ -20,7 +20,7 @@ export interface CallDivisionOptions {
   readonly language: () => LanguageId
   readonly privacy: () => Privacy
   readonly iceServers: () => ReadonlyArray<IceServer> | undefined
-  /** What the journal of a part that is gone has of the call, where it can be read here. */
+  /** What the journal of a part that has died has of the call, where it can be read here. */
   readonly findLeft: (part: Incarnation) => Effect.Effect<ReadonlyArray<LeftVoice>>
   readonly retell: (left: LeftVoice) => void
   /** Other voices are to be heard here than before. */
@@ -45,8 +45,8 @@ export interface CallDivision {
 interface Part {
   readonly link: PartLink
   isListening: boolean
-  /** The newest order, as text. */
-  told: string
+  /** The newest order. */
+  told: { readonly text: string; readonly servers: PartOrder["iceServers"] } | undefined
 }
 
 /** Which part hears a voice; the lead itself. */
@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function* (
   const { iceServers, language, most, onChange, parts, privacy, rank, remote, room } = options
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
+  const scope = yield* Effect.scope
   const running = new Map<Incarnation, Part>()
   let wanted: ReadonlyArray<VoiceKey> = []
   let heardBy: ReadonlyMap<string, Place> = new Map()
@@ -75,25 +76,37 @@ export const make = Effect.fnUntraced(function* (
   let opening: "No" | "Yes" | "InVain" = "No"
   let isHearing = false
   let hasBegun = false
+  let given:
+    | { readonly servers: PartOrder["iceServers"]; readonly of: ReadonlyArray<IceServer> | undefined }
+    | undefined
+  /** The same object as long as they are the same. */
+  const redacted = () => {
+    const of = iceServers()
+    if (given === undefined || given.of !== of) given = { of, servers: of && Redacted.make(of) }
+    return given.servers
+  }
 
   const tell = (part: Part) => {
     // parts of a lead before go on as they are, until it is known who reads
     if (!hasBegun) return
     const { link } = part
     const hears = wanted.filter((key) => heardBy.get(voiceId(key)) === link.incarnation)
-    const rules = { language: language(), privacy: privacy(), iceServers: iceServers() }
-    const order: PartOrder = { lead: rank, hears, isHearing, turn: remote.turn(), ...rules }
-    const told = JSON.stringify(order)
-    if (told === part.told) return
+    const rules = { language: language(), privacy: privacy() }
+    const order = { lead: rank, hears, isHearing, turn: remote.turn(), ...rules }
+    const told = { text: JSON.stringify(order), servers: redacted() }
+    if (told.text === part.told?.text && told.servers === part.told.servers) return
     part.told = told
-    link.order(order)
+    link.order({ ...order, iceServers: told.servers })
   }
   const listen = (part: Part) => {
     if (part.isListening) return
     part.isListening = true
     const { acknowledge, gone, incarnation, listen: hear } = part.link
     // not before it is known how far a lead before has said its voices
-    fork(`${incarnation} lives`, Effect.andThen(Deferred.await(gone), lose(part)))
+    fork(
+      `${incarnation} lives`,
+      Effect.flatMap(Deferred.await(gone), (end) => lose(part, end))
+    )
     let taken: Array<number> = []
     let older: ReadonlyArray<number> = []
     const take = hear(rank, remote.resumed()).pipe(
@@ -111,7 +124,7 @@ export const make = Effect.fnUntraced(function* (
     fork(`${incarnation} is acknowledged`, Effect.forever(Effect.andThen(Effect.sleep(JOURNALLED_WITHIN), prove)))
     // the way there may break: what was not acknowledged comes again
     const takeAll = Effect.forever(Effect.andThen(take, Effect.sleep(LISTEN_AGAIN)))
-    fork(`${incarnation} says`, Effect.raceFirst(takeAll, Deferred.await(gone)))
+    fork(`${incarnation} says`, Effect.asVoid(Effect.raceFirst(takeAll, Deferred.await(gone))))
   }
 
   const add = (part: Part) => {
@@ -119,11 +132,14 @@ export const make = Effect.fnUntraced(function* (
     tell(part)
     if (isHearing) listen(part)
   }
-  const lose: (part: Part) => Effect.Effect<void> = Effect.fnUntraced(function* (part) {
+  const lose: (part: Part, end: PartEnd) => Effect.Effect<void> = Effect.fnUntraced(function* (part, end) {
     const { incarnation } = part.link
     running.delete(incarnation)
     yield* FiberMap.remove(fibers, `${incarnation} is acknowledged`)
-    const left = isHearing ? yield* Effect.timeoutOption(options.findLeft(incarnation), FOUND_WITHIN) : Option.none()
+    const left =
+      isHearing && end === "Died"
+        ? yield* Effect.timeoutOption(options.findLeft(incarnation), FOUND_WITHIN)
+        : Option.none()
     const unsaid = remote.lost(
       incarnation,
       Option.getOrElse(left, () => [])
@@ -137,10 +153,10 @@ export const make = Effect.fnUntraced(function* (
   const open = Effect.gen(function* () {
     const link = yield* parts
       .open(room)
-      .pipe(Effect.timeoutOrElse({ duration: OPENED_WITHIN, orElse: () => Effect.void }))
+      .pipe(Scope.provide(scope), Effect.timeoutOrElse({ duration: OPENED_WITHIN, orElse: () => Effect.void }))
     opening = link === undefined ? "InVain" : "No"
     if (link !== undefined) {
-      add({ link, isListening: false, told: "" })
+      add({ link, isListening: false, told: undefined })
       yield* Effect.logInfo("the call is heard in parts", { parts: running.size + 1 })
     }
     divide()
@@ -165,7 +181,7 @@ export const make = Effect.fnUntraced(function* (
   for (const link of yield* parts.running(room)) {
     heardBy = new Map([...heardBy, ...link.hears().map((key) => [voiceId(key), link.incarnation] as const)])
     wanted = [...wanted, ...link.hears()]
-    running.set(link.incarnation, { link, isListening: false, told: "" })
+    running.set(link.incarnation, { link, isListening: false, told: undefined })
   }
 
   return {

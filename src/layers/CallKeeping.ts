@@ -6,6 +6,7 @@ import type { IceServer, Intent, RoomToken } from "../domain/Call.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { CallStatus, Calls } from "../services/Calls.ts"
 import * as CallIntents from "./CallIntents.ts"
+import type { CallParts } from "./CallPart.ts"
 import type { CallSeat } from "./CallSeat.ts"
 import * as Metrics from "./Metrics.ts"
 import * as TalkCall from "./TalkCall.ts"
@@ -42,10 +43,19 @@ export interface KeepingOptions {
   readonly seatOf?: (room: RoomToken) => CallSeat | undefined
   /** Voices that other runners hear. */
   readonly heardByOthers?: () => number
+  /** With seats: who else may hear voices of a call of this runner. */
+  readonly parts?: CallParts
 }
 
 export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkCallOptions>, keeping: KeepingOptions) {
-  const { gate = Effect.void, heardByOthers = () => 0, record = () => {}, seatOf = () => undefined, wake } = keeping
+  const {
+    gate = Effect.void,
+    heardByOthers = () => 0,
+    parts,
+    record = () => {},
+    seatOf = () => undefined,
+    wake
+  } = keeping
   const program = yield* TalkCall.make({ ...TalkCall.defaultOptions, ...options })
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const rooms = new Map<RoomToken, Room>()
@@ -63,7 +73,8 @@ export const make = Effect.fnUntraced(function* (options: Partial<TalkCall.TalkC
         },
         heardElsewhere: () =>
           total(statuses(), (status) => (status.room === room.intents.room ? 0 : status.speakers)) + heardByOthers(),
-        ...(seat === undefined ? {} : { seat })
+        ...(seat === undefined ? {} : { seat }),
+        ...(parts === undefined ? {} : { parts })
       }).pipe(Effect.catchDefect(startAgain))
     }
     forget(room)

@@ -2,7 +2,7 @@
  * A call that is too large for one runner is heard in parts. Each part has a session of its own in the room and hears some of the voices; what is
  * made of them goes to the lead, the runner of the call's seat, and only that one captions. Here is what lead and parts say to each other.
  */
-import type { Deferred, Effect, Stream } from "effect"
+import type { Deferred, Effect, Redacted, Scope, Stream } from "effect"
 import type { IceServer, RoomToken } from "../domain/Call.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
@@ -21,7 +21,8 @@ export interface PartOrder {
   readonly language: LanguageId
   /** For voices that begin; to change it for others, hearing has to end. */
   readonly privacy: Privacy
-  readonly iceServers: ReadonlyArray<IceServer> | undefined
+  /** Those of the request, where it had some; otherwise each asks Nextcloud. */
+  readonly iceServers: Redacted.Redacted<ReadonlyArray<IceServer>> | undefined
 }
 
 /** What belongs together of one voice, to be taken at once. */
@@ -67,16 +68,19 @@ export interface RunningPart {
   readonly finish: Effect.Effect<void>
 }
 
+/** Why a part hears nobody any more: its process has ended and its journal has what it left; or it has left the room itself. */
+export type PartEnd = "Died" | "Left"
+
 /** How a lead has a part. */
 export interface PartLink extends RunningPart {
   /** Done when it is certain that the part hears nobody any more. */
-  readonly gone: Deferred.Deferred<void>
+  readonly gone: Deferred.Deferred<PartEnd>
 }
 
-/** Where a lead gets parts of its call from. */
+/** Where a lead gets parts of its call from; each goes on for some seconds when the scope closes: another lead may want it. */
 export interface CallParts {
   /** Those of a lead before: that run, or are gone without that a lead has seen to what they left. */
-  readonly running: (room: RoomToken) => Effect.Effect<ReadonlyArray<PartLink>>
-  /** One more, on a runner that has none of this call; it goes on without its lead, for a while. `undefined`: there is no such runner. */
-  readonly open: (room: RoomToken) => Effect.Effect<PartLink | undefined>
+  readonly running: (room: RoomToken) => Effect.Effect<ReadonlyArray<PartLink>, never, Scope.Scope>
+  /** One more, on a runner that has none of this call. `undefined`: there is no such runner. */
+  readonly open: (room: RoomToken) => Effect.Effect<PartLink | undefined, never, Scope.Scope>
 }

@@ -24,8 +24,8 @@ export const withMark = (voice: LeftVoice, { position, said }: HeardMark): LeftV
 const compare = (one: HeardMark, other: HeardMark): number =>
   one.position - other.position || one.said.length - other.said.length
 
-/** Voices of a part are called so that no other has the same: they keep their ids while leads change. */
-export const nameOf = (part: Incarnation): string => `${part}.`
+/** Voices of one life of a part are called so that no other has the same: they keep their ids while leads change. */
+export const nameOf = (part: Incarnation, life: number): string => `${part}.${life}.`
 const isOfPart = (id: string): boolean => id.slice(id.lastIndexOf(":") + 1).includes(".")
 
 /** The ids under which voices go on: those that a part may still hear keep theirs. */

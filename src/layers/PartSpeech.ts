@@ -25,8 +25,6 @@ export interface PartSpeech {
   readonly acknowledge: (numbers: ReadonlyArray<number>) => void
   /** What nobody has acknowledged is forgotten. */
   readonly silence: () => void
-  /** A lead listens. */
-  readonly isHeard: () => boolean
 }
 
 /** Between two states of an open segment: readers get no more of them anyway. */
@@ -142,7 +140,8 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
           one.waiting = []
           one.reach({ position: again.position, said: again.said })
           const begun = begunOf(heard, again)
-          from = { ...voice, begun, frames: heardAgain(voice, begun) }
+          const { direct: _, ...kept } = voice
+          from = { ...kept, begun, frames: heardAgain(voice, begun) }
         }
       }).pipe(Effect.ensuring(Effect.sync(() => voices.delete(id))))
     }),
@@ -183,8 +182,7 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
       }
       if (unacknowledged.size <= MOST_UNACKNOWLEDGED) roomy.openUnsafe()
     },
-    silence: forgetUnacknowledged,
-    isHeard: () => listener !== undefined
+    silence: forgetUnacknowledged
   }
 }
 

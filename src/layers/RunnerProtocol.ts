@@ -10,6 +10,7 @@ import { LanguageId } from "../domain/Language.ts"
 import { Privacy } from "../domain/Privacy.ts"
 import { Incarnation, RunnerAddress } from "../domain/Seat.ts"
 import { NoSuchCall, ReaderBehind } from "../services/CaptionFeed.ts"
+import { PartRpcs, SegmentSchema } from "./PartProtocol.ts"
 
 /** The call does not run here, or is being given away: whoever has its seat is to be asked, in a moment. */
 export class NotSeated extends Schema.TaggedError<NotSeated>()("NotSeated", {}) {
@@ -59,27 +60,7 @@ const CaptionSchema = Schema.Struct({
   speaker: SessionId,
   speakerName: Schema.optionalKey(Schema.String),
   language: LanguageId,
-  segment: Schema.Struct({
-    id: Schema.String,
-    revision: Schema.Finite,
-    committed: Schema.String,
-    open: Schema.String,
-    startMs: Schema.optionalKey(Schema.Finite),
-    endMs: Schema.optionalKey(Schema.Finite),
-    tokenAtMs: Schema.Finite,
-    final: Schema.optionalKey(
-      Schema.Literals([
-        "EngineFinal",
-        "Silence",
-        "SentenceEnd",
-        "MaxLength",
-        "Commit",
-        "StreamEnd",
-        "EngineLost",
-        "Rotation"
-      ])
-    )
-  }),
+  segment: SegmentSchema,
   interrupted: Schema.optionalKey(Schema.Struct({ atMs: Schema.Finite, lengthMs: Schema.Finite }))
 })
 
@@ -154,4 +135,4 @@ export const RunnerRpcs = RpcGroup.make(
     error: Schema.Union([NoSuchCall, ReaderBehind]),
     stream: true
   })
-)
+).merge(PartRpcs)

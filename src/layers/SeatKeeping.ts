@@ -6,6 +6,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Intent, RoomToken } from "../domain/Call.ts"
 import { nextEpoch, outranks, type Seat } from "../domain/Seat.ts"
 import * as CallKeeping from "./CallKeeping.ts"
+import type { CallParts } from "./CallPart.ts"
 import * as CallSeat from "./CallSeat.ts"
 import type * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
@@ -45,6 +46,7 @@ export interface SeatKeepingOptions {
   readonly seats: Seats.Seats
   readonly intents: StoredIntents.StoredIntents
   readonly kept: KeptDatabase.KeptDatabase
+  readonly parts: CallParts
   /** Wishes that another runner, who has the room by now, does not find in the database. */
   readonly forward: (intents: ReadonlyArray<Intent>) => void
 }
@@ -72,7 +74,7 @@ const GIVE_LIMIT = "3 seconds"
 export const make = Effect.fnUntraced(function* (
   options: SeatKeepingOptions
 ): Effect.fn.Return<SeatKeeping, never, Scope.Scope | TalkCall.Dependencies> {
-  const { fleet, forward, intents, kept, seats } = options
+  const { fleet, forward, intents, kept, parts, seats } = options
   const clock = yield* Clock.Clock
   const now = yield* monotonicMs
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
@@ -81,6 +83,7 @@ export const make = Effect.fnUntraced(function* (
   const isOpen = () => kept.state()._tag === "Open"
 
   const keeping = yield* CallKeeping.make(options.calls, {
+    parts,
     // Whoever adds the first wish runs the room: see `run`.
     wake: () => {},
     record: (intent, isWanted) => {

@@ -42,7 +42,7 @@ const STAYS_MS = 60_000
 /** People hear nothing of a move, but each is a join. */
 const MOVES_AT_ONCE = 4
 /** Of the three seconds that a runner has for its last words. */
-const LEAVE_LIMIT = "2500 millis"
+export const LEAVE_LIMIT = "2500 millis"
 
 export const make = Effect.fnUntraced(function* (
   options: SeatReviewOptions

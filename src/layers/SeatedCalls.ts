@@ -2,7 +2,7 @@
  * Calls of several runners, on this machine or on several: each call runs on the runner that has its seat, clicks for it may arrive anywhere,
  * and everybody sees all of them.
  */
-import { Context, Effect, Layer, Queue, Schedule, Scope, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Queue, Schedule, Scope, Stream } from "effect"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import type { Intent, RoomToken } from "../domain/Call.ts"
 import { type CallStatus, Calls } from "../services/Calls.ts"
@@ -12,6 +12,8 @@ import { ViewerLanguages } from "../services/ViewerLanguages.ts"
 import * as Database from "./Database.ts"
 import * as IntentRows from "./IntentRows.ts"
 import * as KeptDatabase from "./KeptDatabase.ts"
+import * as PartsElsewhere from "./PartsElsewhere.ts"
+import * as PartsHere from "./PartsHere.ts"
 import * as RunnerFleet from "./RunnerFleet.ts"
 import { NotSeated, type Presence, RunnerEnds } from "./RunnerProtocol.ts"
 import * as RunnerWork from "./RunnerWork.ts"
@@ -23,9 +25,9 @@ import * as SeatReview from "./SeatReview.ts"
 import * as Seats from "./Seats.ts"
 import * as StoredIntents from "./StoredIntents.ts"
 import * as StoredViewerLanguages from "./StoredViewerLanguages.ts"
-import type { TalkCallOptions } from "./TalkCall.ts"
+import * as TalkCall from "./TalkCall.ts"
 
-export interface SeatedCallsOptions extends Partial<TalkCallOptions> {
+export interface SeatedCallsOptions extends Partial<TalkCall.TalkCallOptions> {
   readonly database: Database.DatabasePlace
   readonly runner: RunnerProcess
   /** Where other machines reach the first runner of this one. */
@@ -38,6 +40,8 @@ const REVIEW_EVERY = "1 minute"
 /** What others are told of this runner is no older. */
 const LOOK_EVERY = "500 millis"
 const LIST_LIMIT = "500 millis"
+/** Nobody waits longer for a database that is to know that this runner has ended: it learns it from the others. */
+const FAREWELL_LIMIT = "1500 millis"
 const CONSEQUENCE =
   "Captions go on, but who has asked for them is forgotten if this process ends now, and no other runner can take its calls."
 const ALONE =
@@ -87,24 +91,39 @@ const make = Effect.fnUntraced(function* ({
   if (place._tag === "Server" && address === undefined) yield* Effect.logWarning(ALONE)
   const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) })
 
-  const fleetScope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const fleetScope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
+    Effect.flatMap(Effect.forkDetach(Scope.close(scope, exit)), (closing) =>
+      Effect.timeoutOption(Effect.interruptible(Fiber.await(closing)), FAREWELL_LIMIT)
+    )
+  )
 
   let isEnding = false
   let run: ReadonlyArray<CallStatus> = []
   const busy = yield* RunnerWork.make(cpuMs)
+  const speakers = () => total(run, (status) => status.speakers)
+  const heardByOthers = () => total(fleet.peers(), (peer) => peer.presence.speakers)
+  const { maxVoices, screenShares } = { ...TalkCall.defaultOptions, ...options }
+  const here = yield* PartsHere.make({
+    ...{ incarnation: runner.incarnation, maxVoices, screenShares, isEnding: () => isEnding },
+    heard: () => speakers() + heardByOthers()
+  })
   const presence = (): Presence => {
-    const known = run.map(RunnerWork.workOf)
-    const sum = total(known, (call) => call.work)
+    // Whom others hear of a call is their work; as voices they are the call's.
+    const known = run.map((call) =>
+      RunnerWork.workOf({ ...call, speakers: call.speakers - elsewhere.heardOf(call.room) })
+    )
+    const sum = total([...known, ...here.work()], (call) => call.work)
     const work = Math.max(busy(), sum)
     // What is used beyond what is known of the calls is theirs: otherwise none would be too large to move, and all would.
     const calls = known.map((call) => ({ ...call, work: (call.work * work) / sum }))
-    const speakers = total(run, (status) => status.speakers)
-    return { incarnation: runner.incarnation, isEnding, work, speakers, calls }
+    return { incarnation: runner.incarnation, isEnding, work, speakers: speakers(), calls }
   }
   const unsaid = yield* Queue.unbounded<Intent>()
   const map = yield* SeatMap.make(seats, fleet, presence)
+  const elsewhere = yield* PartsElsewhere.make({ fleet, map, here })
   const keeping = yield* SeatKeeping.make({
     calls: options,
+    parts: elsewhere,
     fleet,
     seats,
     intents,
@@ -127,6 +146,7 @@ const make = Effect.fnUntraced(function* ({
   const captions = yield* CaptionFeed
   const answers: RunnerFleet.RunnerAnswers = {
     ...requests.answers,
+    ...here.answers,
     Presence: () => Effect.map(look, presence),
     Statuses: () => listHere,
     Take: ({ vacancy, ...wishes }) =>
@@ -155,7 +175,8 @@ const make = Effect.fnUntraced(function* ({
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isEnding = true
-      return reviews.leave
+      const left = Effect.timeoutOption(here.leave, SeatReview.LEAVE_LIMIT)
+      return Effect.all([reviews.leave, left], { concurrency: 2, discard: true })
     })
   )
 

@@ -122,7 +122,7 @@ const run = Effect.fnUntraced(function* (
     session,
     iceServers: CallIceServers.of(yield* Nextcloud, intents),
     screenShares: options.screenShares,
-    maxVoices: () => options.maxVoices - heardElsewhere(),
+    maxVoices: () => options.maxVoices - heardElsewhere() - (division?.connected() ?? 0),
     ...(division === undefined ? {} : { isOurs: division.isOurs }),
     onVoice: voices.start,
     onVoiceEnd: voices.end,

@@ -1,7 +1,7 @@
 /**
  * One part of a call, one program: join the room silently, hear those whom the lead names, give it what they say. It never captions.
  */
-import { Effect, Latch, Schedule, type Scope, Stream } from "effect"
+import { Deferred, Effect, Latch, Redacted, Schedule, type Scope, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import { defaultLanguage } from "../domain/Language.ts"
 import { type Incarnation, outranks, type Rank } from "../domain/Seat.ts"
@@ -17,24 +17,26 @@ import * as CallIceServers from "./CallIceServers.ts"
 import type { PartOrder, RunningPart } from "./CallPart.ts"
 import * as CallVoices from "./CallVoices.ts"
 import * as LeftParts from "./LeftParts.ts"
-import { monotonicMs } from "./Monotonic.ts"
 import * as PartSpeech from "./PartSpeech.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 export interface TalkPartOptions {
   readonly incarnation: Incarnation
+  /** Counts the parts of the room on this runner. */
+  readonly life: number
   /** As of `TalkCall`. */
   readonly screenShares: boolean
   /** Most voices heard here at a time; asked whenever somebody new is to be heard. */
   readonly maxVoices: () => number
+  /** Whether a lead still wants it. */
+  readonly isLed: () => boolean
 }
 
 export type Dependencies = Signaling | Nextcloud | PeerConnection | Decoder | Transcriber
 
-/** A new lead comes within seconds; without one nobody reads what is heard here. */
-const LEADERLESS_MS = 60_000
 /** As of voices that are captioned where they are heard, and the way to the lead. */
 const LAST_WORDS = "12 seconds"
+const LED_EVERY = "1 second"
 
 const nobody: Omit<PartOrder, "lead"> & { readonly lead: Rank | undefined } = {
   lead: undefined,
@@ -48,7 +50,7 @@ const nobody: Omit<PartOrder, "lead"> & { readonly lead: Rank | undefined } = {
 
 /**
  * Joins the room as one part of its call, for as long as the scope; nobody is heard before the first order. `run` completes when the part
- * is finished, or no lead has listened for a minute.
+ * is finished, or no lead wants it.
  */
 export const make = Effect.fnUntraced(function* (
   room: RoomToken,
@@ -73,9 +75,10 @@ export const make = Effect.fnUntraced(function* (
     privacy: () => order.privacy,
     journal,
     say: speech.say,
-    name: LeftParts.nameOf(options.incarnation)
+    name: LeftParts.nameOf(options.incarnation, options.life)
   })
-  const iceServers = Effect.suspend(() => CallIceServers.of(nextcloud, { room, iceServers: () => order.iceServers }))
+  const givenIceServers = () => (order.iceServers === undefined ? undefined : Redacted.value(order.iceServers))
+  const iceServers = Effect.suspend(() => CallIceServers.of(nextcloud, { room, iceServers: givenIceServers }))
   const nextcloud = yield* Nextcloud
   const subscriptions = yield* Subscriptions.make({
     session,
@@ -88,7 +91,7 @@ export const make = Effect.fnUntraced(function* (
     isSpeaking: voices.isSpeaking
   })
   let followed = nobody
-  let isFinished = false
+  const finished = Deferred.makeUnsafe<void>()
   const follow = Effect.gen(function* () {
     yield* changed.await
     changed.closeUnsafe()
@@ -104,16 +107,14 @@ export const make = Effect.fnUntraced(function* (
     }
     yield* subscriptions.setHearing(isHearing)
   })
-  const now = yield* monotonicMs
-  let heardMs = now()
-  const look = Effect.sync(() => {
-    if (speech.isHeard()) heardMs = now()
-    return !isFinished && now() - heardMs < LEADERLESS_MS
+  const unwanted = Effect.repeat(Effect.sync(options.isLed), {
+    while: (isLed) => isLed,
+    schedule: Schedule.spaced(LED_EVERY)
   })
   yield* Effect.forkScoped(Effect.forever(follow))
   yield* Effect.forkScoped(Stream.runForEach(session.events, subscriptions.handle))
   return {
-    run: Effect.asVoid(Effect.repeat(look, { while: (isNeeded) => isNeeded, schedule: Schedule.spaced("1 second") })),
+    run: Effect.asVoid(Effect.raceFirst(Deferred.await(finished), unwanted)),
     part: {
       incarnation: options.incarnation,
       hears: () => order.hears,
@@ -127,11 +128,8 @@ export const make = Effect.fnUntraced(function* (
       listen: speech.listen,
       acknowledge: speech.acknowledge,
       finish: Effect.timeoutOption(voices.finish, LAST_WORDS).pipe(
-        Effect.andThen(
-          Effect.sync(() => {
-            isFinished = true
-          })
-        )
+        Effect.andThen(Deferred.succeed(finished, undefined)),
+        Effect.asVoid
       )
     }
   }

@@ -7,7 +7,7 @@ import type { Privacy } from "../../src/domain/Privacy.ts"
 import { Incarnation } from "../../src/domain/Seat.ts"
 import type { VoiceKey } from "../../src/domain/Speaker.ts"
 import * as CallDivision from "../../src/layers/CallDivision.ts"
-import type { PartLink, PartOrder } from "../../src/layers/CallPart.ts"
+import type { PartEnd, PartLink, PartOrder } from "../../src/layers/CallPart.ts"
 import type { RemoteVoices } from "../../src/layers/RemoteVoices.ts"
 
 const room = RoomToken.make("room1")
@@ -51,7 +51,7 @@ const scene = Effect.fnUntraced(function* (available: number) {
             listen: () => Stream.never,
             acknowledge: () => {},
             finish: Effect.void,
-            gone: Deferred.makeUnsafe<void>()
+            gone: Deferred.makeUnsafe<PartEnd>()
           }
           links.push(link)
           return link
@@ -132,7 +132,7 @@ describe("CallDivision", () => {
       division.setHearing(true)
       yield* TestClock.adjust("1 second")
       const [first] = links
-      if (first !== undefined) yield* Deferred.succeed(first.gone, undefined)
+      if (first !== undefined) yield* Deferred.succeed(first.gone, "Died")
       yield* TestClock.adjust("1 second")
       assert.strictEqual(links.length, 2)
       assert.deepStrictEqual(orders.at(-1)?.hears, keys(4).slice(2))

@@ -22,7 +22,12 @@ export const answersOf = (incarnation: Incarnation, isEnding = false): RunnerFle
   Take: () => Effect.die("not asked here"),
   Move: () => Effect.die("not asked here"),
   Give: () => Effect.die("not asked here"),
-  Captions: () => Stream.die("not asked here")
+  Captions: () => Stream.die("not asked here"),
+  FindPart: () => Effect.succeedNone,
+  OpenPart: () => Effect.die("not asked here"),
+  TellPart: () => Effect.die("not asked here"),
+  ListenToPart: () => Stream.die("not asked here"),
+  FinishPart: () => Effect.die("not asked here")
 })
 
 /** What supervisors tell; everybody hears all. */

@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { participant } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as CallIntents from "../../src/layers/CallIntents.ts"
-import type { CallParts, PartLink } from "../../src/layers/CallPart.ts"
+import type { CallParts, PartEnd, PartLink } from "../../src/layers/CallPart.ts"
 import type { Answer } from "../../src/layers/CallSeat.ts"
 import { monotonicMs } from "../../src/layers/Monotonic.ts"
 import * as TalkPart from "../../src/layers/TalkPart.ts"
@@ -105,7 +105,9 @@ const scene = Effect.fnUntraced(function* (
   const alive = () => [...parts.values()].filter(({ gone }) => !Deferred.isDoneUnsafe(gone))
   const runPart = (made: Deferred.Deferred<PartLink>): RunnersOfCall.Program =>
     Effect.fnUntraced(function* (runner, incarnation) {
-      const { part, run } = yield* TalkPart.make(room, { incarnation, screenShares: false, maxVoices: () => 200 })
+      const { part, run } = yield* TalkPart.make(room, {
+        ...{ incarnation, life: 1, screenShares: false, maxVoices: () => 200, isLed: () => true }
+      })
       const ways = new Set<Deferred.Deferred<void>>()
       const link = {
         ...part,
@@ -115,7 +117,7 @@ const scene = Effect.fnUntraced(function* (
             ways.add(way)
             return Stream.interruptWhen(part.listen(...from), Deferred.await(way))
           }),
-        gone: Deferred.makeUnsafe<void>(),
+        gone: Deferred.makeUnsafe<PartEnd>(),
         breakWay: () => {
           for (const way of ways) Deferred.doneUnsafe(way, Effect.void)
         }
@@ -171,7 +173,7 @@ const scene = Effect.fnUntraced(function* (
     deaf.push({ names: heard, sinceMs: now() })
     forgetNewest(heard)
     runner.kill()
-    later(dice.between(0, 300), () => Deferred.doneUnsafe(link.gone, Effect.void))
+    later(dice.between(0, 300), () => Deferred.doneUnsafe(link.gone, Effect.succeed("Died")))
     return true
   }
   const killLead = Effect.gen(function* () {

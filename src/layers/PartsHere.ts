@@ -1,0 +1,151 @@
+/**
+ * The parts that this runner hears of calls of others: one of each room at most, each for as long as a lead wants it.
+ */
+import { Deferred, Effect, Exit, FiberSet, Option, Scope, Semaphore, Stream } from "effect"
+import type { RoomToken } from "../domain/Call.ts"
+import type { CallWork } from "../domain/Placement.ts"
+import { type Incarnation, outranks, type Rank } from "../domain/Seat.ts"
+import type { PartSaid, RunningPart } from "./CallPart.ts"
+import { monotonicMs } from "./Monotonic.ts"
+import { type FoundPart, NoSuchPart, PartRefused } from "./PartProtocol.ts"
+import type { RunnerAnswers } from "./RunnerFleet.ts"
+import * as TalkPart from "./TalkPart.ts"
+
+export interface PartsHereOptions {
+  readonly incarnation: Incarnation
+  readonly screenShares: boolean
+  /** Most voices heard at a time over all calls, and those that are, these here included. */
+  readonly maxVoices: number
+  readonly heard: () => number
+  readonly isEnding: () => boolean
+}
+
+export interface PartsHere {
+  readonly answers: Pick<RunnerAnswers, "FindPart" | "OpenPart" | "TellPart" | "ListenToPart" | "FinishPart">
+  /** The part of this room that is heard here. */
+  readonly find: (room: RoomToken) => Option.Option<FoundPart>
+  /** Voices of others' calls with a connected peer. */
+  readonly work: () => ReadonlyArray<CallWork>
+  /** All say their last words and end; their leads have others hear. */
+  readonly leave: Effect.Effect<void>
+}
+
+/**
+ * A part of which no lead has wanted anything for so long ends. A dead machine's calls have new leads within 5 s (decision 16), and one that only
+ * cannot be reached is back by then, or not soon. `PartsElsewhere` counts on it.
+ */
+export const LEASE_MS = 8_000
+
+interface Part {
+  readonly life: number
+  readonly running: RunningPart
+  readonly over: Deferred.Deferred<void>
+  /** Who gave the newest order. */
+  lead: Rank | undefined
+  toldMs: number
+}
+
+/** Parts leave their rooms with the scope. */
+export const make = Effect.fnUntraced(function* (
+  options: PartsHereOptions
+): Effect.fn.Return<PartsHere, never, TalkPart.Dependencies | Scope.Scope> {
+  const { heard, incarnation, isEnding, maxVoices, screenShares } = options
+  const context = yield* Effect.context<TalkPart.Dependencies>()
+  const scope = yield* Effect.scope
+  const now = yield* monotonicMs
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const opening = Semaphore.makeUnsafe(1)
+  const parts = new Map<RoomToken, Part>()
+  let lives = 0
+
+  const begin = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<Part> {
+    const life = ++lives
+    const own = yield* Scope.fork(scope)
+    const made = yield* TalkPart.make(room, {
+      ...{ incarnation, life, screenShares },
+      maxVoices: () => maxVoices - heard() + (parts.get(room)?.running.connected() ?? 0),
+      isLed: () => now() - (parts.get(room)?.toldMs ?? now()) < LEASE_MS
+    }).pipe(Scope.provide(own), Effect.provideContext(context))
+    const part = { life, running: made.part, over: Deferred.makeUnsafe<void>(), lead: undefined, toldMs: now() }
+    parts.set(room, part)
+    const end = Effect.gen(function* () {
+      yield* Scope.close(own, Exit.void)
+      // not before: until then somebody is heard
+      parts.delete(room)
+      yield* Deferred.succeed(part.over, undefined)
+    })
+    fork(
+      Effect.logInfo("a part of a call is heard here").pipe(
+        Effect.andThen(made.run),
+        Effect.andThen(Effect.logInfo("the part of the call has ended")),
+        Effect.ensuring(end),
+        Effect.annotateLogs({ room })
+      )
+    )
+    return part
+  })
+  const find = (room: RoomToken, life: number): Effect.Effect<Part, NoSuchPart> =>
+    Effect.suspend(() => {
+      const part = parts.get(room)
+      return part?.life === life ? Effect.succeed(part) : Effect.fail(new NoSuchPart())
+    })
+  const found = (room: RoomToken) => Option.map(Option.fromUndefinedOr(parts.get(room)), foundOf)
+  const isOutranked = ({ lead }: Part, by: Rank) => lead !== undefined && outranks(lead, by)
+
+  return {
+    answers: {
+      FindPart: ({ room }) => Effect.sync(() => found(room)),
+      OpenPart: ({ room }) =>
+        Effect.gen(function* () {
+          if (isEnding()) return yield* new PartRefused()
+          const part = parts.get(room) ?? (yield* begin(room))
+          part.toldMs = now()
+          return foundOf(part)
+        }).pipe(opening.withPermits(1), Effect.uninterruptible),
+      TellPart: Effect.fnUntraced(function* ({ life, order, room, taken }) {
+        const part = yield* find(room, life)
+        if (order !== undefined && isOutranked(part, order.lead)) return yield* new NoSuchPart()
+        part.toldMs = now()
+        part.running.acknowledge(taken)
+        if (order !== undefined) {
+          part.lead = order.lead
+          part.running.order(order)
+        }
+        return { connected: part.running.connected() }
+      }),
+      ListenToPart: ({ lead, life, resumed, room }) =>
+        Stream.unwrap(
+          Effect.map(find(room, life), ({ over, running }) =>
+            running.listen(lead, resumed).pipe(
+              Stream.map((all) => all.map((said) => aged(said, now()))),
+              Stream.interruptWhen(Deferred.await(over))
+            )
+          )
+        ),
+      FinishPart: Effect.fnUntraced(function* ({ lead, life, room }) {
+        const part = yield* find(room, life)
+        if (isOutranked(part, lead)) return yield* new NoSuchPart()
+        yield* part.running.finish
+        yield* Deferred.await(part.over)
+      })
+    },
+    find: found,
+    work: () => [...parts].map(([room, { running }]) => ({ room, work: running.connected() })),
+    leave: Effect.suspend(() =>
+      Effect.forEach(parts.values(), ({ over, running }) => Effect.andThen(running.finish, Deferred.await(over)), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+  }
+})
+
+const foundOf = ({ life, running }: Part): FoundPart => ({ life, hears: running.hears() })
+
+/** With the ages of tokens instead of when they came, and the other way round: `ms` on a clock of this machine. */
+export const aged = (batch: PartSaid, ms: number): PartSaid => ({
+  ...batch,
+  said: batch.said.map((one) =>
+    one._tag === "Segment" ? { ...one, segment: { ...one.segment, tokenAtMs: ms - one.segment.tokenAtMs } } : one
+  )
+})
