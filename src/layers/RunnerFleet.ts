@@ -17,25 +17,21 @@ import {
   type Scope,
   Stream
 } from "effect"
-import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as ClusterAddress from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
-import * as RunnerServer from "effect/cluster/RunnerServer"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Runners from "effect/cluster/Runners"
 import * as Sharding from "effect/cluster/Sharding"
-import * as ShardingConfig from "effect/cluster/ShardingConfig"
-import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientError } from "effect/rpc/RpcClientError"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
-import * as RpcServer from "effect/rpc/RpcServer"
 import * as SocketServer from "effect/socket/SocketServer"
 import { SqlClient } from "effect/sql/SqlClient"
 import { type Incarnation, RunnerAddress } from "../domain/Seat.ts"
 import type { RunnerProcess } from "../services/Fleet.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as RunnerCluster from "./RunnerCluster.ts"
 import { type Presence, RunnerRpcs } from "./RunnerProtocol.ts"
 import * as RunnerReach from "./RunnerReach.ts"
 
@@ -93,19 +89,6 @@ const LOOK_LIMIT = "800 millis"
 const PATIENCE_MS = 3_000
 /** Until a runner that has just begun is in the registry. */
 const JOIN_LIMIT = "5 seconds"
-
-/** The lease bounds how long a dead machine is believed to be alive; measured: see the decision. */
-const settings = {
-  shardsPerGroup: 1,
-  shardLockExpiration: "10 seconds",
-  shardLockRefreshInterval: "3 seconds",
-  refreshAssignmentsInterval: "1 second",
-  runnerHealthCheckInterval: "1 second",
-  entityTerminationTimeout: "1 second",
-  // A restart of PostgreSQL takes every lock that hangs on a connection.
-  shardLockDisableAdvisory: true,
-  simulateRemoteSerialization: false
-} as const
 
 interface Look {
   readonly presence: Presence
@@ -195,9 +178,8 @@ export const make = Effect.fnUntraced(function* ({
 
   const join = Effect.fnUntraced(function* (answers: RunnerAnswers) {
     const context = yield* Layer.build(
-      cluster(answers, health).pipe(
+      RunnerCluster.layer({ address: clusterAddress(me.address), answers, health }).pipe(
         Layer.provide(Layer.succeed(SocketServer.SocketServer, server)),
-        Layer.provide(ShardingConfig.layer({ ...settings, runnerAddress: Option.some(clusterAddress(me.address)) })),
         Layer.provide(Layer.succeed(SqlClient, sql)),
         Layer.provide(Layer.succeedContext(Context.merge(wire, protocols)))
       )
@@ -270,16 +252,6 @@ export const make = Effect.fnUntraced(function* ({
     isLeading: () => isLeading
   }
 })
-
-const cluster = (answers: RunnerAnswers, health: RunnerHealth.RunnerHealth["Service"]) =>
-  RpcServer.layer(Runners.Rpcs.merge(RunnerRpcs), { disableTracing: true, disableFatalDefects: true }).pipe(
-    Layer.provide([RunnerServer.layerHandlers, RunnerRpcs.toLayer(Effect.succeed(answers))]),
-    Layer.provideMerge(Sharding.layer),
-    Layer.provide([RpcServer.layerProtocolSocketServer, Runners.layerRpc]),
-    Layer.provide(Layer.succeed(RunnerHealth.RunnerHealth, health)),
-    Layer.provide(MessageStorage.layerNoop),
-    Layer.provideMerge(SqlRunnerStorage.layerStorage({}))
-  )
 
 /** What the other one answered, if it was an answer. */
 const answerIn = <E>(cause: Cause.Cause<E | RpcClientError>): Option.Option<E> =>

@@ -43,7 +43,7 @@ const LIST_LIMIT = "500 millis"
 /** Nobody waits longer for a database that is to know that this runner has ended: it learns it from the others. */
 const FAREWELL_LIMIT = "1500 millis"
 const CONSEQUENCE =
-  "Captions go on, but who has asked for them is forgotten if this process ends now, and no other runner can take its calls."
+  "Captions go on, every runner takes clicks, and a runner that is told to end gives its calls away. But who has asked for captions is forgotten if this process ends now, and no other runner takes its calls if it is killed."
 const ALONE =
   "LT_RUNNER_ADDRESS is not set: no other machine may use this database, its runners could not reach those of this one."
 const SILENT = "The runner of this call does not answer: what is shown is what it said last."
@@ -89,13 +89,15 @@ const make = Effect.fnUntraced(function* ({
     )
   })
   if (place._tag === "Server" && address === undefined) yield* Effect.logWarning(ALONE)
-  const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) })
-
   const fleetScope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
     Effect.flatMap(Effect.forkDetach(Scope.close(scope, exit)), (closing) =>
       Effect.timeoutOption(Effect.interruptible(Fiber.await(closing)), FAREWELL_LIMIT)
     )
   )
+  const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) }).pipe(
+    Scope.provide(fleetScope)
+  )
+
 
   let isEnding = false
   let run: ReadonlyArray<CallStatus> = []

@@ -10,13 +10,14 @@ import * as SeatedRunners from "../support/SeatedRunners.ts"
 
 const french = LanguageId.make("fr")
 
-describe("SeatedCalls without their database", () => {
+// Beside each other: most of their time nothing happens.
+describe.concurrent("SeatedCalls without their database", () => {
   for (const [what, away] of [
     ["stopped", "stop"],
     ["frozen", "freeze"]
   ] as const) {
     it.live(
-      `go on, take clicks on every runner and begin, while it is ${what}; what was wanted meanwhile is in it afterwards`,
+      `go on, take clicks on every runner, begin, and go to another runner, while it is ${what}; what was wanted meanwhile is in it afterwards`,
       () =>
         Effect.gen(function* () {
           const server = yield* postgres
@@ -40,6 +41,8 @@ describe("SeatedCalls without their database", () => {
           }
           yield* other.calls.start(late)
           yield* SeatedRunners.captioned(scene, runners, scene.wishes)
+          yield* one.end
+          yield* SeatedRunners.captioned(scene, [other], scene.wishes)
 
           yield* away === "stop" ? server.start : server.thaw
           yield* CallScene.until(() =>
@@ -48,15 +51,14 @@ describe("SeatedCalls without their database", () => {
               (all) => all.length === scene.wishes.length
             )
           )
-          yield* SeatedRunners.captioned(scene, runners, scene.wishes)
-          yield* one.end
+          yield* SeatedRunners.captioned(scene, [other], scene.wishes)
           yield* other.end
           const next = yield* scene.boot
           yield* SeatedRunners.captioned(scene, [next], scene.wishes)
           const languages = new Map((yield* next.calls.list).map(({ language, room }) => [room, language]))
           for (const { room } of wishes) assert.strictEqual(languages.get(room), french)
         }),
-      60_000
+      30_000
     )
   }
 })
