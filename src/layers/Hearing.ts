@@ -1,23 +1,24 @@
 /**
- * Hearing: decoded audio of one voice becomes frames of speech: gate → pre-roll → 80 ms frames → a bounded queue. Plain and synchronous;
- * where the audio comes from, and what it is remembered as, is its owner's.
+ * Hearing: decoded audio of one voice becomes frames of speech: gate → pre-roll → 80 ms frames → whoever takes them on the spot, or a bounded
+ * queue. Plain and synchronous; where the audio comes from, and what it is remembered as, is its owner's.
  */
 import { type Cause, Queue } from "effect"
 import { type AudioFrame, msOfSamples, samplesOfMs } from "../domain/Audio.ts"
 import type { AudioOrigin } from "../services/Decoder.ts"
+import type { TakeFrame, Voice } from "../services/Transcriber.ts"
 import * as Gate from "./Gate.ts"
 import * as PreRoll from "./PreRoll.ts"
 import * as SpeechFrames from "./SpeechFrames.ts"
 import type { SpeechMemory } from "./SpeechMemory.ts"
 
 export interface HearingOptions {
-  /** Frames are offered to it; what it does when it is full is its own. */
+  /** Frames that nobody takes on the spot are offered to it; what it does when it is full is its own. */
   readonly queue: Queue.Queue<AudioFrame, Cause.Done>
   /** Sound before speech was noticed, default 300 ms: a soft onset ("f", "h") is that early before it is loud. */
   readonly preRollMs?: number
   /** Is told of every packet, and where speech begins and ends. */
   readonly memory?: Pick<SpeechMemory, "hear" | "begin" | "end">
-  /** Is given every frame before the queue is. */
+  /** Is given every frame before anybody else is. */
   readonly onFrame?: (frame: AudioFrame) => void
   /** Speech began with the sample at `position`, or what was heard of it ended there. */
   readonly onSpeech?: (isSpeaking: boolean, position: number) => void
@@ -25,7 +26,7 @@ export interface HearingOptions {
 
 /** Numbers since the voice began. */
 export interface HearingCounters {
-  /** Frames handed to the queue, and those of them that were dropped because nobody took them. */
+  /** Frames handed on, and those of them that were dropped because nobody took them. */
   readonly frames: number
   readonly droppedFrames: number
   /** Samples that came after their place was taken by what had been heard. */
@@ -35,6 +36,7 @@ export interface HearingCounters {
 }
 
 export interface Hearing {
+  readonly direct: NonNullable<Voice["direct"]>
   /** Takes the next sound; what lies between it and the last one is missing. `pcm` may be reused afterwards. */
   readonly hear: (position: number, pcm: Float32Array, origin: AudioOrigin) => void
   /** No sound comes for now: the frame in progress is padded and marked. Nothing while nobody speaks. */
@@ -71,6 +73,16 @@ export const make = (options: HearingOptions): Hearing => {
   let saidUntil = 0
   /** The stretch ends without the silence at its end. */
   let isCutShort = false
+  let take: TakeFrame | undefined
+  /** Where the newest frame begins that went into the queue. */
+  let queuedAt = Number.NEGATIVE_INFINITY
+
+  const handOn = (frame: AudioFrame) => {
+    if (take?.(frame, queuedAt) === true) return
+    if (Queue.isFullUnsafe(queue)) droppedFrames++
+    Queue.offerUnsafe(queue, frame)
+    queuedAt = frame.position
+  }
 
   const push = (cut: AudioFrame) => {
     frameCount++
@@ -78,8 +90,7 @@ export const make = (options: HearingOptions): Hearing => {
     const silence = Math.max(0, framedUntil - heardUntil + gate.quiet())
     const frame = cut.endsSpeech ? { ...cut, silence } : cut
     onFrame?.(frame)
-    if (Queue.isFullUnsafe(queue)) droppedFrames++
-    Queue.offerUnsafe(queue, frame)
+    handOn(frame)
     if (!frame.endsSpeech) return
     const heard = Math.min(heardUntil, framedUntil)
     // positions of frames grow
@@ -126,6 +137,9 @@ export const make = (options: HearingOptions): Hearing => {
     Math.min(length, Math.max(0, (frames.isRunning() ? frames.position() : saidUntil) - position))
 
   return {
+    direct: (next) => {
+      take = next
+    },
     hear: (position, pcm, { atMs, audioLevel, packet }) => {
       if (position > heardUntil) skip(position - heardUntil, atMs)
       gate.hear(pcm, audioLevel)

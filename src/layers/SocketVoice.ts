@@ -169,6 +169,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
       id: options.id,
       // One at a time: what the reader has not asked for still counts as queued.
       frames: Stream.fromPull(Effect.succeed(Effect.map(Queue.take(queue), (frame) => [frame] as const))),
+      direct: hearing.direct,
       replay: memory.replay,
       language: options.language,
       ...(options.privacy === undefined ? {} : { privacy: options.privacy }),

@@ -114,6 +114,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     voice: {
       id: options.id,
       frames: Stream.fromQueue(queue),
+      direct: hearing.direct,
       replay: memory.replay,
       language: options.language,
       marks: options.listener !== undefined,

@@ -85,16 +85,14 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
       lost.samples / FRAME_SAMPLES
     )
   })
-  const deliver = (frame: AudioFrame): Effect.Effect<void> | undefined => {
+  const deliver = (frame: AudioFrame) => {
     const fresh = backlog.pass(frame)
-    if (fresh !== undefined) {
-      link.send(fresh)
-      Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
-    }
-    return frame.endsSpeech ? link.feed.flushBehind : undefined
+    if (fresh === undefined) return
+    link.send(fresh)
+    Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
   }
-  yield* CatchUp.run({ link, backlog, utterances, onLost: tell })
-  line.connect({ waitMs: link.pace.waitMs, deliver })
+  do yield* CatchUp.run({ link, backlog, utterances, onLost: tell })
+  while (!line.connect({ waitMs: link.pace.waitMs, deliver, pause: link.feed.flushBehind }))
 })
 
 /** Suspects the session of having fallen silent when there is reason to. */

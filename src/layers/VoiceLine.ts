@@ -3,15 +3,16 @@
  */
 import { Effect, Latch, Stream } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
-import type { Voice } from "../services/Transcriber.ts"
+import type { TakeFrame, Voice } from "../services/Transcriber.ts"
 import * as FrameBacklog from "./FrameBacklog.ts"
 
 /** Where frames go while a session is connected. */
 export interface Receiver {
   /** Until it takes the next frame, ms; 0: at once. */
   readonly waitMs: () => number
-  /** Absent: it was delivered at once, as nearly every one is. */
-  readonly deliver: (frame: AudioFrame) => Effect.Effect<void> | undefined
+  readonly deliver: (frame: AudioFrame) => void
+  /** To be done behind a frame that ends speech, before the next one is delivered. */
+  readonly pause: Effect.Effect<void>
 }
 
 export interface VoiceLine {
@@ -21,12 +22,12 @@ export interface VoiceLine {
   readonly untap: () => void
   /** The second session's backlog takes the place of the first one's. */
   readonly adopt: () => void
-  /** Frames go there from now on; connect only when the backlog is empty, else the order is lost. */
-  readonly connect: (to: Receiver) => void
+  /** Frames go there from now on. `false`: there are some in the backlog, which have to go first. */
+  readonly connect: (to: Receiver) => boolean
   readonly isConnected: () => boolean
   /** Frames go into the backlog from now on. */
   readonly disconnect: () => void
-  /** Reads the voice until it ends. A frame that nobody takes yet holds up a voice that waits, once the backlog is full. */
+  /** Reads the voice until it ends; takes what need not wait from where it is heard. A frame that nobody takes yet holds up a voice that waits, once the backlog is full. */
   readonly feed: Effect.Effect<void>
   /** The voice has ended: no frame comes any more. */
   readonly ended: () => boolean
@@ -48,20 +49,25 @@ export const make = (voice: Voice): VoiceLine => {
   let ended = false
   /** Taken and held up. */
   let routed: AudioFrame | undefined
+  /** Where the newest frame begins that came through the stream and is where it belongs. */
+  let readTo = Number.NEGATIVE_INFINITY
   const store = (frame: AudioFrame) => {
     backlog.add(frame)
     bell.openUnsafe()
   }
   /** What is to be waited for until the frame is where it belongs. */
   const route = (frame: AudioFrame): Effect.Effect<void> | undefined => {
-    if (receiver === undefined) {
+    const to = receiver
+    if (to === undefined) {
       if (voice.waits === true && backlog.isFull()) return Effect.andThen(connected.await, later(frame))
       store(frame)
       return undefined
     }
-    const waitMs = receiver.waitMs()
+    const waitMs = to.waitMs()
     // whoever is connected then takes it
-    return waitMs > 0 ? Effect.andThen(Effect.sleep(waitMs), later(frame)) : receiver.deliver(frame)
+    if (waitMs > 0) return Effect.andThen(Effect.sleep(waitMs), later(frame))
+    to.deliver(frame)
+    return frame.endsSpeech ? to.pause : undefined
   }
   const later = (frame: AudioFrame): Effect.Effect<void> => Effect.suspend(() => route(frame) ?? Effect.void)
   const routeAll = (frames: ReadonlyArray<AudioFrame>, from: number): Effect.Effect<void> => {
@@ -73,13 +79,27 @@ export const make = (voice: Voice): VoiceLine => {
       const wait = route(frame)
       if (wait !== undefined) {
         return Effect.flatMap(wait, () => {
-          routed = undefined
+          arrived(frame)
           return routeAll(frames, n + 1)
         })
       }
-      routed = undefined
+      arrived(frame)
     }
     return Effect.void
+  }
+  const arrived = (frame: AudioFrame) => {
+    routed = undefined
+    readTo = frame.position
+  }
+  /** What need not wait is where it belongs without a turn of the event loop. */
+  const take: TakeFrame = (frame, behind) => {
+    if (behind > readTo) return false
+    if (receiver === undefined ? voice.waits === true && backlog.isFull() : frame.endsSpeech || receiver.waitMs() > 0)
+      return false
+    tapped?.add(frame)
+    if (receiver === undefined) store(frame)
+    else receiver.deliver(frame)
+    return true
   }
   const untap = () => {
     tapped?.close()
@@ -101,18 +121,23 @@ export const make = (voice: Voice): VoiceLine => {
       tapped = undefined
     },
     connect: (to) => {
+      if (!backlog.isEmpty()) return false
       receiver = to
       connected.openUnsafe()
+      return true
     },
     isConnected: () => receiver !== undefined,
     disconnect: () => {
       receiver = undefined
       connected.closeUnsafe()
     },
-    feed: voice.frames.pipe(
-      Stream.runForEachArray((frames) => routeAll(frames, 0)),
+    feed: Effect.suspend(() => {
+      voice.direct?.(take)
+      return Stream.runForEachArray(voice.frames, (frames) => routeAll(frames, 0))
+    }).pipe(
       Effect.ensuring(
         Effect.sync(() => {
+          voice.direct?.(undefined)
           ended = true
           bell.openUnsafe()
         })

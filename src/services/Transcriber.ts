@@ -8,11 +8,23 @@ import type { Privacy } from "../domain/Privacy.ts"
 import type { Segment, Transcribed } from "../domain/Segment.ts"
 import type { EngineTrouble } from "./Engines.ts"
 
+/**
+ * Takes a frame on the spot, or leaves it to `frames`: `false`. `behind` (samples) is where the newest frame begins that went there, −∞ when none
+ * did: what is taken before that one is read is taken out of turn.
+ */
+export type TakeFrame = (frame: AudioFrame, behind: number) => boolean
+
 /** One voice as the Transcriber sees it. */
 export interface Voice {
   readonly id: string
   /** Speech only: no frame while the speaker is silent. Bounded; when the reader is too slow the oldest frames go and are counted, unless `waits`. Ends with the voice. */
   readonly frames: Stream.Stream<AudioFrame>
+  /**
+   * From now on every frame is offered to `take` before it goes into `frames`, which still has to be read; until `undefined` is given. One at a
+   * time. A frame on its way through a stream costs as much again as what is done with it. Belongs to `frames`: whoever puts another stream in
+   * its place leaves it out. Absent: all of them come through `frames`.
+   */
+  readonly direct?: (take: TakeFrame | undefined) => void
   /**
    * What was heard of speech from `position` (samples) on, as far as the ring still holds it, decoded anew; the last frames may also
    * still come through `frames` (compare positions). Not for one frame: a fresh decoder needs a lead-in of 100 ms.

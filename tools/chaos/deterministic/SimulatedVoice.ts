@@ -4,7 +4,7 @@
 import { type Cause, Effect, Queue, Stream } from "effect"
 import { type AudioFrame, FRAME_SAMPLES, msOfSamples } from "../../../src/domain/Audio.ts"
 import { defaultLanguage } from "../../../src/domain/Language.ts"
-import type { Voice } from "../../../src/services/Transcriber.ts"
+import type { TakeFrame, Voice } from "../../../src/services/Transcriber.ts"
 import { endOf, type VoicePlan } from "./Scenario.ts"
 import * as Sound from "./Sound.ts"
 
@@ -30,12 +30,17 @@ export const make = Effect.fnUntraced(function* (plan: VoicePlan, index: number,
   const ring: Array<AudioFrame> = []
   const spoken = plan.stretches.flatMap((stretch) => Sound.framesOf(index, stretch))
   let overwritten = 0
+  let take: TakeFrame | undefined
+  let queuedAt = Number.NEGATIVE_INFINITY
 
   const dueMs = (position: number): number => {
     if (plan.source === "recording") return plan.startsMs
     const atMs = plan.startsMs + msOfSamples(position + FRAME_SAMPLES)
     const hitch = plan.hitches.find((one) => atMs >= one.atMs && atMs < one.atMs + one.forMs)
     return hitch === undefined ? atMs : hitch.atMs + hitch.forMs
+  }
+  const direct = (next: TakeFrame | undefined) => {
+    take = next
   }
   const voice: Voice = {
     id: plan.id,
@@ -49,6 +54,8 @@ export const make = Effect.fnUntraced(function* (plan: VoicePlan, index: number,
           yield { ...frame, pcm: frame.pcm.slice() }
       }
     },
+    // what comes all at once is read as a journal is: only as a stream
+    ...(plan.source === "recording" ? {} : { direct }),
     language: () => defaultLanguage,
     privacy: plan.privacy,
     ...(isLive ? {} : { waits: true, utterances: true })
@@ -57,7 +64,9 @@ export const make = Effect.fnUntraced(function* (plan: VoicePlan, index: number,
     const heard = { ...frame, heardAtMs: now() }
     ring.push(heard)
     overwritten = Math.max(0, ring.length - plan.ringFrames)
+    if (take?.(heard, queuedAt) === true) return
     Queue.offerUnsafe(queue, heard)
+    queuedAt = heard.position
   }
   const leave = { atMs: Math.max(plan.leavesMs, endOf(plan)), happen: () => Queue.endUnsafe(queue) }
   const simulated: SimulatedVoice = {
