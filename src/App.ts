@@ -25,6 +25,7 @@ import * as OpusDecoder from "./layers/OpusDecoder.ts"
 import * as PolyphaseResampler from "./layers/PolyphaseResampler.ts"
 import * as SeatedCalls from "./layers/SeatedCalls.ts"
 import * as SpreedSignaling from "./layers/SpreedSignaling.ts"
+import type { TalkCallOptions } from "./layers/TalkCall.ts"
 import * as TalkTranscriptSink from "./layers/TalkTranscriptSink.ts"
 import * as WeriftPeerConnection from "./layers/WeriftPeerConnection.ts"
 import * as Shutdown from "./Shutdown.ts"
@@ -47,10 +48,10 @@ export const logs = (level: AppConfig["logLevel"]) =>
  * calls and streams deliver their last words and say bye at the same time; the listeners, which refuse until then, go last. With a runner it
  * is one of several processes, and needs its `Front`.
  */
-export const layer = (config: AppConfig, runner?: RunnerProcess) =>
+export const layer = (config: AppConfig, runner?: RunnerProcess, given: Partial<TalkCallOptions> = {}) =>
   listeners(config).pipe(
     Layer.provide(announcement(config)),
-    Layer.provide(calls(config, runner)),
+    Layer.provide(calls(config, runner, given)),
     Layer.provide(captions),
     Layer.provide([nextcloud(config), deployment(config)]),
     Layer.provide(EngineTranscriber.layer),
@@ -123,7 +124,8 @@ const captions = HubCaptionFeed.beside(TalkTranscriptSink.layer())
 /** Several processes share their calls, and so does one whose database is not its own; otherwise all calls are in this process. */
 const calls = (
   config: AppConfig,
-  process: RunnerProcess | undefined
+  process: RunnerProcess | undefined,
+  given: Partial<TalkCallOptions>
 ): Layer.Layer<
   Calls | ViewerLanguages | CaptionFeed,
   never,
@@ -140,7 +142,8 @@ const calls = (
     screenShares: config.screenAudio,
     maxVoices: config.maxSpeakers,
     localOnlyRooms: config.localOnlyRooms ?? [],
-    presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) }
+    presence: { ...CallPresence.defaultLimits, graceMs: Duration.toMillis(Duration.seconds(config.graceSeconds)) },
+    ...given
   }
   const seatsOf = (one: RunnerProcess) =>
     SeatedCalls.layer({

@@ -6,16 +6,17 @@ import { Effect, Layer } from "effect"
 import * as App from "./App.ts"
 import * as AppConfig from "./layers/AppConfig.ts"
 import type { Supervised } from "./layers/SupervisedFront.ts"
+import type { TalkCallOptions } from "./layers/TalkCall.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { Front } from "./services/Front.ts"
 
-/** Runs it until a signal, or until it breaks; with a supervisor as one of several. */
-export const run = (supervised?: Supervised): void => {
+/** Runs it until a signal, or until it breaks; with a supervisor as one of several. `calls`: what no environment variable says. */
+export const run = (supervised?: Supervised, calls: Partial<TalkCallOptions> = {}): void => {
   const service = AppConfig.load.pipe(
     Effect.flatMap((config) =>
       Layer.launch(
         Layer.effectDiscard(Effect.sync(() => supervised?.ready(config))).pipe(
-          Layer.provide(App.layer(config, supervised?.runner)),
+          Layer.provide(App.layer(config, supervised?.runner, calls)),
           Layer.provide(Layer.succeed(Front, supervised?.front)),
           Layer.provide(App.logs(config.logLevel)),
           Layer.provide(Shutdown.deadline(config.shutdownSeconds, supervised === undefined ? "SecondSignal" : "Time"))

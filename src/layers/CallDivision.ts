@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
     opening = link === undefined ? "InVain" : "No"
     if (link !== undefined) {
       add({ link, isListening: false, told: undefined })
-      yield* Effect.logInfo("the call is heard in parts", { parts: running.size + 1 })
+      yield* Effect.logInfo("the call is heard in parts", { parts: running.size + 1, another: link.incarnation })
     }
     divide()
     yield* onChange

@@ -271,7 +271,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const made: SeatKeeping = {
+  return {
     calls: {
       ...keeping.calls,
       // Until it is ours whoever has it shows it.
@@ -297,5 +297,4 @@ export const make = Effect.fnUntraced(function* (
     // What the database does not answer now it answers in a second.
     review: (all) => Effect.ignore(review(all))
   }
-  return made
 })

@@ -21,12 +21,15 @@ export interface ServiceProcess {
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 /** Starts it with nothing but this environment, and a folder of its own for what it keeps; both are gone with the scope. */
-export const start = (environment: Record<string, string>): Effect.Effect<ServiceProcess, never, Scope.Scope> =>
+export const start = (
+  environment: Record<string, string>,
+  program = main
+): Effect.Effect<ServiceProcess, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let output = ""
       const folder = mkdtempSync(join(tmpdir(), "parlance-"))
-      const child = spawn(process.execPath, [main], {
+      const child = spawn(process.execPath, [program], {
         env: { PATH: process.env["PATH"] ?? "", APP_PERSISTENT_STORAGE: folder, ...environment }
       })
       const keep = (chunk: Buffer) => {

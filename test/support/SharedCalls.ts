@@ -19,13 +19,13 @@ interface StatusPage {
   readonly calls: ReadonlyArray<{ readonly roomToken: string; readonly state: string; readonly speakers: number }>
 }
 
-export const make = Effect.fnUntraced(function* (environment: Record<string, string> = {}) {
+export const make = Effect.fnUntraced(function* (environment: Record<string, string> = {}, program?: string) {
   const folder = yield* temporaryFolder
   const talk = yield* TalkSimulator.make()
   const engine = yield* KyutaiSimulator.make()
   const port = String(yield* freePort)
   const api = `http://127.0.0.1:${port}`
-  const service = yield* start({
+  const settings = {
     PORT: port,
     APP_PERSISTENT_STORAGE: folder,
     LT_HPB_URL: talk.url,
@@ -33,7 +33,8 @@ export const make = Effect.fnUntraced(function* (environment: Record<string, str
     STT_STREAM_URL: engine.url,
     LT_RUNNERS: "2",
     ...environment
-  })
+  }
+  const service = yield* start(settings, program)
   yield* service.says("a runner takes its share")
   const database = yield* Database.make({
     _tag: "File",
@@ -43,6 +44,7 @@ export const make = Effect.fnUntraced(function* (environment: Record<string, str
   yield* database.open
   const seats = Seats.make(database.sql)
   return {
+    folder,
     service,
     talk,
     ...client(api),
@@ -59,6 +61,7 @@ export const client = (api: string) => {
       fetch(api + path, { ...init, headers: { ...json, connection: "close" } }).then((answer) => answer.text())
     )
   return {
+    ask,
     want: (room: string) =>
       ask("/api/v1/call/transcribe", { method: "POST", body: JSON.stringify({ roomToken: room }) }),
     unwant: (room: string) => ask(`/api/v1/call/transcribe/${room}`, { method: "DELETE" }),

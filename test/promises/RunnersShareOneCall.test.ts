@@ -1,0 +1,118 @@
+/**
+ * Promise: a call with too many voices for one process is heard by several and captioned by one of them; a process that is killed costs those
+ * whom it heard a moment, and nobody else a word.
+ */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import type { SimulatedSpeaker } from "../../src/layers/SimulatedSpeaker.ts"
+import { ENCODER_RATE } from "../../src/layers/SpeechEncoder.ts"
+import * as ToneModem from "../../src/layers/ToneModem.ts"
+import * as ToneWords from "../../src/layers/ToneWords.ts"
+import { PROCESS, program, VOICES } from "../support/FewVoicesOfPart.ts"
+import * as SharedCalls from "../support/SharedCalls.ts"
+
+/** ms; real processes, real speech. */
+const PATIENCE = 90_000
+
+const room = "room0"
+
+describe("processes that share one call", () => {
+  it.live(
+    "are read as one, and go on when one of them is killed",
+    () =>
+      Effect.gen(function* () {
+        const { ask, folder, seats, service, status, talk, want } = yield* SharedCalls.make(
+          { LT_RUNNERS: "3" },
+          program
+        )
+        yield* SharedCalls.within(
+          20,
+          Effect.sync(() => service.output().split("a runner takes its share").length === 3)
+        )
+        const viewer = yield* talk.addViewer({ name: "Vera", room })
+        const everybody: Array<SimulatedSpeaker> = []
+        const comes = (names: ReadonlyArray<string>) =>
+          Effect.gen(function* () {
+            for (const name of names) everybody.push(yield* talk.addSpeaker({ name, room }))
+            yield* SharedCalls.within(
+              20,
+              Effect.map(status, ({ calls }) => calls.length === 1 && calls[0]?.speakers === everybody.length)
+            )
+          })
+        const said: Array<ReadonlyArray<string>> = []
+        /** Each says other words than all before. */
+        const say = (speaker: SimulatedSpeaker, count: number) => {
+          const first = 7 * said.flat().length
+          const numbers = Array.from({ length: count }, (_, n) => first + n * 7)
+          const words = numbers.map(ToneWords.wordText)
+          said.push(words)
+          const pcm = ToneModem.speak(numbers, { speaker: everybody.indexOf(speaker), sampleRate: ENCODER_RATE }).pcm
+          return { words, speaking: speaker.say(pcm) }
+        }
+        const readOf = (speaker: SimulatedSpeaker, words: ReadonlyArray<string>) =>
+          viewer
+            .captions()
+            .filter(({ final, speakerSessionId }) => final && speakerSessionId === speaker.sessionId())
+            .flatMap(({ message }) => message.toLowerCase().split(/[^a-z]+/))
+            .filter((word) => words.includes(word))
+        const isRead = (speaker: SimulatedSpeaker, words: ReadonlyArray<string>) =>
+          Effect.gen(function* () {
+            yield* SharedCalls.within(
+              20,
+              Effect.sync(() => readOf(speaker, words).length >= words.length)
+            )
+            assert.deepStrictEqual(readOf(speaker, words), words)
+          })
+        const sayAll = Effect.suspend(() =>
+          Effect.forEach(
+            everybody.map((speaker) => ({ speaker, ...say(speaker, 3) })),
+            ({ speaker, speaking, words }) => Effect.andThen(speaking, isRead(speaker, words)),
+            { concurrency: "unbounded", discard: true }
+          )
+        )
+        const pidOf = (incarnation: string) => Number(readFileSync(join(folder, PROCESS + incarnation), "utf8"))
+        const senders = () => [...new Set(viewer.captions().map(({ from }) => from))]
+
+        yield* want(room)
+        yield* comes(["Ada", "Alan"])
+        assert.strictEqual(talk.servicesIn(room), 1)
+        yield* comes(["Bert", "Bo"])
+        assert.strictEqual(everybody.length, 2 * VOICES)
+        assert.strictEqual(talk.servicesIn(room), 2)
+        yield* sayAll
+        assert.strictEqual(senders().length, 1)
+        const metrics = yield* ask("/metrics")
+        assert.match(metrics, /^transcription_speakers_active(\{[^}]*\})? 4$/m)
+
+        // One that hears.
+        const part = /"another":"([^"]+)"/.exec(service.output())?.[1] ?? ""
+        process.kill(pidOf(part), "SIGKILL")
+        const isWhole = Effect.map(status, ({ calls }) => calls[0]?.speakers === everybody.length)
+        yield* SharedCalls.within(
+          10,
+          Effect.map(isWhole, (is) => !is)
+        )
+        const againMs = yield* SharedCalls.within(10, isWhole)
+        assert.isBelow(againMs, 3_000)
+        yield* sayAll
+        assert.strictEqual(senders().length, 1)
+
+        // The one that captions, in the middle of what one says whom another hears.
+        const [lead] = yield* seats
+        const bert = everybody[2]
+        assert(lead !== undefined && bert !== undefined)
+        const { speaking, words } = say(bert, 14)
+        const telling = yield* Effect.forkChild(speaking)
+        yield* Effect.sleep("1500 millis")
+        process.kill(pidOf(lead.incarnation), "SIGKILL")
+        yield* Fiber.join(telling)
+        yield* isRead(bert, words)
+        yield* SharedCalls.within(10, isWhole)
+        yield* sayAll
+        assert.strictEqual(senders().length, 2)
+      }),
+    PATIENCE
+  )
+})
