@@ -13,7 +13,7 @@ import { monotonicMs } from "./Monotonic.ts"
 import type * as RunnerFleet from "./RunnerFleet.ts"
 import { type Given, NotGiven, NotSeated, type Vacancy } from "./RunnerProtocol.ts"
 import type * as Seats from "./Seats.ts"
-import { viewerOf, type Wishes, wordsOf } from "./SeatWishes.ts"
+import { viewerOf, type Wishes, wishesIn, wordsOf } from "./SeatWishes.ts"
 import type * as StoredIntents from "./StoredIntents.ts"
 import type * as TalkCall from "./TalkCall.ts"
 
@@ -221,14 +221,7 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
-  /** Last those in whose language the room is heard. */
-  const wishesOf = (room: RoomToken): Wishes => {
-    const wishes = keeping.wishes(room)
-    const isHeard = ({ language }: Intent) => Number(language === wishes?.language())
-    const iceServers = wishes?.iceServers()
-    const all = (wishes?.list() ?? []).toSorted((one, other) => isHeard(one) - isHeard(other))
-    return { intents: all, ...(iceServers === undefined ? {} : { iceServers }) }
-  }
+  const wishesOf = (room: RoomToken): Wishes => wishesIn(keeping.wishes(room))
 
   const give: SeatKeeping["give"] = Effect.fnUntraced(function* (room, epoch) {
     const mine = held.get(room)
@@ -257,7 +250,11 @@ export const make = Effect.fnUntraced(function* (
       if (!mine.isOurs || !mine.isRun || isGiven(mine)) continue
       if (read?.epoch === epoch && read.incarnation === fleet.me.incarnation) continue
       // It may have changed since it was read.
-      if (yield* isOurs(mine, yield* seats.of(room))) continue
+      if (yield* isOurs(mine, yield* seats.of(room))) {
+        // What is wanted of a room is written only by who has its seat.
+        kept.wantWrite()
+        continue
+      }
       yield* Effect.logWarning("another runner has the call, it is left here", { room })
       const leaving = keeping.leave(room)
       drop(mine)

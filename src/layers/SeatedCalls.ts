@@ -98,7 +98,6 @@ const make = Effect.fnUntraced(function* ({
     Scope.provide(fleetScope)
   )
 
-
   let isEnding = false
   let run: ReadonlyArray<CallStatus> = []
   const busy = yield* RunnerWork.make(cpuMs)

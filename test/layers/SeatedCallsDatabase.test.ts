@@ -48,7 +48,9 @@ describe.concurrent("SeatedCalls without their database", () => {
           yield* CallScene.until(() =>
             Effect.map(
               Effect.orElseSucceed(scene.seats, () => []),
-              (all) => all.length === scene.wishes.length
+              (all) =>
+                all.length === scene.wishes.length &&
+                all.every(({ incarnation }) => incarnation === other.runner.incarnation)
             )
           )
           yield* SeatedRunners.captioned(scene, [other], scene.wishes)
