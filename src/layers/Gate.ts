@@ -55,15 +55,19 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
   let spoken = 0
   /** The last three blocks as bits. */
   let loud = 0
-  // The block in progress.
-  let sum = 0
-  let squares = 0
   let filled = 0
+  // The block in progress: an object, because a number that closures share is boxed at every change.
+  const block = { sum: 0, squares: 0 }
 
+  const forget = () => {
+    filled = 0
+    block.sum = 0
+    block.squares = 0
+  }
   const judge = () => {
     // The variance, so that a constant offset is no sound.
-    const energy = squares / BLOCK - (sum / BLOCK) ** 2
-    sum = squares = filled = 0
+    const energy = block.squares / BLOCK - (block.sum / BLOCK) ** 2
+    forget()
     const threshold = thresholdOver(floor.update(energy))
     loud = ((loud << 1) | (energy > (open ? threshold * ENDING : threshold) ? 1 : 0)) & 7
     if (twoOfThree[loud] === true) {
@@ -92,16 +96,15 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
       for (let at = 0; at < pcm.length; ) {
         const until = Math.min(pcm.length, at + BLOCK - filled)
         filled += until - at
-        // Local, because a number that closures share is boxed at every change.
-        let blockSum = 0
-        let blockSquares = 0
+        let sum = 0
+        let squares = 0
         for (; at < until; at++) {
           const sample = pcm[at] ?? 0
-          blockSum += sample
-          blockSquares += sample * sample
+          sum += sample
+          squares += sample * sample
         }
-        sum += blockSum
-        squares += blockSquares
+        block.sum += sum
+        block.squares += squares
         if (filled === BLOCK) judge()
       }
     },
@@ -117,7 +120,7 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
     close: () => {
       open = false
       loud = 0
-      sum = squares = filled = 0
+      forget()
     }
   }
 }
@@ -141,28 +144,28 @@ const RISE = power(1.5 / 50)
 /** Follows the noise floor: down at once, up slowly. */
 const makeFloor = () => {
   const parts = new Float64Array(PARTS).fill(FIRST_FLOOR)
-  let current = Number.POSITIVE_INFINITY
   let blocks = 0
   let part = 0
-  let floor = FIRST_FLOOR
+  /** Of the part in progress, and of all: an object for the same reason as the block. */
+  const quietest = { current: Number.POSITIVE_INFINITY, floor: FIRST_FLOOR }
   const update = (energy: number): number => {
-    if (energy < DIGITAL_SILENCE) return floor
-    current = Math.min(current, energy)
+    if (energy < DIGITAL_SILENCE) return quietest.floor
+    quietest.current = Math.min(quietest.current, energy)
     if (++blocks === PART_BLOCKS) {
-      parts[part] = current
+      parts[part] = quietest.current
       part = (part + 1) % PARTS
-      current = Number.POSITIVE_INFINITY
+      quietest.current = Number.POSITIVE_INFINITY
       blocks = 0
     }
-    let quietest = current
+    let lowest = quietest.current
     // An iterator over a typed array boxes each of its numbers.
-    for (let n = 0; n < PARTS; n++) quietest = Math.min(quietest, parts[n] ?? quietest)
-    floor = Math.min(quietest, floor * RISE)
-    return floor
+    for (let n = 0; n < PARTS; n++) lowest = Math.min(lowest, parts[n] ?? lowest)
+    quietest.floor = Math.min(lowest, quietest.floor * RISE)
+    return quietest.floor
   }
   const lower = (energy: number): number => {
-    if (energy >= DIGITAL_SILENCE && energy < floor) current = floor = energy
-    return floor
+    if (energy >= DIGITAL_SILENCE && energy < quietest.floor) quietest.current = quietest.floor = energy
+    return quietest.floor
   }
   return { update, lower }
 }

@@ -140,12 +140,14 @@ const MISMATCH = 10
 const SETTLED = 5
 const LOOK_EVERY = 25
 
+/** What is heard of packets that were not decoded, of all voices: whoever is given sound only reads it. */
+const zeros = new Float32Array(MAX_TICKS / 2)
+
 /**
  * Saves decoding the packets of a muted microphone, which a sender keeps sending and labels as silent. A sender whose labels are wrong is
  * found out within half a second and no longer believed.
  */
 const makeSilence = (codec: Codec) => {
-  const zeros = new Float32Array(MAX_TICKS / 2)
   let shown = zeros
   let run = 0
   let trusted = true
@@ -178,7 +180,8 @@ const makeSilence = (codec: Codec) => {
 const energyOf = (pcm: Float32Array): number => {
   let sum = 0
   let squares = 0
-  for (const sample of pcm) {
+  for (let n = 0; n < pcm.length; n++) {
+    const sample = pcm[n] ?? 0
     sum += sample
     squares += sample * sample
   }

@@ -32,39 +32,42 @@ const JITTER = 60 * TICKS_PER_MS
  */
 export const make = (): RtpTimeline => {
   let end = 0
-  // The last packet placed.
   let source: number | undefined
-  let start = 0
-  let lastTimestamp = 0
-  let lastMs = 0
-  /** How much longer the last packet was under way than the fastest of late. */
-  let delay = 0
+  /** The last packet placed; an object, because a number that closures share is boxed at every change. */
+  const last = {
+    start: 0,
+    timestamp: 0,
+    atMs: 0,
+    /** How much longer it was under way than the fastest of late. */
+    delay: 0
+  }
 
   const advance = (timestamp: number, ssrc: number, atMs: number): number => {
     if (source === undefined) return 0
     // Even, so that every tick count stays a whole number of 24 kHz samples.
-    const elapsed = Math.max(0, 2 * Math.round(((atMs - lastMs) * TICKS_PER_MS) / 2))
+    const elapsed = Math.max(0, 2 * Math.round(((atMs - last.atMs) * TICKS_PER_MS) / 2))
     // What 32 bit can tell apart is the disagreement with the clock of arrival; pauses may last longer than the 24.8 h of a wrap.
-    const deviation = (timestamp - lastTimestamp - elapsed) | 0
-    const next = start + elapsed + deviation
-    const isAhead = deviation > delay + MAX_LEAD + elapsed * DRIFT
-    delay = Math.max(0, delay - deviation - elapsed * DRIFT)
+    const deviation = (timestamp - last.timestamp - elapsed) | 0
+    const next = last.start + elapsed + deviation
+    const isAhead = deviation > last.delay + MAX_LEAD + elapsed * DRIFT
+    last.delay = Math.max(0, last.delay - deviation - elapsed * DRIFT)
     if (ssrc === source && next >= end - MAX_TICKS && deviation >= -MAX_DEVIATION && !isAhead) return next
-    delay = 0
-    const arrived = start + elapsed
+    last.delay = 0
+    const arrived = last.start + elapsed
     return arrived < end + JITTER ? end : arrived
   }
 
   return {
     place: (timestamp, ssrc, atMs) => {
-      start = advance(timestamp, ssrc, atMs)
+      const start = advance(timestamp, ssrc, atMs)
       source = ssrc
-      lastTimestamp = timestamp
-      lastMs = atMs
+      last.start = start
+      last.timestamp = timestamp
+      last.atMs = atMs
       return start
     },
     extend: (ticks) => {
-      end = Math.max(end, start + ticks)
+      end = Math.max(end, last.start + ticks)
     },
     end: () => end
   }
