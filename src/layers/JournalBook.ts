@@ -8,8 +8,9 @@ import * as JournalEntries from "./JournalEntries.ts"
 import type { LeftRoom } from "./LeftSpeech.ts"
 
 export interface JournalBook {
+  /** One more has the call open, until it is closed: whoever captions it, and a part that is heard for others. */
   readonly call: (room: RoomToken) => CallJournal
-  /** The call is over: nothing of it is to be said any more. */
+  /** The call is over, for one: when all have closed it nothing of it is to be said any more. */
   readonly close: (room: RoomToken) => void
   /** What another process left; kept until its calls take it. */
   readonly restore: (rooms: ReadonlyMap<RoomToken, LeftRoom>) => void
@@ -37,6 +38,8 @@ interface Kept {
   readonly tell: (position: number, listener: HeardSpeech) => void
   mark: HeardMark
   isMarkNew: boolean
+  /** Of another process. */
+  isLeft: boolean
   /** Characters behind the mark that readers have, about. */
   told: number
 }
@@ -52,6 +55,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   const unsaid = new Map<RoomToken, ReadonlyArray<UnsaidText>>()
   const changed = new Set<RoomToken>()
   const left = new Map<RoomToken, LeftRoom>()
+  const opened = new Map<RoomToken, number>()
   let numbers = 0
   let isPaused = false
   /** What is being written anew, and the numbers of the voices that are in it. */
@@ -71,7 +75,8 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     onNew(false)
   }
   const keep = (room: RoomToken, id: string, key: VoiceKey, tell: Kept["tell"]): Kept => {
-    const kept = { number: ++numbers, room, id, key, tell, mark: { position: 0, said: "" }, isMarkNew: false, told: 0 }
+    const mark = { position: 0, said: "" }
+    const kept = { number: ++numbers, room, id, key, tell, mark, isMarkNew: false, isLeft: false, told: 0 }
     voices.set(kept.number, kept)
     write({ _tag: "Voice", number: kept.number, voice: { room, id, key } })
     return kept
@@ -79,8 +84,8 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   const forget = (number: number) => {
     if (voices.delete(number)) write({ _tag: "Forgotten", number })
   }
-  const forgetVoicesOf = (room: RoomToken) => {
-    for (const kept of voices.values()) if (kept.room === room) forget(kept.number)
+  const forgetVoices = (isOver: (kept: Kept) => boolean) => {
+    for (const kept of voices.values()) if (isOver(kept)) forget(kept.number)
   }
   const say = (room: RoomToken, texts: ReadonlyArray<UnsaidText>) => {
     const before = unsaid.get(room) ?? []
@@ -88,7 +93,7 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     if (texts.length === 0) unsaid.delete(room)
     else unsaid.set(room, texts)
     changed.add(room)
-    onNew(hasLess(before, texts))
+    onNew(hasLess(before, texts) || hasBegun(before, texts))
   }
 
   const keepMarks = () => {
@@ -131,38 +136,49 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     }
   }
 
-  return {
-    call: (room) => ({
-      take: () => {
-        const { unsaid: texts, voices: heard } = left.get(room) ?? { unsaid: [], voices: [] }
-        if (left.delete(room)) {
-          forgetVoicesOf(room)
-          say(room, [])
-        }
-        return { unsaid: texts, voices: heard }
-      },
-      voice: (id, key, tell) => {
-        const kept = keep(room, id, key, tell)
-        return {
-          ...entriesOf(kept.number, { write, hear }),
-          mark: (mark) => {
-            const told = mark.said.length - promisedOf(unsaid.get(room) ?? [], id)
-            const isUrgent = mark.position > kept.mark.position || told > kept.told
-            kept.mark = markOf(mark)
-            kept.isMarkNew = true
-            kept.told = told
-            onNew(isUrgent)
-          },
-          forget: () => forget(kept.number)
-        }
-      },
-      unsaid: (texts) => {
-        if (!left.has(room)) say(room, texts)
+  const callOf = (room: RoomToken): CallJournal => ({
+    take: () => {
+      const { unsaid: texts, voices: heard } = left.get(room) ?? { unsaid: [], voices: [] }
+      if (left.delete(room)) {
+        forgetVoices((kept) => kept.isLeft && kept.room === room)
+        say(room, [])
       }
-    }),
+      return { unsaid: texts, voices: heard }
+    },
+    voice: (id, key, tell) => {
+      const kept = keep(room, id, key, tell)
+      return {
+        ...entriesOf(kept.number, { write, hear }),
+        mark: (mark) => {
+          const told = mark.said.length - promisedOf(unsaid.get(room) ?? [], id)
+          const isUrgent = mark.position > kept.mark.position || told > kept.told
+          kept.mark = markOf(mark)
+          kept.isMarkNew = true
+          kept.told = told
+          onNew(isUrgent)
+        },
+        forget: () => forget(kept.number)
+      }
+    },
+    unsaid: (texts) => {
+      if (!left.has(room)) say(room, texts)
+    }
+  })
+
+  return {
+    call: (room) => {
+      opened.set(room, (opened.get(room) ?? 0) + 1)
+      return callOf(room)
+    },
     close: (room) => {
+      const others = (opened.get(room) ?? 1) - 1
+      if (others > 0) {
+        opened.set(room, others)
+        return
+      }
+      opened.delete(room)
       left.delete(room)
-      forgetVoicesOf(room)
+      forgetVoices((kept) => kept.room === room)
       say(room, [])
     },
     restore: (rooms) => {
@@ -170,7 +186,9 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
         left.set(room, one)
         say(room, one.unsaid)
         for (const voice of one.voices) {
-          keep(room, voice.id, voice.key, (_, listener) => voice.tell(listener)).mark = markOf(voice)
+          const kept = keep(room, voice.id, voice.key, (_, listener) => voice.tell(listener))
+          kept.isLeft = true
+          kept.mark = markOf(voice)
         }
       }
     },
@@ -208,6 +226,13 @@ const textOf = (texts: ReadonlyArray<UnsaidText>, one: Pick<UnsaidText, "voice" 
 /** Something of `before` was handed on, or reads otherwise: more of it has only come. */
 const hasLess = (before: ReadonlyArray<UnsaidText>, after: ReadonlyArray<UnsaidText>): boolean =>
   before.some((one) => !textOf(after, one).startsWith(textOf(before, one)))
+
+/** A caption has begun: whoever does not know that says it once more, on screens that continue only what stands last. */
+const hasBegun = (before: ReadonlyArray<UnsaidText>, after: ReadonlyArray<UnsaidText>): boolean =>
+  after.some(({ speaker, texts, voice }) => {
+    const same = before.find((one) => one.voice === voice && one.speaker === speaker)
+    return texts.length > (same?.texts.length ?? 0)
+  })
 
 /** Characters of the voice that are promised and not said. */
 const promisedOf = (texts: ReadonlyArray<UnsaidText>, id: string): number =>

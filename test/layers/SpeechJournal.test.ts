@@ -214,14 +214,33 @@ describe("speech that is not said", () => {
     assert.isTrue(second.isEmpty())
   })
 
-  it("is written as soon as readers have got a part of it", () => {
+  it("keeps what one has of a call while another closes it: whoever captions it, and a part that is heard for others", () => {
+    const book = JournalBook.make(() => {})
+    const lead = book.call(room)
+    const part = book.call(room)
+    lead.unsaid([text("and then")])
+    lead.voice("video:ann:0", key, () => {})
+    const heard = part.voice("video:ann:a.1.0", key, () => {})
+    heard.forget()
+    book.close(room)
+    const left = leftBy(allOf(book))
+    assert.deepStrictEqual(left.unsaid, [text("and then")])
+    assert.deepStrictEqual(
+      left.voices.map(({ id }) => id),
+      ["video:ann:0"]
+    )
+    book.close(room)
+    assert.isTrue(book.isEmpty())
+  })
+
+  it("is written as soon as readers have got a part of it, or a caption begins", () => {
     const urgent: Array<boolean> = []
     const call = JournalBook.make((isUrgent) => urgent.push(isUrgent)).call(room)
     call.unsaid([text("one two")])
     call.unsaid([text("one two three")])
     call.unsaid([text("one two three")])
     call.unsaid([])
-    assert.deepStrictEqual(urgent, [false, false, true])
+    assert.deepStrictEqual(urgent, [true, false, true])
   })
 
   it("is nothing where bytes are torn or were never entries", () => {
