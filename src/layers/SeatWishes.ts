@@ -11,7 +11,7 @@ export interface Wishes {
 }
 
 /** What is wanted of one that runs here; last those in whose language it is heard. */
-export const wishesIn = (call: CallIntents | undefined): Wishes => {
+export const wishesIn = (call: Pick<CallIntents, "list" | "language" | "iceServers"> | undefined): Wishes => {
   const isHeard = ({ language }: Intent) => Number(language === call?.language())
   const iceServers = call?.iceServers()
   const intents = (call?.list() ?? []).toSorted((one, other) => isHeard(one) - isHeard(other))
