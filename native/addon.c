@@ -22,6 +22,10 @@ bool samples_of(napi_env env, napi_value value, Samples *samples) {
   return array_of(env, value, napi_float32_array, (void **)&samples->data, &samples->length);
 }
 
+bool doubles_of(napi_env env, napi_value value, Doubles *doubles) {
+  return array_of(env, value, napi_float64_array, (void **)&doubles->data, &doubles->length);
+}
+
 /* Freed with the external, or never seen by JavaScript. */
 typedef struct {
   void (*release)(void *pointer);
@@ -69,5 +73,6 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 NAPI_MODULE_INIT() {
   opus_exports(env, exports);
   srtp_exports(env, exports);
+  udp_exports(env, exports);
   return exports;
 }

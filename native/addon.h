@@ -1,4 +1,4 @@
-/* What the two parts of the addon share. Everything here may be called with whatever JavaScript holds: nothing throws, nothing is read or
+/* What the parts of the addon share. Everything here may be called with whatever JavaScript holds: nothing throws, nothing is read or
  * written outside of what was given, and every refusal is a negative number or `undefined`. */
 #ifndef PARLANCE_ADDON_H
 #define PARLANCE_ADDON_H
@@ -14,7 +14,7 @@
 #define MOST_ARGUMENTS 5
 
 /* First in whatever an external of ours points to, so that one kind is never taken for the other. */
-typedef enum { KIND_DECODER = 0x50444543, KIND_CIPHER = 0x50434950 } Kind;
+typedef enum { KIND_DECODER = 0x50444543, KIND_CIPHER = 0x50434950, KIND_READER = 0x50524452 } Kind;
 
 typedef struct {
   napi_value values[MOST_ARGUMENTS];
@@ -30,10 +30,16 @@ typedef struct {
   size_t length;
 } Samples;
 
+typedef struct {
+  double *data;
+  size_t length;
+} Doubles;
+
 /* The arguments of a call; those that were not given are `undefined`. */
 Arguments arguments_of(napi_env env, napi_callback_info info);
 bool bytes_of(napi_env env, napi_value value, Bytes *bytes);
 bool samples_of(napi_env env, napi_value value, Samples *samples);
+bool doubles_of(napi_env env, napi_value value, Doubles *doubles);
 /* What an external of this kind points to; NULL for anything else. */
 void *pointer_of(napi_env env, napi_value value, Kind kind);
 /* An external that frees `pointer` with the last reference to it. Frees it at once and answers NULL where none can be made. */
@@ -43,5 +49,6 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 
 void opus_exports(napi_env env, napi_value exports);
 void srtp_exports(napi_env env, napi_value exports);
+void udp_exports(napi_env env, napi_value exports);
 
 #endif

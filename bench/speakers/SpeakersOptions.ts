@@ -6,7 +6,7 @@ import { readOr, within } from "../Arguments.ts"
 import type { Silence } from "./Material.ts"
 
 /** Which way RTP takes: past werift's own SRTP, parsers and receivers, or through them. */
-export type Path = "fast" | "plain"
+export type Path = "fast" | "single" | "plain"
 
 export interface SpeakersOptions {
   /** Each is a run of its own. */
@@ -42,7 +42,7 @@ export interface SpeakersOptions {
 }
 
 export const usage = `npm run bench -- --speakers 100[,200] [--seconds 20|--minutes 30] [--warm-up 6] [--speaking 1[,0.1]] [--silence muted|room]
-  [--levels with|without|both] [--path fast|plain|both] [--runners 1[,2]] [--overload 400] [--storm 150] [--table] [--one-core]
+  [--levels with|without|both] [--path fast|single|plain|both] [--runners 1[,2]] [--overload 400] [--storm 150] [--table] [--one-core]
   [--profile <folder>] [--save <file>] [--json]
 npm run bench -- --table: 50 to 500 speakers, all and a tenth of them speaking, both paths, 1 and 2 runners, 10 s each`
 
@@ -116,8 +116,8 @@ const listOf = (given: string, name: string, least: number, most: number): Reado
 
 const pathsOf = (given: string): ReadonlyArray<Path> => {
   if (given === "both") return ["fast", "plain"]
-  if (given === "fast" || given === "plain") return [given]
-  throw new Error("--path must be fast, plain or both")
+  if (given === "fast" || given === "single" || given === "plain") return [given]
+  throw new Error("--path must be fast, single, plain or both")
 }
 
 const levelsOf = (given: string): ReadonlyArray<boolean> => {

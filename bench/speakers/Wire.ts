@@ -5,8 +5,8 @@ import { Schema } from "effect"
 
 /** To the service's process, as its argument. */
 export const ServiceTask = Schema.Struct({
-  /** Which way RTP takes: past werift, or through it. */
-  path: Schema.Literals(["fast", "plain"]),
+  /** Which way RTP takes: past Node's sockets and werift, past werift, or through it. */
+  path: Schema.Literals(["fast", "single", "plain"]),
   /** Also listens as the whole service does, on the port of its configuration. */
   listens: Schema.Boolean
 })

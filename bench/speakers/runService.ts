@@ -26,6 +26,7 @@ import { Answer, type Offer, Request, ServiceReady, ServiceTask, Standing } from
 /** Speakers of one call. */
 const CALL = 20
 const RESOLUTION_MS = 10
+const MEDIA_PATHS = { fast: "batched", single: "short", plain: "werift" } as const
 const MB = 1024 * 1024
 
 const nobodyReads: CallSink = {
@@ -92,7 +93,8 @@ const run = Effect.gen(function* () {
           if (passage !== "open") count()
           return passage
         },
-        isSilent: (packet) => voice?.silence?.isSilent(packet) ?? true
+        isSilent: (packet) => voice?.silence?.isSilent(packet) ?? true,
+        quiet: () => voice?.silence?.quiet?.()
       },
       onState: (state) => {
         if (state !== "connected") return
@@ -159,7 +161,7 @@ const service = Effect.gen(function* () {
   const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(ServiceTask))(process.argv[2])
   const config = yield* AppConfig.load
   const layers = Layer.mergeAll(
-    WeriftPeerConnection.layer({ mediaPath: task.path === "fast" ? "short" : "werift" }),
+    WeriftPeerConnection.layer({ mediaPath: MEDIA_PATHS[task.path] }),
     OpusDecoder.layer,
     // What a call has heard is kept on the disk until it is said.
     FileSpeechJournal.layer({ storage: AppConfig.storageOf(config), secret: Redacted.make("benchmark") }),

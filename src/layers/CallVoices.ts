@@ -168,7 +168,8 @@ export const make = Effect.fnUntraced(function* (
       silence: {
         passage: (audioLevel, payloadBytes, atMs) =>
           one()?.voice.silence.passage(audioLevel, payloadBytes, atMs) ?? "open",
-        isSilent: (packet) => one()?.voice.silence.isSilent(packet) ?? true
+        isSilent: (packet) => one()?.voice.silence.isSilent(packet) ?? true,
+        quiet: () => one()?.voice.silence.quiet?.()
       }
     }
   }

@@ -17,12 +17,21 @@ export interface Gate {
    * not that it has become louder.
    */
   readonly isSilentAt: (level: number) => boolean
+  /** Levels to which `isSilentAt` says yes, in whatever order they come; `undefined`: none. Valid until it is asked again. */
+  readonly silentLevels: () => SilentLevels | undefined
   /** Samples since something was last loud; 0 before that. */
   readonly quiet: () => number
   /** Samples in which somebody spoke, soft moments within speech included, since the voice began. */
   readonly spoken: () => number
   /** Packets have stopped: silence at once. What is known about the noise stays. */
   readonly close: () => void
+}
+
+/** From here to there; and those of digital silence. */
+export interface SilentLevels {
+  readonly fromLevel: number
+  readonly toLevel: number
+  readonly fromDigital: number
 }
 
 const BLOCK = SAMPLE_RATE / 50
@@ -48,6 +57,7 @@ const thresholdOver = (floor: number): number =>
 
 /** Makes the gate of one voice. It takes nobody's word for long: what a sender labels as silent must also be silent. */
 export const make = (hangOverMs = HANG_OVER_MS): Gate => {
+  const silent = { fromLevel: 0, toLevel: 0, fromDigital: DIGITAL_LEVEL }
   const hangOver = samplesOfMs(hangOverMs)
   const floor = makeFloor()
   let open = false
@@ -115,6 +125,15 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
       const energy = powers[level] ?? 1
       return energy * MARGIN < thresholdOver(floor.lower(energy))
     },
+    silentLevels: () => {
+      if (open) return undefined
+      const lowest = floor.value()
+      const threshold = thresholdOver(lowest)
+      silent.fromLevel = Math.floor(levelOf(threshold / MARGIN)) + 1
+      // A lower floor would change nothing more; else what is quieter than the floor becomes the floor.
+      silent.toLevel = threshold > LOWEST_THRESHOLD ? Math.floor(levelOf(lowest)) : LAST_LEVEL
+      return silent
+    },
     quiet: () => quiet + filled,
     spoken: () => spoken,
     close: () => {
@@ -127,6 +146,9 @@ export const make = (hangOverMs = HANG_OVER_MS): Gate => {
 
 /** How much a level may differ from the loudest 20 ms of a packet of 60 ms, and from what is decoded. */
 const MARGIN = power(6)
+const LAST_LEVEL = 127
+/** Of which the energy is the `power`; raised by less than any two levels differ, as rounding would else lower it by a whole one. */
+const levelOf = (energy: number): number => -10 * Math.log10(energy) + 1e-6
 /** By level. */
 const powers = Float64Array.from({ length: 128 }, (_, level) => power(-level))
 
@@ -134,6 +156,7 @@ const twoOfThree = [false, false, false, true, false, true, true, true]
 
 /** Blocks below −80 dBFS are a muted microphone and say nothing about the room. */
 const DIGITAL_SILENCE = power(-80)
+const DIGITAL_LEVEL = 81
 const FIRST_FLOOR = power(-60)
 /** The quietest block of the last 3 s, in six parts; speech reaches down to the noise more often than that. */
 const PART_BLOCKS = 25
@@ -167,5 +190,5 @@ const makeFloor = () => {
     if (energy >= DIGITAL_SILENCE && energy < quietest.floor) quietest.current = quietest.floor = energy
     return quietest.floor
   }
-  return { update, lower }
+  return { update, lower, value: () => quietest.floor }
 }

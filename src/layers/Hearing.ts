@@ -46,6 +46,8 @@ export interface Hearing {
   readonly isSpeaking: () => boolean
   /** Whether sound of that level (RFC 6464) need not be heard now: nobody speaks, and nobody would be noticed. */
   readonly isSilentAt: (level: number) => boolean
+  /** Levels of which that is certain whatever else comes of them. */
+  readonly silentLevels: () => Gate.SilentLevels | undefined
   /** End of the last frame (samples); 0 before the first. */
   readonly framedUntil: () => number
   /** Frames that wait for the reader now. */
@@ -159,6 +161,7 @@ export const make = (options: HearingOptions): Hearing => {
     },
     isSpeaking: frames.isRunning,
     isSilentAt: (level) => !frames.isRunning() && gate.isSilentAt(level),
+    silentLevels: () => (frames.isRunning() ? undefined : gate.silentLevels()),
     framedUntil: () => framedUntil,
     queued: () => Queue.sizeUnsafe(queue),
     counters: () => ({ frames: frameCount, droppedFrames, cutSamples, spokenSamples: gate.spoken() })

@@ -43,7 +43,8 @@ export const make = (now: () => number): KeptVoices => {
         },
         silence: {
           passage: (audioLevel, payloadBytes, atMs) => heir?.silence?.passage(audioLevel, payloadBytes, atMs) ?? "open",
-          isSilent: (packet) => heir?.silence?.isSilent(packet) ?? false
+          isSilent: (packet) => heir?.silence?.isSilent(packet) ?? false,
+          quiet: () => heir?.silence?.quiet?.()
         }
       }
     },

@@ -42,11 +42,37 @@ export interface NativeAddon {
     rolloverCounter: number,
     out: Uint8Array
   ) => number
+  /** Reads many sockets at a time; `undefined` where the system has no more room. */
+  readonly makeReader: () => NativeHandle | undefined
+  /** From now on it reads the socket of that descriptor too, under a number of its caller's that is free. The descriptor stays its owner's, and is removed before it is closed. */
+  readonly addSocket: (reader: NativeHandle, id: number, fd: number) => number
+  /** What waits of it is gone. */
+  readonly removeSocket: (reader: NativeHandle, id: number) => number
+  /**
+   * How many datagrams came, or waited for long enough; `MORE` is added where there are more for another call. What they are and what waits:
+   * `SocketReader`, which also says how much room `slab` and `table` must have.
+   */
+  readonly readSockets: (
+    reader: NativeHandle,
+    nowMs: number,
+    slab: Uint8Array,
+    table: Float64Array,
+    rules: Float64Array
+  ) => number
+  /** What waits of one socket, in the same form. */
+  readonly wakeSocket: (reader: NativeHandle, id: number, slab: Uint8Array, table: Float64Array) => number
 }
+
+/** See `readSockets`. */
+export const MORE = 0x1_0000
 
 /** The same from `src` and from `dist`. */
 const FILE = "../../native/build/parlance.node"
-const FUNCTIONS = ["makeDecoder", "closeDecoder", "decode", "conceal", "recover", "makeCipher", "open"]
+const FUNCTIONS = [
+  ...["makeDecoder", "closeDecoder", "decode", "conceal", "recover"],
+  ...["makeCipher", "open"],
+  ...["makeReader", "addSocket", "removeSocket", "readSockets", "wakeSocket"]
+]
 
 /** The addon, or why there is none. */
 export const load = (file: string = FILE): NativeAddon | string => {

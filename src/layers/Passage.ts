@@ -4,20 +4,23 @@
  * It is told by the sender's own level, or, where there is none, by the size of what a muted microphone sends. Nobody's word is taken for it: some
  * are opened and decoded all the same, and with the first that is no silence the word of this sender is worth nothing any more.
  */
-import type { PacketListener, Passage, RtpPacket } from "../services/PeerConnection.ts"
+import type { Passage, Quiet, RtpPacket, Silence } from "../services/PeerConnection.ts"
+import type { SilentLevels } from "./Gate.ts"
 
 export interface PassageOptions {
   /** Somebody speaks, or something that was sent before is missing. */
   readonly isListening: () => boolean
   /** Whether sound of that level (RFC 6464) would be noticed by nobody. */
   readonly isSilentAt: (level: number) => boolean
+  /** Levels of which that is certain whatever else comes of them. */
+  readonly silentLevels: () => SilentLevels | undefined
   /** Whether a packet that is passed over is silent indeed. */
   readonly isSilent: (packet: RtpPacket) => boolean
   /** A packet is passed over. */
   readonly onPassedOver: () => void
 }
 
-export interface VoicePassage extends NonNullable<PacketListener["silence"]> {
+export interface VoicePassage extends Required<Silence> {
   /** A packet was opened and decoded. */
   readonly heard: (packet: Uint8Array, audioLevel: number | undefined, pcm: Float32Array) => void
 }
@@ -44,6 +47,17 @@ export const make = (options: PassageOptions): VoicePassage => {
   let silent = 0
   let seenMs = Number.NEGATIVE_INFINITY
   let unseen = 0
+  const quiet: { -readonly [K in keyof Quiet]: Quiet[K] } = {
+    packets: 0,
+    untilMs: 0,
+    fromLevel: 0,
+    toLevel: 0,
+    fromDigital: 0,
+    levelledBytes: 0,
+    tinyBytes: DTX_BYTES,
+    sizedBytes: 0,
+    sizedUntilMs: 0
+  }
 
   const isSilence = (audioLevel: number | undefined, bytes: number): boolean => {
     if (audioLevel !== undefined) return options.isSilentAt(audioLevel)
@@ -74,6 +88,20 @@ export const make = (options: PassageOptions): VoicePassage => {
       isTrusted = options.isSilent(packet)
       if (isTrusted) largest = Math.max(largest, packet.payload.length)
       return isTrusted
+    },
+    quiet: () => {
+      const levels = isTrusted && !options.isListening() ? options.silentLevels() : undefined
+      if (levels === undefined) return undefined
+      // Up to the next look, and not to what may have to be looked at.
+      quiet.packets = LOOK_PACKETS - unseen
+      quiet.untilMs = seenMs + LOOK_MS
+      quiet.fromLevel = levels.fromLevel
+      quiet.toLevel = levels.toLevel
+      quiet.fromDigital = levels.fromDigital
+      quiet.levelledBytes = largest
+      quiet.sizedBytes = silent >= KNOWN ? largest : DTX_BYTES
+      quiet.sizedUntilMs = seenMs + LOOK_AT_SIZE_MS
+      return quiet
     },
     heard: (packet, audioLevel, pcm) => {
       if (!isTrusted || audioLevel !== undefined || options.isListening()) return

@@ -9,7 +9,9 @@
 import { KEPT_MS, type PacketListener, type RtpPacket } from "../services/PeerConnection.ts"
 import * as ByteRing from "./ByteRing.ts"
 import type { Offer } from "./OfferSdp.ts"
+import type { Reception } from "./Reception.ts"
 import * as RtpDatagram from "./RtpDatagram.ts"
+import type { Rest } from "./SocketReader.ts"
 import type { SrtpReceiver } from "./SrtpReceiver.ts"
 
 export interface RtpReceiverOptions {
@@ -24,7 +26,10 @@ export interface RtpReceiverOptions {
 }
 
 export interface RtpReceiver {
-  readonly receive: (packet: Uint8Array) => void
+  /** A packet that came at `atMs`, or now. */
+  readonly receive: (packet: Uint8Array, atMs?: number) => void
+  /** Which packets may be received later than they come, behind the one that was received last; valid during the call. */
+  readonly rest: () => Rest | undefined
   /** Gives what is kept to the listener. */
   readonly wake: () => void
 }
@@ -60,6 +65,8 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     atMs: 0,
     wasPassedOver: false
   }
+
+  let wasPassedOver = false
 
   const show = (
     { sequenceNumber, ssrc, timestamp }: RtpDatagram.RtpHeader,
@@ -108,6 +115,16 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     if (isDue) current?.()
   }
 
+  const pass = (reception: Reception, packet: Uint8Array, audioLevel: number | undefined, atMs: number) => {
+    const payloadBytes = packet.length - header.bytes - srtp.tagBytes
+    const passage = silence?.passage(audioLevel, payloadBytes, atMs) ?? "open"
+    if (passage === "open") return open(packet, audioLevel, atMs, true)
+    wasPassedOver = true
+    if (passage === "look") return look(packet, audioLevel, atMs)
+    reception.suppose()
+    kept.append(atMs, packet)
+  }
+
   const open = (packet: Uint8Array, audioLevel: number | undefined, atMs: number, isHeard: boolean) => {
     const payload = srtp.open(packet, header)
     if (payload === undefined) return onRefused()
@@ -133,9 +150,9 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
   }
 
   return {
-    receive: (packet) => {
+    receive: (packet, atMs = now()) => {
+      wasPassedOver = false
       if (!RtpDatagram.read(packet, header)) return onRefused()
-      const atMs = now()
       const offer = options.offer()
       const isHeard = offer?.opus.has(header.payloadType) === true
       const audioLevel =
@@ -145,16 +162,13 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
       if (silence === undefined || reception === undefined || packet.length > mostBytes) {
         return open(packet, audioLevel, atMs, isHeard)
       }
-      const payloadBytes = packet.length - header.bytes - srtp.tagBytes
-      switch (silence.passage(audioLevel, payloadBytes, atMs)) {
-        case "open":
-          return open(packet, audioLevel, atMs, isHeard)
-        case "look":
-          return look(packet, audioLevel, atMs)
-        case "shut":
-          reception.suppose()
-          return kept.append(atMs, packet)
-      }
+      pass(reception, packet, audioLevel, atMs)
+    },
+    rest: () => {
+      const quiet = wasPassedOver ? silence?.quiet?.() : undefined
+      if (quiet === undefined) return undefined
+      const { payloadType, ssrc } = header
+      return { ssrc, payloadType, levelId: options.offer()?.levelId ?? 0, tagBytes: srtp.tagBytes, quiet }
     },
     wake: () => give(Number.NEGATIVE_INFINITY)
   }

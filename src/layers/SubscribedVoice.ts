@@ -146,7 +146,8 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
         isSilent: (packet) => {
           packets++
           return heard !== one || (sink?.silence?.isSilent(packet) ?? true)
-        }
+        },
+        quiet: () => (heard === one ? sink?.silence?.quiet?.() : undefined)
       },
       onState: (state) => take(one, state),
       onCandidate: (candidate) => {

@@ -105,6 +105,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
   const passage = Passage.make({
     isListening: () => hearing.isSpeaking() || decoder.isWaiting(),
     isSilentAt: hearing.isSilentAt,
+    silentLevels: hearing.silentLevels,
     isSilent: decoder.isSilent,
     onPassedOver: decoder.passOver
   })
@@ -127,7 +128,8 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     },
     silence: {
       passage: (audioLevel, payloadBytes, atMs) => (ended ? "open" : passage.passage(audioLevel, payloadBytes, atMs)),
-      isSilent: (packet) => ended || passage.isSilent(packet)
+      isSilent: (packet) => ended || passage.isSilent(packet),
+      quiet: () => (ended ? undefined : passage.quiet())
     },
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return

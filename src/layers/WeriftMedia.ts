@@ -1,7 +1,7 @@
 /**
  * The short way of RTP through werift: its ICE and DTLS stay, its SRTP, its parsers and its receivers are passed by.
  *
- * RTP is taken off the socket of the way that ICE has chosen, and off the one event in which everything arrives that comes another way, such as
+ * RTP is taken off the socket of the way that ICE has chosen (which a `SocketReader` reads), and off the one event in which everything arrives that comes another way, such as
  * through a relay; it is opened with the keys of werift's own session. STUN, DTLS and RTCP go on to werift. As werift then sees no RTP, it
  * sends no receiver reports: a sender report is answered with one here. A lost packet is never asked for again: it would come too late to be
  * heard.
@@ -12,9 +12,15 @@ import { randomInt } from "node:crypto"
 import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, StunProtocol } from "werift"
 import * as RtpDatagram from "./RtpDatagram.ts"
 import * as RtpReceiver from "./RtpReceiver.ts"
+import type { SocketReader, TakenSocket } from "./SocketReader.ts"
 import * as SrtpReceiver from "./SrtpReceiver.ts"
 
-export type WeriftMediaOptions = Omit<RtpReceiver.RtpReceiverOptions, "srtp">
+export interface WeriftMediaOptions extends Omit<RtpReceiver.RtpReceiverOptions, "srtp"> {
+  /** Reads the socket of the chosen way, where it can; absent: Node does. */
+  readonly sockets?: SocketReader | undefined
+  /** Something has thrown that was told of a packet. */
+  readonly onDefect: () => void
+}
 
 /** RFC 3550 §6.2: every 5 s. Janus 1.1.2 sends a report each second; the fifth may come a little early. */
 const reportMs = 4500
@@ -31,7 +37,9 @@ export const take = (
   const srtp = SrtpReceiver.make({ profile, key: keys.remoteMasterKey, salt: keys.remoteMasterSalt })
   if (srtp === undefined) return undefined
   const { now } = options
-  const { receive, wake } = RtpReceiver.make({ ...options, srtp })
+  const receiver = RtpReceiver.make({ ...options, srtp })
+  const receive = (datagram: Uint8Array) => receiver.receive(datagram)
+  let taken: TakenSocket | undefined
   const ownSsrc = randomInt(1, 2 ** 32)
   let reportedMs = Number.NEGATIVE_INFINITY
 
@@ -42,6 +50,11 @@ export const take = (
     const socket = nominated.protocol.transport
     const handUp = socket.onData
     socket.onData = (datagram, from) => (RtpDatagram.isRtp(datagram) ? receive(datagram) : handUp(datagram, from))
+    taken = options.sockets?.take(socket.socket, {
+      onRtp: receiver.receive,
+      rest: receiver.rest,
+      onDefect: options.onDefect
+    })
   }
 
   transport.onRtcp.subscribe((packet) => {
@@ -58,5 +71,10 @@ export const take = (
     })
     void transport.sendRtcp([new RtcpRrPacket({ ssrc: ownSsrc, reports: [report] })]).catch(() => undefined)
   })
-  return { wake }
+  return {
+    wake: () => {
+      taken?.wake()
+      receiver.wake()
+    }
+  }
 }

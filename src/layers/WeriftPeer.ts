@@ -20,6 +20,7 @@ import type { Candidate } from "../services/Signaling.ts"
 import * as DtlsGoodbye from "./DtlsGoodbye.ts"
 import * as DtlsHandshake from "./DtlsHandshake.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
+import type { SocketReader } from "./SocketReader.ts"
 import * as WeriftMedia from "./WeriftMedia.ts"
 
 export interface WeriftPeerOptions {
@@ -29,6 +30,8 @@ export interface WeriftPeerOptions {
   readonly hostAddresses: ReadonlyArray<string>
   /** See `WeriftPeerConnection.WeriftOptions`. */
   readonly mediaPath: "short" | "werift"
+  /** Of all peers whose RTP takes the short way; `undefined`: Node reads each for itself. */
+  readonly sockets: SocketReader | undefined
   readonly listener: PacketListener
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
@@ -124,6 +127,8 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const takeMedia = guarded((transport: RTCDtlsTransport) => {
     const taken = WeriftMedia.take(transport, {
       now: options.now,
+      sockets: options.sockets,
+      onDefect: options.onDefect,
       listener: guardedListener,
       offer: () => (state === "closed" ? undefined : offer),
       onRefused: options.onRefused

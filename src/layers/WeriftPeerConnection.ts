@@ -10,6 +10,7 @@ import * as OfferSdp from "./OfferSdp.ts"
 import * as OwnAddresses from "./OwnAddresses.ts"
 import * as RelayChoice from "./RelayChoice.ts"
 import * as SetUpPace from "./SetUpPace.ts"
+import * as SocketReader from "./SocketReader.ts"
 import * as WeriftPeer from "./WeriftPeer.ts"
 
 export interface WeriftOptions {
@@ -18,10 +19,10 @@ export interface WeriftOptions {
   /** Own addresses offered besides those of the network interfaces; `127.0.0.1` where the other side is on this machine, which is the default where there is no network. */
   readonly hostAddresses?: ReadonlyArray<string>
   /**
-   * The way of RTP: past werift's own SRTP, parsers and receivers, or through all of them at a multiple of the cost. Default `short`; where
-   * that cannot be (see `WeriftMedia.take`), a peer takes the other by itself.
+   * The way of RTP: past werift's own SRTP, parsers and receivers, or through all of them at a multiple of the cost; and `batched`, the default: past Node's
+   * sockets too. Where that cannot be (see `SocketReader.take`, `WeriftMedia.take`), a peer takes the next by itself.
    */
-  readonly mediaPath?: "short" | "werift"
+  readonly mediaPath?: "batched" | "short" | "werift"
 }
 
 /** Checks and the handshake take 150–180 ms against Janus on the same machine; whoever needs longer than this never arrives. */
@@ -49,7 +50,9 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const refused = yield* Metrics.countsOf(Metrics.drops, { reason: "srtp_refused" })
       const now = yield* monotonicMs
       const relays = RelayChoice.make()
-      const { hostAddresses = OwnAddresses.unlisted(), mediaPath = "short", useIpv6 = false } = options
+      const { hostAddresses = OwnAddresses.unlisted(), mediaPath = "batched", useIpv6 = false } = options
+
+      const sockets = mediaPath === "batched" ? SocketReader.make({ now }) : undefined
 
       const open = Effect.fnUntraced(function* (wanted: PeerOptions): Effect.fn.Return<Peer, PeerError, Scope.Scope> {
         const offer = yield* readOffer(wanted.sdp, unusable)
@@ -65,7 +68,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
               iceServers: servers,
               useIpv6,
               hostAddresses,
-              mediaPath,
+              mediaPath: mediaPath === "werift" ? "werift" : "short",
+              sockets,
               listener: wanted,
               onState: (state) => {
                 if (state !== "connecting") Deferred.doneUnsafe(settled, Effect.void)

@@ -54,6 +54,28 @@ export interface Silence {
   readonly passage: (audioLevel: number | undefined, payloadBytes: number, atMs: number) => Passage
   /** A packet that was passed over, authentic. `false`: it is no silence; it and all that are kept are given to `onPacket` now. */
   readonly isSilent: (packet: RtpPacket) => boolean
+  /**
+   * What `passage` would answer `shut` to after the packet that was passed over last, so that it need not be asked at once. Whoever does not ask at once asks
+   * later, in order and with the times of arrival; `undefined`: it is to be asked at once. Valid during the call.
+   */
+  readonly quiet?: () => Quiet | undefined
+}
+
+/** Packets that are silent by their header: levels of RFC 6464, sizes of payloads, times as of arrival. */
+export interface Quiet {
+  /** So many, and none that comes at this moment or later. */
+  readonly packets: number
+  readonly untilMs: number
+  /** With a level from here to there, or of digital silence, and no larger than that. */
+  readonly fromLevel: number
+  readonly toLevel: number
+  readonly fromDigital: number
+  readonly levelledBytes: number
+  /** Without a level and no larger than that. */
+  readonly tinyBytes: number
+  /** The same, but only until another moment. */
+  readonly sizedBytes: number
+  readonly sizedUntilMs: number
 }
 
 /** Of what was passed over, this much is heard before what is opened: 300 ms before speech was noticed, and 120 ms for the decoder to settle. */

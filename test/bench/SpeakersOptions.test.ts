@@ -48,7 +48,7 @@ describe("what is asked of the benchmark of speakers", () => {
   it("is refused with a reason where it cannot be", () => {
     assert.strictEqual(refusal("--speakers", "0"), "--speakers must be 1 to 2000")
     assert.strictEqual(refusal("--speakers", "10,x"), "--speakers must be 1 to 2000")
-    assert.strictEqual(refusal("--path", "short"), "--path must be fast, plain or both")
+    assert.strictEqual(refusal("--path", "short"), "--path must be fast, single, plain or both")
     assert.strictEqual(refusal("--runners", "0"), "--runners must be 1 to 16")
     assert.strictEqual(refusal("--levels", "loud"), "--levels must be with, without or both")
     assert.strictEqual(refusal("--speakers", "200", "--overload", "150"), "--overload must be more than --speakers")

@@ -50,6 +50,7 @@ const connect = Effect.fnUntraced(function* (
   if (ice !== undefined) delete ice.connection.stunServer
   const taken: Array<{ readonly sequence: number; readonly payload: ReadonlyArray<number> }> = []
   const refused: Array<number> = []
+  const defects: Array<number> = []
   const passed: Array<RtpPacket> = []
   const rtcp: Array<RtcpPacket> = []
   let nowMs = 0
@@ -69,7 +70,8 @@ const connect = Effect.fnUntraced(function* (
           silence: { passage: () => passage, isSilent: () => isSilent }
         },
         offer: () => ({ opus: new Set([WeriftPublisher.opusPayloadType]), levelId: WeriftPublisher.levelId }),
-        onRefused: () => refused.push(nowMs)
+        onRefused: () => refused.push(nowMs),
+        onDefect: () => defects.push(nowMs)
       }) !== undefined
   })
   yield* Effect.promise(async () => connection.setLocalDescription(await connection.createAnswer()))

@@ -29,9 +29,20 @@ const keys = SrtpKeys.derive(master)
 
 /** `firstIndex`: rollover counter · 65536 + sequence number of the first packet, below 65536. */
 export const make = Effect.fnUntraced(function* (
-  options: { readonly firstIndex?: number; readonly isEager?: boolean } = {}
+  options: {
+    readonly firstIndex?: number
+    readonly isEager?: boolean
+    /** Brings a packet to the receiver, now or later; default: at once. */
+    readonly way?: (receiver: RtpReceiver.RtpReceiver, now: () => number) => (packet: Uint8Array) => void
+  } = {}
 ) {
-  const { firstIndex = 1000, isEager = false } = options
+  const {
+    firstIndex = 1000,
+    isEager = false,
+    way = ({ receive }) =>
+      (packet) =>
+        receive(packet)
+  } = options
   const srtp = SrtpReceiver.make(master)
   if (srtp === undefined || keys === undefined) return yield* Effect.die("keys of an unknown kind")
   const voice = yield* Voice.make({
@@ -64,6 +75,7 @@ export const make = Effect.fnUntraced(function* (
     },
     onRefused: () => counts.refused++
   })
+  const send = way(receiver, () => nowMs)
   return {
     voice,
     counts,
@@ -82,7 +94,7 @@ export const make = Effect.fnUntraced(function* (
       const packet = protect(keys, index, { ssrc, payload, timestamp, ...extension })
       if (isForged) packet.writeUInt8(packet.readUInt8(packet.length - 1) ^ 1, packet.length - 1)
       else sent++
-      receiver.receive(packet)
+      send(packet)
     },
     /** 20 ms of silence on the line. */
     wait: () => {

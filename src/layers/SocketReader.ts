@@ -1,0 +1,215 @@
+/**
+ * Reads the UDP sockets of many peers together: by the addon, once in 10 ms, instead of by Node, which wakes up for every packet and makes
+ * several objects of it. Silence that nobody would open waits there for company.
+ *
+ * A socket stays Node's: it sends by it, and what is no RTP comes by its `message` event as before. A socket that cannot be read here stays as it is.
+ *
+ * docs/decisions/0022-packets-are-read-in-batches.md
+ */
+import type { Socket } from "node:dgram"
+import type { Quiet } from "../services/PeerConnection.ts"
+import * as DgramHandle from "./DgramHandle.ts"
+import * as NativeAddon from "./NativeAddon.ts"
+
+export interface SocketReader {
+  /** Reads a bound socket from now on, until it is closed; `undefined`: it cannot be, and nothing has changed. */
+  readonly take: (socket: Socket, listener: SocketListener) => TakenSocket | undefined
+}
+
+export interface SocketListener {
+  /** A packet of RTP that came at `atMs`, which may be a while ago. Valid during the call only. */
+  readonly onRtp: (packet: Uint8Array, atMs: number) => void
+  /** Which of the packets behind those that were given may wait; `undefined`: none. */
+  readonly rest: () => Rest | undefined
+  /** One of the two has thrown, or whoever listens to the socket. */
+  readonly onDefect: () => void
+}
+
+/**
+ * Silent packets of this source may wait, as long as no other datagram comes; the first that may not is given at once, behind all that waited.
+ * Nothing is taken on trust by that: whoever is given them decides what they are.
+ */
+export interface Rest {
+  readonly ssrc: number
+  readonly payloadType: number
+  /** Of the header extension; 0: there is none. */
+  readonly levelId: number
+  /** Behind the payload. */
+  readonly tagBytes: number
+  readonly quiet: Quiet
+}
+
+export interface TakenSocket {
+  /** Gives what waits. */
+  readonly wake: () => void
+}
+
+export interface SocketReaderOptions {
+  /** Monotonic, in ms. */
+  readonly now: () => number
+  readonly addon?: NativeAddon.NativeAddon | string
+  /** Runs `read` in so many ms; 0: as soon as others had their turn. */
+  readonly schedule?: (read: () => void, ms: number) => void
+}
+
+const later = (read: () => void, ms: number) => {
+  if (ms < 1) setImmediate(read)
+  else setTimeout(read, ms)
+}
+
+/** From one reading to the next, in ms. An engine is given 80 at a time, and a call looks at its voices every 20. */
+const REST_MS = 10
+/** Of a `Rest`, as `native/udp.c` reads it. */
+const RULE_FIELDS = 13
+/** Of a datagram in the slab: socket, offset, length, when it came, bytes of its source's address, which stand behind it (0: RTP), port. */
+const ROW_FIELDS = 6
+const ROWS = 1024
+/** A single socket may have 72 KB to tell. */
+const SLAB_BYTES = 256 * 1024
+const WAITING = { rows: 64, bytes: 96 * 1024 }
+
+interface Taken {
+  readonly socket: Socket
+  readonly listener: SocketListener
+}
+
+/** One for all sockets that share a clock; without the addon it takes none. */
+export const make = ({ addon = NativeAddon.load(), now, schedule = later }: SocketReaderOptions): SocketReader => {
+  const reader = typeof addon === "string" ? undefined : addon.makeReader()
+  if (typeof addon === "string" || reader === undefined) return { take: () => undefined }
+  /** By the number the addon knows it by. */
+  const taken: Array<Taken | undefined> = []
+  const free: Array<number> = []
+  /** Numbers that are not given away before all that was read under them is told. */
+  const left: Array<number> = []
+  let count = 0
+  let isRunning = false
+  let slab = Buffer.alloc(0)
+  let table = new Float64Array(0)
+  let rules = new Float64Array(0)
+
+  const give = ({ listener, socket }: Taken, bytes: Buffer, rows: Float64Array, row: number) => {
+    const offset = rows[row + 1] ?? 0
+    const length = rows[row + 2] ?? 0
+    const addressBytes = rows[row + 4] ?? 0
+    try {
+      if (addressBytes === 0) return listener.onRtp(bytes.subarray(offset, offset + length), rows[row + 3] ?? 0)
+      const address = bytes.toString("latin1", offset + length, offset + length + addressBytes)
+      const from = { address, family: address.includes(":") ? "IPv6" : "IPv4", port: rows[row + 5] ?? 0, size: length }
+      // Whoever takes it may keep it.
+      socket.emit("message", Buffer.from(bytes.subarray(offset, offset + length)), from)
+    } catch {
+      listener.onDefect()
+    }
+  }
+
+  /** Tells what the addon wrote. What is of one socket stands together. */
+  const tell = (bytes: Buffer, rows: Float64Array, end: number) => {
+    for (let row = 0; row < end; ) {
+      const id = rows[row] ?? 0
+      let one = taken[id]
+      for (; row < end && rows[row] === id; row += ROW_FIELDS) {
+        if (one !== undefined) give(one, bytes, rows, row)
+        one = taken[id]
+      }
+      if (one !== undefined) allow(id, one.listener)
+    }
+  }
+
+  const allow = (id: number, { onDefect, rest }: SocketListener) => {
+    const at = id * RULE_FIELDS
+    rules[at] = 0
+    try {
+      const allowed = rest()
+      if (allowed !== undefined) write(rules, at, allowed)
+    } catch {
+      onDefect()
+    }
+  }
+
+  const read = () => {
+    const startedMs = performance.now()
+    const answer = count === 0 ? 0 : addon.readSockets(reader, now(), slab, table, rules)
+    const hasMore = answer >= NativeAddon.MORE
+    tell(slab, table, (hasMore ? answer - NativeAddon.MORE : answer) * ROW_FIELDS)
+    free.push(...left.splice(0))
+    isRunning = count > 0
+    if (!isRunning) return
+    // What takes longer than the rest needs none.
+    const leftMs = Math.round(REST_MS - (performance.now() - startedMs))
+    schedule(read, hasMore ? 0 : Math.max(0, leftMs))
+  }
+
+  const enter = (one: Taken, fd: number): number | undefined => {
+    if (slab.length === 0) {
+      slab = Buffer.alloc(SLAB_BYTES)
+      table = new Float64Array(ROWS * ROW_FIELDS)
+    }
+    const id = free.pop() ?? taken.length
+    if (addon.addSocket(reader, id, fd) < 0) {
+      if (id < taken.length) free.push(id)
+      return undefined
+    }
+    if (rules.length < (id + 1) * RULE_FIELDS) {
+      const more = new Float64Array(2 * (id + 1) * RULE_FIELDS)
+      more.set(rules)
+      rules = more
+    }
+    rules[id * RULE_FIELDS] = 0
+    taken[id] = one
+    count++
+    return id
+  }
+  const leave = (id: number, one: Taken) => {
+    if (taken[id] !== one) return
+    addon.removeSocket(reader, id)
+    taken[id] = undefined
+    left.push(id)
+    count--
+  }
+
+  return {
+    take: (socket, listener) => {
+      const handle = DgramHandle.of(socket)
+      if (handle === undefined) return undefined
+      const one = { socket, listener }
+      const id = enter(one, handle.fd)
+      if (id === undefined) return undefined
+      if (handle.recvStop() !== 0) {
+        leave(id, one)
+        return undefined
+      }
+      // Before its descriptor may be another's.
+      DgramHandle.beforeClose(socket, () => leave(id, one))
+      if (!isRunning) {
+        isRunning = true
+        schedule(read, REST_MS)
+      }
+      return {
+        wake: () => {
+          if (taken[id] !== one) return
+          // Memory of its own: another socket may be about to be told.
+          const bytes = Buffer.alloc(WAITING.bytes)
+          const rows = new Float64Array(WAITING.rows * ROW_FIELDS)
+          tell(bytes, rows, addon.wakeSocket(reader, id, bytes, rows) * ROW_FIELDS)
+        }
+      }
+    }
+  }
+}
+
+const write = (rules: Float64Array, at: number, { levelId, payloadType, quiet, ssrc, tagBytes }: Rest) => {
+  rules[at] = quiet.packets
+  rules[at + 1] = ssrc
+  rules[at + 2] = payloadType
+  rules[at + 3] = levelId
+  rules[at + 4] = quiet.fromLevel
+  rules[at + 5] = quiet.toLevel
+  rules[at + 6] = quiet.fromDigital
+  rules[at + 7] = quiet.levelledBytes
+  rules[at + 8] = quiet.untilMs
+  rules[at + 9] = quiet.tinyBytes
+  rules[at + 10] = quiet.sizedBytes
+  rules[at + 11] = quiet.sizedUntilMs
+  rules[at + 12] = tagBytes
+}
