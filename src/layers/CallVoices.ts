@@ -1,7 +1,7 @@
 /**
  * The voices of one call: each is heard, transcribed and published until its speaker leaves or nobody reads any more.
  */
-import { Effect, FiberMap, Latch, Schedule, type Scope } from "effect"
+import { Effect, FiberMap, Schedule, type Scope } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import { joinText } from "../domain/Segment.ts"
@@ -23,6 +23,7 @@ import * as Voice from "./Voice.ts"
 import * as VoiceAccount from "./VoiceAccount.ts"
 import * as VoiceGiven from "./VoiceGiven.ts"
 import * as VoiceSplice from "./VoiceSplice.ts"
+import * as VoiceTicks from "./VoiceTicks.ts"
 
 export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
   /** Read when a voice begins, for all of its life; see `CallPrivacy`. */
@@ -63,8 +64,6 @@ export interface CallVoices {
   readonly advice: () => string | undefined
 }
 
-/** Gaps and the end of speech are noticed to within this. */
-const tickEvery = "20 millis"
 /** The Transcriber waits 10 s for an engine's last words; then what is open becomes final, and that is still published. */
 const lastWords = "11 seconds"
 
@@ -79,7 +78,8 @@ export const make = Effect.fnUntraced(function* (
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const heard = new Map<string, HeardVoice>()
-  const ticking = yield* Latch.make(false)
+  const metrics = yield* Effect.context<never>()
+  const ticks = yield* VoiceTicks.make
   let generation = 0
 
   const nextId = (key: VoiceKey) => `${voiceId(key)}:${options.name ?? ""}${generation++}`
@@ -119,13 +119,12 @@ export const make = Effect.fnUntraced(function* (
       journal.mark(reached)
     }
     heard.set(id, one)
-    ticking.openUnsafe()
     if (before?.begun !== undefined) mark(before.begun)
-    for (const { atMs, packet } of before?.packets ?? []) voice.onPacket(packet, atMs)
+    for (const { atMs, packet } of before?.packets ?? []) give(one, packet, atMs)
     const answered = Effect.suspend(() => VoiceAccount.answered(one, now()))
     const heardFrom = before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun }
     yield* say({ id, key, newest: voice.newest, mark, answered, voice: heardFrom }).pipe(
-      Effect.ensuring(Effect.suspend(() => forget(id))),
+      Effect.ensuring(Effect.sync(() => forget(id))),
       Effect.ensuring(Effect.sync(journal.forget))
     )
   }, Effect.scoped)
@@ -163,7 +162,7 @@ export const make = Effect.fnUntraced(function* (
         const hearing = one()
         if (hearing === undefined) return
         hearing.heardMs = atMs
-        hearing.voice.onPacket(packet, atMs)
+        give(hearing, packet, atMs)
       },
       silence: {
         passage: (audioLevel, payloadBytes, atMs) =>
@@ -217,32 +216,21 @@ export const make = Effect.fnUntraced(function* (
 
   const forget = (id: string) => {
     const one = heard.get(id)
+    if (one === undefined) return
     heard.delete(id)
-    return one === undefined ? Effect.void : VoiceAccount.account(one, true)
+    ticks.forget(one)
+    VoiceAccount.account(one, metrics, true)
   }
 
-  const tick = () => {
-    const at = now()
-    for (const one of heard.values()) {
-      one.voice.tick(at)
-      VoiceAccount.notice(one, at)
-    }
-    if (heard.size === 0) ticking.closeUnsafe()
+  const give = (one: HeardVoice, packet: RtpPacket, atMs: number) => {
+    one.voice.onPacket(packet, atMs)
+    ticks.heard(one)
   }
-  // no `Schedule`: fifty times a second for every call, it costs three times as much
-  const untilNext = Effect.sleep(tickEvery)
-  const untilFirst = Effect.andThen(ticking.await, untilNext)
-  const ticks = Effect.whileLoop({
-    while: () => true,
-    body: () => (heard.size === 0 ? untilFirst : untilNext),
-    step: tick
-  })
-  yield* Effect.forkScoped(ticks)
   const isShedding = () => [...heard.values()].some(({ reported, shed }) => shed() > reported.shed)
   const warn = Shedding.warning(options.room, now, isShedding)
-  const accountAll = Effect.suspend(() =>
-    Effect.forEach(heard.values(), (one) => VoiceAccount.account(one), { discard: true })
-  )
+  const accountAll = Effect.sync(() => {
+    for (const one of heard.values()) VoiceAccount.account(one, metrics)
+  })
   yield* Effect.andThen(warn, accountAll).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
 
   const endAll = Effect.sync(() => {

@@ -3,6 +3,8 @@
  */
 
 export interface Lull {
+  /** Ticks come from this moment on: those that did not come before were not missed. */
+  readonly attend: (atMs: number) => void
   /** Sound came, and more of it is due at this moment of the monotonic clock. */
   readonly expect: (dueAtMs: number) => void
   /** On every tick, first: whether this process did not run since the last one. What was sent meanwhile is about to come. */
@@ -19,6 +21,9 @@ export const make = (patienceMs: number): Lull => {
   let dueAtMs = 0
   let tickedAtMs: number | undefined
   return {
+    attend: (atMs) => {
+      tickedAtMs = atMs
+    },
     expect: (atMs) => {
       dueAtMs = atMs
     },

@@ -163,12 +163,16 @@ export const engineAudio = Effect.fnUntraced(function* ({
   }
 })
 
+/** One series of a counter, for what is counted often: `Metric.withAttributes` works out which one it is with every update anew. */
+export const series = (metric: Metric.Counter<number>, attributes: Record<string, string>): Metric.Counter<number> =>
+  Metric.counter(metric.id, { description: metric.description, attributes, incremental: true })
+
 /** A counter with fixed attributes for code that is called synchronously. */
 export const countsOf = (
   metric: Metric.Counter<number>,
   attributes: Record<string, string>
 ): Effect.Effect<(amount?: number) => void> =>
   Effect.contextWith((context) => {
-    const counted = Metric.withAttributes(metric, attributes)
+    const counted = series(metric, attributes)
     return Effect.succeed((amount = 1) => counted.updateUnsafe(amount, context))
   })

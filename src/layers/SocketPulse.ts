@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { WebSocket } from "ws"
+import * as Ticker from "./Ticker.ts"
 
 export interface SocketPulse {
   /** So many bytes were handed to the socket. */
@@ -15,6 +16,8 @@ export interface SocketPulse {
 const QUIET_MS = 500
 /** Not looked more often than this. */
 const LOOK_MS = 250
+/** How exactly. */
+const TICK_MS = 50
 
 /**
  * Asks by pings, and only while something is sent: what is silent loses nothing. A server is gone when it gave no sign of life (message, pong,
@@ -77,15 +80,22 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
     sent: (bytes) => {
       bytesSent += bytes
     },
-    lost: Effect.gen(function* () {
-      for (let isLost = false; !isLost; ) {
-        const wakeMs = now() + restMs()
-        yield* Effect.sleep(wakeMs - now())
-        // timers run before sockets are read: what came while we stood still is not yet known
-        const stoodStillMs = now() - wakeMs
-        if (askedMs !== undefined) askedMs += Math.max(0, stoodStillMs)
-        isLost = look()
-      }
-    })
+    lost: Effect.flatMap(Ticker.every(TICK_MS), (ticker) =>
+      Effect.callback<void>((resume) => {
+        let wakeMs = now() + restMs()
+        const tick = (atMs: number) => {
+          if (atMs < wakeMs) return
+          // timers run before sockets are read: what came while we stood still is not yet known
+          if (askedMs !== undefined) askedMs += atMs - wakeMs
+          const isLost = look()
+          wakeMs = atMs + restMs()
+          if (!isLost) return
+          ticker.remove(tick)
+          resume(Effect.void)
+        }
+        ticker.add(tick)
+        return Effect.sync(() => ticker.remove(tick))
+      })
+    )
   }
 }

@@ -1,6 +1,6 @@
 /**
  * One voice from RTP packets to 80 ms frames of speech: decoder → `Hearing`, and a ring of what was heard. Plain and synchronous: it starts
- * no fiber and no timer; the call that owns it hands it packets and, every 20 ms, the time.
+ * no fiber and no timer; the call that owns it hands it packets and, every 20 ms while it needs it, the time.
  */
 import { type Cause, Effect, Queue, type Scope, Stream } from "effect"
 import { type AudioFrame, msOfSamples } from "../domain/Audio.ts"
@@ -50,8 +50,12 @@ export interface HeardVoice {
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
   /** Which packets may be passed over, so that `onPacket` need not have them. */
   readonly silence: Silence
-  /** About every 20 ms: gives up on lost packets, and ends speech when packets have stopped. */
+  /** Ticks come again from this moment on. */
+  readonly attend: (atMs: number) => void
+  /** About every 20 ms, at least while `isListening`: gives up on lost packets, and ends speech when packets have stopped. */
   readonly tick: (atMs: number) => void
+  /** Whether time alone may change something: somebody speaks, or packets wait for one that is missing. Begins with a packet. */
+  readonly isListening: () => boolean
   /** As they are now. */
   readonly counters: VoiceCounters
   /** Frames that wait for the reader now. */
@@ -102,8 +106,9 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     passage.heard(origin.packet, origin.audioLevel, pcm)
     lull.expect(origin.atMs + msOfSamples(pcm.length))
   })
+  const isListening = () => hearing.isSpeaking() || decoder.isWaiting()
   const passage = Passage.make({
-    isListening: () => hearing.isSpeaking() || decoder.isWaiting(),
+    isListening,
     isSilentAt: hearing.isSilentAt,
     silentLevels: hearing.silentLevels,
     isSilent: decoder.isSilent,
@@ -131,6 +136,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       isSilent: (packet) => ended || passage.isSilent(packet),
       quiet: () => (ended ? undefined : passage.quiet())
     },
+    attend: lull.attend,
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return
       decoder.tick(atMs)
@@ -140,6 +146,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       const { bytes, overwritten } = memory.counters
       return { ...decoder.counters, ...hearing.counters(), ringBytes: bytes, ringOverwritten: overwritten }
     },
+    isListening: () => !ended && isListening(),
     queued: hearing.queued,
     isSpeaking: hearing.isSpeaking,
     end: () => {

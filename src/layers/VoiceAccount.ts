@@ -1,7 +1,7 @@
 /**
  * VoiceAccount: what a voice of a call counts, as metrics. Plain, but for the metrics themselves.
  */
-import { Effect, Metric } from "effect"
+import { type Context, Effect, Metric } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import * as Metrics from "./Metrics.ts"
 import type * as Voice from "./Voice.ts"
@@ -44,24 +44,23 @@ export const isUndecodable = (counters: Voice.VoiceCounters): boolean =>
   counters.undecodable >= undecodableLimit && counters.undecodable > counters.packets / 2
 
 /** Adds to the metrics what a voice counted since the last time; what a voice that is over held is given back. */
-export const account = Effect.fnUntraced(function* (one: CountedVoice, isOver = false) {
+export const account = (one: CountedVoice, metrics: Context.Context<never>, isOver = false): void => {
   const { reported } = one
   const now = reportOf(one.voice, one.shed())
   const report = isOver ? { ...now, ...nothingHeld } : now
   one.reported = report
-  yield* Metric.update(Metrics.packets, report.packets - reported.packets)
-  yield* Metric.update(Metrics.packetsLost, report.lost - reported.lost)
-  yield* Metric.update(
-    Metric.withAttributes(Metrics.speechSeconds, { source: "talk" }),
-    msOfSamples(report.spokenSamples - reported.spokenSamples) / 1000
-  )
-  yield* Metric.modify(Metrics.frameQueueDepth, report.queued - reported.queued)
-  yield* Metric.modify(Metrics.ringBytes, report.ringBytes - reported.ringBytes)
+  Metrics.packets.updateUnsafe(report.packets - reported.packets, metrics)
+  Metrics.packetsLost.updateUnsafe(report.lost - reported.lost, metrics)
+  talkSeconds.updateUnsafe(msOfSamples(report.spokenSamples - reported.spokenSamples) / 1000, metrics)
+  Metrics.frameQueueDepth.modifyUnsafe(report.queued - reported.queued, metrics)
+  Metrics.ringBytes.modifyUnsafe(report.ringBytes - reported.ringBytes, metrics)
   for (const [reason, name] of droppedByReason) {
     const dropped = report[name] - reported[name]
-    if (dropped > 0) yield* Metric.update(Metric.withAttributes(Metrics.drops, { reason }), dropped)
+    if (dropped > 0) Metric.withAttributes(Metrics.drops, { reason }).updateUnsafe(dropped, metrics)
   }
-})
+}
+
+const talkSeconds = Metrics.series(Metrics.speechSeconds, { source: "talk" })
 
 const droppedByReason = [
   ["late", "late"],

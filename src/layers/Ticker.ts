@@ -1,0 +1,82 @@
+/**
+ * Ticker: one timer of the process for all that look at the time often. A timer and a fiber of one's own cost twenty times what most looks do.
+ */
+import { Clock, Context, Effect, Latch, Logger } from "effect"
+
+/** Plain and short: all others wait. `atMs` is of the monotonic clock. */
+export type Look = (atMs: number) => void
+
+export interface Ticker {
+  /** It looks from now on. */
+  readonly add: (look: Look) => void
+  readonly remove: (look: Look) => void
+}
+
+/** Each clock has its own tickers: in tests, time is the test's. */
+const tickers = new WeakMap<Clock.Clock, Map<number, Ticker>>()
+
+/**
+ * The ticker of that period. It rests while nobody looks; the first look comes a period after the first was added, or sooner behind others. One
+ * that throws is a bug: it is logged, and does not look any more.
+ */
+export const every = (ms: number): Effect.Effect<Ticker> =>
+  Clock.clockWith((clock) => {
+    const ofClock = tickers.get(clock) ?? new Map<number, Ticker>()
+    tickers.set(clock, ofClock)
+    const known = ofClock.get(ms)
+    if (known !== undefined) return Effect.succeed(known)
+    const { loop, ticker } = make(clock, ms)
+    ofClock.set(ms, ticker)
+    return Effect.gen(function* () {
+      // it outlives whoever was the first: nothing else of theirs is kept
+      const kept = Context.make(Clock.Clock, clock).pipe(
+        Context.add(Logger.CurrentLoggers, yield* Logger.CurrentLoggers)
+      )
+      yield* Effect.forkDetach(Effect.setContext(loop, kept), { startImmediately: true })
+      return ticker
+    })
+  })
+
+const make = (clock: Clock.Clock, ms: number) => {
+  const looks = new Set<Look>()
+  const any = Latch.makeUnsafe(false)
+  let bugs: Array<unknown> = []
+  const tick = () => {
+    const atMs = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    for (const look of looks) {
+      try {
+        look(atMs)
+      } catch (bug) {
+        looks.delete(look)
+        bugs.push(bug)
+      }
+    }
+    if (looks.size === 0) any.closeUnsafe()
+  }
+  const report = Effect.suspend(() => {
+    const found = bugs
+    bugs = []
+    return Effect.logError("bug in what looks at the time", ...found)
+  })
+  const untilNext = Effect.sleep(ms)
+  const untilFirst = Effect.andThen(any.await, untilNext)
+  const ticker: Ticker = {
+    add: (look) => {
+      looks.add(look)
+      any.openUnsafe()
+    },
+    remove: (look) => {
+      looks.delete(look)
+    }
+  }
+  // no `Schedule`: fifty times a second, it costs three times as much
+  const loop = Effect.whileLoop({
+    while: () => true,
+    body: () => {
+      const next = looks.size === 0 ? untilFirst : untilNext
+      return bugs.length === 0 ? next : Effect.andThen(report, next)
+    },
+    step: tick
+  })
+  return { loop, ticker }
+}
