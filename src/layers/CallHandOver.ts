@@ -78,7 +78,7 @@ export const giving = Effect.fnUntraced(function* ({
 export interface TakingOptions {
   readonly session: Pick<SignalingSession, "state" | "roster">
   readonly now: () => number
-  /** Voices with a connected peer. */
+  /** Voices with a connected peer, here or at other parts of the call. */
   readonly connected: () => number
   readonly ask: Effect.Effect<Answer>
 }

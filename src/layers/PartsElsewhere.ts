@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* ({
     { hears, life }: FoundPart
   ): Effect.fn.Return<PartLink, never, Scope.Scope> {
     const gone = Deferred.makeUnsafe<PartEnd>()
-    const news = Latch.makeUnsafe(false)
+    const news = Latch.makeUnsafe(true)
     let order: PartOrder | undefined
     let isTold = true
     let taken: ReadonlyArray<number> = []

@@ -176,8 +176,8 @@ const make = Effect.fnUntraced(function* ({
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isEnding = true
-      const left = Effect.timeoutOption(here.leave, SeatReview.LEAVE_LIMIT)
-      return Effect.all([reviews.leave, left], { concurrency: 2, discard: true })
+      // In this order: a call that is given away may have a part here.
+      return Effect.timeoutOption(Effect.andThen(reviews.leave, here.leave), SeatReview.LEAVE_LIMIT)
     })
   )
 

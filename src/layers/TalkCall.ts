@@ -142,7 +142,7 @@ const run = Effect.fnUntraced(function* (
   const heard = { under: privacy() }
   const stays = yield* Deferred.make<Input>()
   const take = Effect.fnUntraced(function* ({ ask }: TakeOver) {
-    const { connected } = subscriptions
+    const connected = () => subscriptions.connected() + (division?.connected() ?? 0)
     const { answer, stoppedMs } = yield* CallHandOver.taking({ session, now, connected, ask })
     if (answer._tag === "Stays") return yield* Deferred.succeed(stays, { _tag: "Stays" })
     if (answer._tag === "Gone") yield* findLeft
