@@ -153,6 +153,8 @@ const calls = (
         databaseUrl === undefined
           ? { _tag: "File", file: join(storage, ClusterCalls.FILE), isShared: true }
           : { _tag: "Server", url: databaseUrl },
+      // `auto` begins with one.
+      ...(config.runners === "auto" ? {} : { ofMachine: config.runners }),
       ...(runnerAddress === undefined ? {} : { address: runnerAddress })
     })
   return (runner === undefined ? Layer.merge(ClusterCalls.layer({ ...options, storage }), feed) : seatsOf(runner)).pipe(

@@ -26,7 +26,11 @@ export interface Move {
 }
 
 /** A runner with this many times the work of another gives calls away. Moving one costs more than a difference that nobody notices. */
-const TOO_MUCH = 2
+export const TOO_MUCH = 2
+/** Calls that move anyway leave no more than this: what is closer to the limit would be past it again with the next reading. */
+export const ENOUGH = 1.5
+/** Of the difference between two runners: a larger call would only change which of the two has more. */
+const LARGEST = 0.75
 /** Voices. What differs by less is not worth a move. */
 const WORTH_IT = 2
 
@@ -54,15 +58,19 @@ export const spread = (
 }
 
 /**
- * The calls that should move, so that no runner has twice the work of another where that is possible: a call that is larger than the
- * difference stays where it is. As few as that takes; none where nobody is busy.
+ * The calls that should move, so that no runner has more than `tooMuch` times the work of another where that is possible: a call that is as
+ * large as the difference stays where it is. As few as that takes; none where nobody is busy.
  */
-export const balance = (calls: ReadonlyArray<SeatedCall>, runners: ReadonlyArray<RunnerWork>): ReadonlyArray<Move> => {
+export const balance = (
+  calls: ReadonlyArray<SeatedCall>,
+  runners: ReadonlyArray<RunnerWork>,
+  tooMuch = TOO_MUCH
+): ReadonlyArray<Move> => {
   const work = new Map(runners.map((runner) => [runner.incarnation, runner.work]))
   const stay = [...calls]
   const moves: Array<Move> = []
   for (;;) {
-    const move = nextMove(stay, listOf(work))
+    const move = nextMove(stay, listOf(work), moves.length === 0 ? tooMuch : Math.min(ENOUGH, tooMuch))
     if (move === undefined) return moves
     const { call, to } = move
     work.set(call.runner, (work.get(call.runner) ?? 0) - call.work)
@@ -74,13 +82,15 @@ export const balance = (calls: ReadonlyArray<SeatedCall>, runners: ReadonlyArray
 }
 
 /** From the busiest runner that has a call small enough, the one that brings it and the least busy runner closest together. */
-const nextMove = (calls: ReadonlyArray<SeatedCall>, runners: ReadonlyArray<RunnerWork>) => {
+const nextMove = (calls: ReadonlyArray<SeatedCall>, runners: ReadonlyArray<RunnerWork>, tooMuch: number) => {
   const [least, ...others] = runners.toSorted((one, other) => one.work - other.work)
   if (least === undefined) return undefined
   for (const most of others.toReversed()) {
     const difference = most.work - least.work
-    if (difference < WORTH_IT || most.work <= least.work * TOO_MUCH) return undefined
-    const small = calls.filter((call) => call.runner === most.incarnation && call.work > 0 && call.work < difference)
+    if (difference < WORTH_IT || most.work <= least.work * tooMuch) return undefined
+    const small = calls.filter(
+      (call) => call.runner === most.incarnation && call.work > 0 && call.work <= difference * LARGEST
+    )
     const [best] = small.toSorted(
       (one, other) => Math.abs(difference - 2 * one.work) - Math.abs(difference - 2 * other.work)
     )

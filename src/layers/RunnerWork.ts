@@ -47,3 +47,17 @@ export const workOf = ({ room, speakers, state }: CallStatus): CallWork => ({
   room,
   work: state === "Connecting" ? EXPECTED : Math.max(CALL, speakers)
 })
+
+/**
+ * What this runner does in all, and what its own calls are of that. What is used beyond what is known of them, and of what is heard for
+ * others, is theirs: otherwise none would be too large to move, and all would.
+ */
+export const shared = (
+  known: ReadonlyArray<CallWork>,
+  forOthers: ReadonlyArray<CallWork>,
+  used: number
+): { readonly work: number; readonly calls: ReadonlyArray<CallWork> } => {
+  const sum = [...known, ...forOthers].reduce((all, call) => all + call.work, 0)
+  const work = Math.max(used, sum)
+  return { work, calls: known.map((call) => ({ ...call, work: (call.work * work) / sum })) }
+}

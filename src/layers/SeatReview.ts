@@ -5,8 +5,9 @@
 import { Effect, Schedule, type Scope, Stream } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { RoomToken } from "../domain/Call.ts"
-import { balance, type CallWork, spread } from "../domain/Placement.ts"
-import type { Incarnation, RunnerAddress, Seat } from "../domain/Seat.ts"
+import { type CallWork, spread } from "../domain/Placement.ts"
+import { Incarnation, type RunnerAddress, type Seat } from "../domain/Seat.ts"
+import * as CallBalance from "./CallBalance.ts"
 import type * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import type * as RunnerFleet from "./RunnerFleet.ts"
@@ -24,6 +25,8 @@ export interface SeatReviewOptions {
   readonly intents: StoredIntents.StoredIntents
   readonly kept: KeptDatabase.KeptDatabase
   readonly presence: () => Presence
+  /** How many runners there are to be on this machine. */
+  readonly ofMachine: number
 }
 
 export interface SeatReview {
@@ -35,24 +38,20 @@ export interface SeatReview {
 
 const EVERY = "1 second"
 const ASK_LIMIT = "1 second"
-/** A large call, once heard, is no reason to move others before the figures have settled. Reviews. */
-const UNBALANCED_FOR = 3
-/** A call that has moved stays for so long: a minute. */
-const STAYS_MS = 60_000
-/** People hear nothing of a move, but each is a join. */
-const MOVES_AT_ONCE = 4
+/** The runners of one machine are there by then, if they come at all. */
+const COMPLETE_AFTER_MS = 4_000
 /** Of the three seconds that a runner has for its last words. */
 export const LEAVE_LIMIT = "2500 millis"
 
 export const make = Effect.fnUntraced(function* (
   options: SeatReviewOptions
 ): Effect.fn.Return<SeatReview, never, Scope.Scope> {
-  const { fleet, intents, keeping, kept, map, presence } = options
+  const { fleet, intents, keeping, kept, map, ofMachine, presence } = options
   const now = yield* monotonicMs
   /** When this runner first saw that nobody sits there. */
   const emptySinceMs = new Map<RoomToken, number>()
-  const movedMs = new Map<RoomToken, number>()
-  let unbalanced = 0
+  const beganMs = now()
+  let balance = CallBalance.make(now)
 
   const move: SeatReview["move"] = (room, to) =>
     Effect.suspend(() => {
@@ -63,6 +62,12 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const addressOf = (incarnation: Incarnation) => map.runners().find((one) => one.incarnation === incarnation)?.address
+  /** The others of this machine, while they still start: their share of the calls waits for them. */
+  const expected = () =>
+    Array.from(
+      { length: now() - beganMs < COMPLETE_AFTER_MS ? Math.max(0, ofMachine - map.runners().length) : 0 },
+      (_, n) => ({ incarnation: Incarnation.make(`expected-${n}`), work: 0 })
+    )
   /** Of all that see the same the one that acts at once; the others follow if it does not. */
   const isFirst = () => map.runners().every(({ incarnation }) => fleet.me.incarnation <= incarnation)
 
@@ -99,7 +104,7 @@ export const make = Effect.fnUntraced(function* (
     const calls = [...empty.keys()]
       .filter((room) => isFirst() || fleet.isLeading() || now() - (emptySinceMs.get(room) ?? now()) >= 1000)
       .map((room): CallWork => ({ room, work: RunnerWork.EXPECTED }))
-    const places = spread(calls, map.runners())
+    const places = spread(calls, [...map.runners(), ...expected()]).filter(({ to }) => addressOf(to) !== undefined)
     yield* Effect.forEach(places, ({ room, to }) => seat(room, empty.get(room), to), {
       concurrency: 16,
       discard: true
@@ -107,21 +112,18 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const even = Effect.fnUntraced(function* () {
-    if (!fleet.isLeading()) return
-    for (const [room, atMs] of movedMs) if (now() - atMs > STAYS_MS) movedMs.delete(room)
+    if (!fleet.isLeading()) {
+      balance = CallBalance.make(now)
+      return
+    }
     const all = [{ ...fleet.me, presence: presence() }, ...fleet.peers()].filter((one) => !one.presence.isEnding)
     const calls = all.flatMap(({ incarnation: runner, presence: { calls: run } }) =>
-      run.flatMap((call) => (movedMs.has(call.room) ? [] : [{ ...call, runner }]))
+      run.map((call) => ({ ...call, runner }))
     )
-    const moves = balance(calls, map.runners())
-    unbalanced = moves.length === 0 ? 0 : unbalanced + 1
-    if (unbalanced < UNBALANCED_FOR) return
-    unbalanced = 0
-    for (const { from, room, to } of moves.slice(0, MOVES_AT_ONCE)) {
+    for (const { from, room, to, work } of balance.review(calls, map.runners())) {
       const [giver, taker] = [addressOf(from), addressOf(to)]
       if (giver === undefined || taker === undefined) continue
-      movedMs.set(room, now())
-      map.placed(room, to, calls.find((call) => call.room === room)?.work ?? RunnerWork.EXPECTED)
+      map.placed(room, to, work)
       yield* Effect.logInfo("a call moves to a runner with less to do", { room })
       yield* Effect.ignore(
         from === fleet.me.incarnation

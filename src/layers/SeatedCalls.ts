@@ -32,6 +32,8 @@ export interface SeatedCallsOptions extends Partial<TalkCall.TalkCallOptions> {
   readonly runner: RunnerProcess
   /** Where other machines reach the first runner of this one. */
   readonly address?: { readonly host: string; readonly port: number }
+  /** How many runners there are to be on this machine: calls that nobody runs wait a moment for those that still start. One if left out. */
+  readonly ofMachine?: number
   /** What this runner has used of a processor so far. */
   readonly cpuMs?: () => number
 }
@@ -63,6 +65,7 @@ const make = Effect.fnUntraced(function* ({
   address,
   cpuMs = RunnerWork.cpuMs,
   database: place,
+  ofMachine = 1,
   runner,
   ...options
 }: SeatedCallsOptions) {
@@ -113,10 +116,7 @@ const make = Effect.fnUntraced(function* ({
     const known = run.map((call) =>
       RunnerWork.workOf({ ...call, speakers: call.speakers - elsewhere.heardOf(call.room) })
     )
-    const sum = total([...known, ...here.work()], (call) => call.work)
-    const work = Math.max(busy(), sum)
-    // What is used beyond what is known of the calls is theirs: otherwise none would be too large to move, and all would.
-    const calls = known.map((call) => ({ ...call, work: (call.work * work) / sum }))
+    const { calls, work } = RunnerWork.shared(known, here.work(), busy())
     return { incarnation: runner.incarnation, isEnding, work, speakers: speakers(), calls }
   }
   const unsaid = yield* Queue.unbounded<Intent>()
@@ -132,7 +132,7 @@ const make = Effect.fnUntraced(function* ({
     forward: (wishes) => Queue.offerAllUnsafe(unsaid, wishes)
   })
   const requests = yield* SeatedRequests.make({ fleet, keeping, map, intents, kept, isEnding: () => isEnding })
-  const reviews = yield* SeatReview.make({ fleet, keeping, map, intents, kept, presence })
+  const reviews = yield* SeatReview.make({ fleet, keeping, map, intents, kept, presence, ofMachine })
   yield* Queue.take(unsaid).pipe(
     Effect.flatMap((intent) => requests.calls.start(intent)),
     Effect.forever,
