@@ -1,10 +1,10 @@
 /**
  * The runners of one benchmark: processes of the service that share the speakers, looked at as one and each for itself.
  */
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { ask, message } from "../process/Channel.ts"
 import * as Processes from "../process/Processes.ts"
 import * as Wire from "./Wire.ts"
@@ -29,8 +29,13 @@ export interface RunnersOptions {
   readonly port?: number
 }
 
-/** As `docker/start.sh` has it. */
-const AS_STARTED = ["--max-semi-space-size=8", "--heap-growing-percent=60"]
+const Package = Schema.fromJsonString(Schema.Struct({ scripts: Schema.Struct({ start: Schema.String }) }))
+/** What `npm start` tells V8. */
+const AS_STARTED = Schema.decodeUnknownSync(Package)(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+)
+  .scripts.start.split(" ")
+  .filter((word) => word.startsWith("--"))
 
 /** All of them ready, for as long as the scope. */
 export const start = Effect.fnUntraced(function* (
