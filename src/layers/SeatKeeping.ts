@@ -49,6 +49,7 @@ export interface SeatKeepingOptions {
   readonly parts: CallParts
   /** Wishes that another runner, who has the room by now, does not find in the database. */
   readonly forward: (intents: ReadonlyArray<Intent>) => void
+  readonly isEnding: () => boolean
 }
 
 interface Held {
@@ -74,7 +75,7 @@ const GIVE_LIMIT = "3 seconds"
 export const make = Effect.fnUntraced(function* (
   options: SeatKeepingOptions
 ): Effect.fn.Return<SeatKeeping, never, Scope.Scope | TalkCall.Dependencies> {
-  const { fleet, forward, intents, kept, parts, seats } = options
+  const { fleet, forward, intents, isEnding, kept, parts, seats } = options
   const clock = yield* Clock.Clock
   const now = yield* monotonicMs
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
@@ -136,6 +137,8 @@ export const make = Effect.fnUntraced(function* (
 
   const ask = (mine: Held, from: Seat): Effect.Effect<CallSeat.Answer> =>
     Effect.gen(function* () {
+      // It is better off where it is, even if that one ends, too.
+      if (isEnding()) return stays(mine)
       const { room } = mine.seat
       const given = yield* fleet.ask(from.address, (client) => client.Give({ room, epoch: from.epoch }), GIVE_LIMIT)
       if (!(yield* claim(mine, from.epoch))) return stays(mine)

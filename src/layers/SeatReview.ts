@@ -38,6 +38,8 @@ export interface SeatReview {
 
 const EVERY = "1 second"
 const ASK_LIMIT = "1 second"
+/** How often those who are to take calls of a runner that ends are asked whether they end, too. */
+const ASK_ENDING_EVERY = "100 millis"
 /** The runners of one machine are there by then, if they come at all. */
 const COMPLETE_AFTER_MS = 4_000
 /** Of the three seconds that a runner has for its last words. */
@@ -61,6 +63,13 @@ export const make = Effect.fnUntraced(function* (
       return fleet.ask(to, (client) => client.Take({ vacancy: { room, known, isAlive: true }, ...wishes }), ASK_LIMIT)
     })
 
+  const ends = (runner: RunnerFleet.Runner) =>
+    fleet
+      .ask(runner.address, (client) => client.Presence(), ASK_LIMIT)
+      .pipe(
+        Effect.map(({ isEnding }) => isEnding),
+        Effect.catch(() => fleet.hasEnded(runner))
+      )
   const addressOf = (incarnation: Incarnation) => map.runners().find((one) => one.incarnation === incarnation)?.address
   /** The others of this machine, while they still start: their share of the calls waits for them. */
   const expected = () =>
@@ -152,15 +161,22 @@ export const make = Effect.fnUntraced(function* (
         spread(mine, others),
         ({ room, to }) =>
           Effect.suspend(() => {
-            const address = addressOf(to)
-            return address === undefined ? Effect.undefined : Effect.as(move(room, address), room)
+            const taker = others.find(({ incarnation }) => incarnation === to)
+            return taker === undefined ? Effect.undefined : Effect.as(move(room, taker.address), { room, taker })
           }).pipe(Effect.orElseSucceed(() => undefined)),
         { concurrency: 16 }
       )
-      const leaving = asked.filter((room) => room !== undefined)
-      yield* Effect.sync(() => leaving.every((room) => !keeping.rooms().includes(room))).pipe(
-        Effect.repeat({ until: (areGone) => areGone, schedule: Schedule.spaced("20 millis") })
+      const leaving = asked.filter((one) => one !== undefined)
+      const areLeft = Effect.sync(() => leaving.filter(({ room }) => keeping.rooms().includes(room)))
+      const areGone = Effect.map(areLeft, (left) => left.length === 0).pipe(
+        Effect.repeat({ until: (are) => are, schedule: Schedule.spaced("20 millis") })
       )
+      // Whoever was told to end a moment after us has said that it takes them, and does not.
+      const areKept = areLeft.pipe(
+        Effect.flatMap((left) => Effect.forEach(left, ({ taker }) => ends(taker), { concurrency: 16 })),
+        Effect.repeat({ until: (all) => all.every((does) => does), schedule: Schedule.spaced(ASK_ENDING_EVERY) })
+      )
+      yield* Effect.raceFirst(areGone, areKept)
     }).pipe(Effect.timeoutOption(LEAVE_LIMIT), Effect.asVoid)
   }
 })

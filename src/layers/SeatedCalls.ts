@@ -129,7 +129,8 @@ const make = Effect.fnUntraced(function* ({
     seats,
     intents,
     kept,
-    forward: (wishes) => Queue.offerAllUnsafe(unsaid, wishes)
+    forward: (wishes) => Queue.offerAllUnsafe(unsaid, wishes),
+    isEnding: () => isEnding
   })
   const requests = yield* SeatedRequests.make({ fleet, keeping, map, intents, kept, isEnding: () => isEnding })
   const reviews = yield* SeatReview.make({ fleet, keeping, map, intents, kept, presence, ofMachine })

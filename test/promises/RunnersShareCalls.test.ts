@@ -139,4 +139,33 @@ describe("two processes", () => {
       }),
     patience
   )
+
+  it.live(
+    "told to end together do not wait for each other",
+    () =>
+      Effect.gen(function* () {
+        const scene = yield* SharedCalls.make()
+        const four = rooms.slice(0, 4)
+        for (const room of four) {
+          yield* scene.talk.addViewer({ name: `Vera ${room}`, room })
+          yield* scene.talk.addSpeaker({ name: `Ada ${room}`, room })
+        }
+        yield* Effect.forEach(four, scene.want)
+        yield* SharedCalls.within(
+          20,
+          Effect.map(scene.status, ({ calls }) => calls.length === 4 && calls.every(({ speakers }) => speakers === 1))
+        )
+        const [first = 0, second = 0] = yield* scene.runners
+        const told = performance.now()
+        process.kill(first, "SIGTERM")
+        // It has offered its calls to the other one, which took them.
+        yield* Effect.sleep("50 millis")
+        process.kill(second, "SIGTERM")
+        scene.service.child.kill("SIGTERM")
+        assert.strictEqual((yield* scene.service.exit).code, 0)
+        // Who waited for calls to be taken would do so for 2.5 s.
+        assert.isBelow(performance.now() - told, 2500)
+      }),
+    patience
+  )
 })
