@@ -39,6 +39,9 @@ const HEADER = 10
 /** In place of a length: empty up to the end of the memory. */
 const SKIP = 0xffff
 
+/** Of so many packets one is marked: whoever looks for a place passes over the others, of which a ring may hold many thousands. */
+const MARK_EVERY = 64
+
 /** Makes a ring of `size` bytes; the memory is allocated with the first packet. */
 export const make = (size: number): ByteRing => {
   const counters: RingCounters = { bytes: 0, overwritten: 0 }
@@ -47,6 +50,9 @@ export const make = (size: number): ByteRing => {
   // Both are counted on for ever; the place in memory is the remainder by `size`. Packets lie from tail to head, none across the end.
   let head = 0
   let tail = 0
+  let appended = 0
+  /** Where marked packets lie, oldest first; some of the first may be overwritten. */
+  const marks: Array<number> = []
 
   const lengthAt = (at: number): number => view.getUint16(at % size)
   const positionAt = (at: number): number => view.getFloat64((at % size) + 2)
@@ -71,6 +77,20 @@ export const make = (size: number): ByteRing => {
     if (tail + rest === head) tail = head
   }
 
+  const mark = () => {
+    while ((marks[0] ?? tail) < tail) marks.shift()
+    marks.push(head)
+  }
+  /** A place at least so many packets before the newest one that begins at or before `position`, or the oldest there is. */
+  const placeBefore = (position: number, before: number): number => {
+    for (let n = marks.length - 1; n >= 0; n--) {
+      const at = marks[n] ?? tail
+      if (at < tail) break
+      if (positionAt(at) <= position) return Math.max(tail, marks[n - Math.ceil(before / MARK_EVERY)] ?? tail)
+    }
+    return tail
+  }
+
   return {
     append: (position, packet) => {
       const needed = HEADER + packet.length
@@ -82,6 +102,7 @@ export const make = (size: number): ByteRing => {
       const rest = size - (head % size)
       if (rest < needed) skipEnd(rest)
       claim(head + needed)
+      if (appended++ % MARK_EVERY === 0) mark()
       const place = head % size
       view.setUint16(place, packet.length)
       view.setFloat64(place + 2, position)
@@ -91,7 +112,7 @@ export const make = (size: number): ByteRing => {
     },
     from: (position, before) => {
       const last: Array<number> = []
-      for (let at = tail; at < head && positionAt(at) <= position; at = after(at)) {
+      for (let at = placeBefore(position, before); at < head && positionAt(at) <= position; at = after(at)) {
         if (last.push(at) > before + 1) last.shift()
       }
       let cursor = last[0] ?? tail

@@ -53,6 +53,30 @@ describe("ByteRing", () => {
     assert.strictEqual(contents(ring, 1e9).length, 1)
   })
 
+  it("finds that packet among many hundreds too, and where some were overwritten or cleared", () => {
+    let state = 1
+    const random = (below: number) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return (state >>> 8) % below
+    }
+    const ring = ByteRing.make(20_000)
+    let held: Array<number> = []
+    for (let n = 0; n < 5000; n++) {
+      ring.append(n * 480, packet(n, random(40)))
+      held.push(n * 480)
+      if (random(2000) === 0) {
+        ring.clear()
+        held = []
+      }
+      if (n % 37 > 0) continue
+      held = held.filter((one) => one >= (ring.oldest() ?? Number.POSITIVE_INFINITY))
+      const position = (n - random(900)) * 480 + random(480)
+      const before = random(150)
+      const found = held.findLastIndex((one) => one <= position)
+      assert.strictEqual(ring.from(position, before).next()?.position, held[Math.max(0, found - before)])
+    }
+  })
+
   it("lets a reader go on while packets come, and skips what was overwritten meanwhile", () => {
     const ring = ByteRing.make(1000)
     for (let n = 0; n < 10; n++) ring.append(n, packet(n, 20))
