@@ -149,6 +149,7 @@ const calls = (
     SeatedCalls.layer({
       ...options,
       runner: one,
+      secret: internalSecret,
       database:
         databaseUrl === undefined
           ? { _tag: "File", file: join(storage, ClusterCalls.FILE), isShared: true }

@@ -2,8 +2,6 @@
  * The runners that share one database, as one of them sees the others: who there is, how to ask them, who has certainly ended. On Effect's
  * cluster: its registry of runners, its health, its sockets, and its one singleton.
  */
-import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
-import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import {
   Cause,
   Context,
@@ -13,6 +11,7 @@ import {
   Option,
   PubSub,
   RcMap,
+  type Redacted,
   Schedule,
   type Scope,
   Stream
@@ -34,6 +33,7 @@ import { monotonicMs } from "./Monotonic.ts"
 import * as RunnerCluster from "./RunnerCluster.ts"
 import { type Presence, RunnerRpcs } from "./RunnerProtocol.ts"
 import * as RunnerReach from "./RunnerReach.ts"
+import * as RunnerSocket from "./RunnerSocket.ts"
 
 export interface Runner {
   readonly address: RunnerAddress
@@ -46,7 +46,8 @@ export interface Peer extends Runner {
 }
 
 export type RunnerClient = RpcClient.RpcClient<RpcGroup.Rpcs<typeof RunnerRpcs>, RpcClientError>
-export type RunnerAnswers = RpcGroup.HandlersFrom<RpcGroup.Rpcs<typeof RunnerRpcs>>
+/** What a runner answers of its own calls. */
+export type RunnerAnswers = Omit<RpcGroup.HandlersFrom<RpcGroup.Rpcs<typeof RunnerRpcs>>, "Hello">
 
 export interface RunnerFleet {
   readonly me: Runner
@@ -78,6 +79,8 @@ export interface RunnerFleet {
 export interface FleetOptions {
   readonly runner: RunnerProcess
   readonly sql: SqlClient
+  /** The same for all runners that share a database, and for nobody else. */
+  readonly secret: Redacted.Redacted
   /** Where the others reach this runner. Absent: on this machine alone, at any port. */
   readonly address?: { readonly host: string; readonly port: number }
 }
@@ -98,10 +101,11 @@ interface Look {
 export const make = Effect.fnUntraced(function* ({
   address: wanted,
   runner,
+  secret,
   sql
 }: FleetOptions): Effect.fn.Return<RunnerFleet, SocketServer.SocketServerError, Scope.Scope> {
   const now = yield* monotonicMs
-  const server = yield* NodeSocketServer.make({
+  const server = yield* RunnerSocket.server(secret, {
     host: wanted === undefined ? "127.0.0.1" : wanted.host,
     port: wanted === undefined ? 0 : wanted.port + runner.slot
   })
@@ -112,7 +116,7 @@ export const make = Effect.fnUntraced(function* ({
   }
   const serialization = Layer.build(RpcSerialization.layerNdjsonWith({ maxBufferSize: 16 * 1024 * 1024 }))
   const wire = yield* serialization
-  const protocols = yield* Layer.build(NodeClusterSocket.layerClientProtocol).pipe(Effect.provideContext(wire))
+  const protocols = yield* Layer.build(RunnerSocket.protocol(secret)).pipe(Effect.provideContext(wire))
   const clients = yield* RcMap.make({
     lookup: (address: RunnerAddress) =>
       Context.get(protocols, Runners.RpcClientProtocol)
@@ -178,7 +182,11 @@ export const make = Effect.fnUntraced(function* ({
 
   const join = Effect.fnUntraced(function* (answers: RunnerAnswers) {
     const context = yield* Layer.build(
-      RunnerCluster.layer({ address: clusterAddress(me.address), answers, health }).pipe(
+      RunnerCluster.layer({
+        address: clusterAddress(me.address),
+        answers: { ...answers, Hello: ({ address }) => look(address) },
+        health
+      }).pipe(
         Layer.provide(Layer.succeed(SocketServer.SocketServer, server)),
         Layer.provide(Layer.succeed(SqlClient, sql)),
         Layer.provide(Layer.succeedContext(Context.merge(wire, protocols)))
@@ -221,6 +229,9 @@ export const make = Effect.fnUntraced(function* ({
       Effect.timeoutOption(JOIN_LIMIT)
     )
     yield* review
+    const greet = (address: RunnerAddress) =>
+      Effect.ignore(ask(address, (client) => client.Hello({ address: me.address }), LOOK_LIMIT))
+    yield* Effect.forEach(looks.keys(), greet, { concurrency: "unbounded", discard: true })
     // Beside each other: a database that does not answer makes nobody look away from the others.
     yield* Effect.forEach([register, review], (one) =>
       Effect.forkScoped(Effect.repeat(one, Schedule.spaced(LOOK_EVERY)))

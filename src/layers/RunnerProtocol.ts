@@ -102,6 +102,8 @@ export class NotGiven extends Schema.TaggedError<NotGiven>()("NotGiven", {}) {
 
 export const RunnerRpcs = RpcGroup.make(
   Rpc.make("Presence", { success: Presence }),
+  /** From one that has just begun: it is looked at now and not at the next look, and has its share of what is asked for next. */
+  Rpc.make("Hello", { payload: { address: RunnerAddress } }),
   Rpc.make("Statuses", { success: Schema.Array(StatusSchema) }),
   /** `vacancy`: nobody runs the room, and this runner is to. */
   Rpc.make("Start", {

@@ -2,7 +2,7 @@
  * Calls of several runners, on this machine or on several: each call runs on the runner that has its seat, clicks for it may arrive anywhere,
  * and everybody sees all of them.
  */
-import { Context, Effect, Fiber, Layer, Queue, Schedule, Scope, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Queue, type Redacted, Schedule, Scope, Stream } from "effect"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import type { Intent, RoomToken } from "../domain/Call.ts"
 import { type CallStatus, Calls } from "../services/Calls.ts"
@@ -30,6 +30,8 @@ import * as TalkCall from "./TalkCall.ts"
 export interface SeatedCallsOptions extends Partial<TalkCall.TalkCallOptions> {
   readonly database: Database.DatabasePlace
   readonly runner: RunnerProcess
+  /** The same for all runners of the database: they talk to nobody who does not know it. */
+  readonly secret: Redacted.Redacted
   /** Where other machines reach the first runner of this one. */
   readonly address?: { readonly host: string; readonly port: number }
   /** How many runners there are to be on this machine: calls that nobody runs wait a moment for those that still start. One if left out. */
@@ -67,6 +69,7 @@ const make = Effect.fnUntraced(function* ({
   database: place,
   ofMachine = 1,
   runner,
+  secret,
   ...options
 }: SeatedCallsOptions) {
   // What is made first ends last: the database outlives the calls, and the fleet what they say to each other.
@@ -97,7 +100,7 @@ const make = Effect.fnUntraced(function* ({
       Effect.timeoutOption(Effect.interruptible(Fiber.await(closing)), FAREWELL_LIMIT)
     )
   )
-  const fleet = yield* RunnerFleet.make({ runner, sql, ...(address === undefined ? {} : { address }) }).pipe(
+  const fleet = yield* RunnerFleet.make({ runner, sql, secret, ...(address === undefined ? {} : { address }) }).pipe(
     Scope.provide(fleetScope)
   )
 
@@ -177,8 +180,9 @@ const make = Effect.fnUntraced(function* ({
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isEnding = true
-      // In this order: a call that is given away may have a part here.
-      return Effect.timeoutOption(Effect.andThen(reviews.leave, here.leave), SeatReview.LEAVE_LIMIT)
+      // As the calls are now; and in this order: a call that is given away may have a part here.
+      const left = look.pipe(Effect.andThen(reviews.leave), Effect.andThen(here.leave))
+      return Effect.timeoutOption(left, SeatReview.LEAVE_LIMIT)
     })
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger, Redacted } from "effect"
 import * as CallScene from "../support/CallScene.ts"
 import * as Fleets from "../support/Fleets.ts"
 import { until } from "../support/Until.ts"
@@ -30,6 +30,40 @@ describe("RunnerFleet", () => {
       yield* b.end
       yield* CallScene.until(() => a.fleet.hasEnded(b.fleet.me))
       yield* CallScene.until(() => a.fleet.isGivenUp(b.fleet.me))
+    })
+  )
+
+  it.live("does not talk to who has another secret, and says once what is wrong", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function* () {
+      const file = yield* Fleets.sharedFile
+      const { processOf } = yield* Fleets.supervisor
+      const [a, b] = [yield* Fleets.fleet(file, processOf(0)), yield* Fleets.fleet(file, processOf(1))]
+      const stranger = yield* Fleets.fleet(file, processOf(2), {}, Redacted.make("of-another-installation"))
+      yield* Effect.forEach([a, b, stranger], ({ join }) => join, { concurrency: "unbounded" })
+      yield* until(() => a.fleet.peers().length === 1 && b.fleet.peers().length === 1)
+      yield* Effect.sleep("3 seconds")
+      assert.deepStrictEqual(
+        a.fleet.peers().map(({ address }) => address),
+        [b.fleet.me.address]
+      )
+      assert.deepStrictEqual(stranger.fleet.peers(), [])
+      const said = lines.filter((line) => line.includes(stranger.fleet.me.address))
+      // By a and by b.
+      assert.strictEqual(said.length, 2)
+      for (const line of said) assert.include(line, "LT_INTERNAL_SECRET")
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])))
+  })
+
+  it.live("is known to the others as soon as it has joined", () =>
+    Effect.gen(function* () {
+      const file = yield* Fleets.sharedFile
+      const { processOf } = yield* Fleets.supervisor
+      const one = yield* Fleets.fleet(file, processOf(0))
+      const other = yield* Fleets.fleet(file, processOf(1))
+      yield* one.join
+      yield* other.join
+      assert.strictEqual(one.fleet.peers().length, 1)
     })
   )
 })

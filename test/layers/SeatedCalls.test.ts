@@ -27,11 +27,41 @@ describe("SeatedCalls", () => {
       const first = yield* scene.boot
       yield* scene.open
       const runners = [first, ...(yield* Effect.all([scene.boot, scene.boot], { concurrency: "unbounded" }))]
-      // Whoever has just begun does not know the others yet: what that costs is made good.
       yield* startAll(scene, runners)
       yield* shared(scene, 3)
       yield* SeatedRunners.captioned(scene, runners, scene.wishes)
       for (const { calls } of runners) assert.strictEqual((yield* calls.list).length, 20)
+    }).pipe(within)
+  )
+
+  it.live("are spread at once where a runner has just begun", () =>
+    Effect.gen(function* () {
+      const scene = yield* SeatedRunners.make(8)
+      const one = yield* scene.boot
+      const other = yield* scene.boot
+      yield* scene.open
+      yield* startAll(scene, [one])
+      yield* SeatedRunners.captioned(scene, [one, other], scene.wishes)
+      assert.deepStrictEqual([...(yield* scene.shares).values()], [4, 4])
+    }).pipe(within)
+  )
+
+  it.live("wait for the runners of their machine that still start, and move to none", () =>
+    Effect.gen(function* () {
+      const scene = yield* SeatedRunners.make(8)
+      const before = yield* scene.boot
+      yield* scene.open
+      yield* startAll(scene, [before])
+      yield* SeatedRunners.captioned(scene, [before], scene.wishes)
+      yield* before.end
+      const one = yield* scene.bootOf(2)
+      yield* CallScene.until(() => Effect.map(one.calls.list, (all) => all.length === 4))
+      const other = yield* scene.bootOf(2)
+      yield* SeatedRunners.captioned(scene, [one, other], scene.wishes)
+      const joins = [one, other].map(({ lines }) => lines.filter((line) => line === "room joined").length)
+      assert.isAtLeast(Math.min(...joins), 3)
+      // Each room once: no call has moved.
+      assert.strictEqual(Math.max(...joins) + Math.min(...joins), 8)
     }).pipe(within)
   )
 

@@ -2,7 +2,7 @@
  * Several runners in one process, each with its own connection to one shared file.
  */
 import { join } from "node:path"
-import { Effect, Exit, PubSub, Scope, Stream } from "effect"
+import { Effect, Exit, PubSub, Redacted, Scope, Stream } from "effect"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import { Incarnation } from "../../src/domain/Seat.ts"
 import * as Database from "../../src/layers/Database.ts"
@@ -40,13 +40,17 @@ export const supervisor = Effect.map(PubSub.unbounded<Incarnation>(), (news) => 
   })
 }))
 
+/** What all runners here know. */
+export const SECRET = Redacted.make("of-all-runners")
+
 export const sharedFile = Effect.map(temporaryFolder, (folder) => join(folder, "calls.sqlite"))
 
 /** One runner's view of the others; `end` is an orderly end. */
 export const fleet = Effect.fnUntraced(function* (
   file: string,
   runner: RunnerProcess,
-  answers: Partial<RunnerFleet.RunnerAnswers> = {}
+  answers: Partial<RunnerFleet.RunnerAnswers> = {},
+  secret = SECRET
 ) {
   const scope = yield* Scope.make()
   const end = Scope.close(scope, Exit.void)
@@ -55,7 +59,7 @@ export const fleet = Effect.fnUntraced(function* (
     const database = yield* Database.make({ _tag: "File", file, isShared: true })
     yield* database.open
     yield* database.migrate([{ table: "cluster_runner_migrations", loader: SqlRunnerStorage.migrations({}) }])
-    return yield* RunnerFleet.make({ runner, sql: database.sql })
+    return yield* RunnerFleet.make({ runner, sql: database.sql, secret })
   }).pipe(Scope.provide(scope))
   return {
     fleet: made,

@@ -39,7 +39,7 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
   const { processOf, tell } = yield* Fleets.supervisor
   const shared = place ?? { _tag: "File", file: yield* Fleets.sharedFile, isShared: true }
   let slots = 0
-  const boot = Effect.gen(function* () {
+  const bootOf = Effect.fnUntraced(function* (ofMachine: number) {
     const runner = processOf(slots++)
     const lines: Array<string> = []
     const scope = yield* Scope.make()
@@ -61,6 +61,8 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
     const seated = SeatedCalls.layer({
       database: shared,
       runner,
+      secret: Fleets.SECRET,
+      ofMachine,
       // All of them are one process.
       cpuMs: () => 0,
       presence: CallPhases.presence
@@ -76,6 +78,7 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
       end
     }
   })
+  const boot = bootOf(1)
   const database = yield* Database.make(shared)
   const seats = Seats.make(database.sql).all
   /** How many calls each of them runs, as the database says. */
@@ -84,7 +87,7 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
     for (const { incarnation } of all) calls.set(incarnation, (calls.get(incarnation) ?? 0) + 1)
     return calls
   })
-  return { boot, tell, talk, wishes, open: database.open, seats, shares }
+  return { boot, bootOf, tell, talk, wishes, open: database.open, seats, shares }
 })
 
 /** What a runner's calls say. */
