@@ -18,6 +18,7 @@ import type {
   ToRunner,
   Welcome
 } from "../supervisor/Messages.ts"
+import * as Orphan from "./Orphan.ts"
 
 /** A process that has a supervisor. */
 export interface Supervised {
@@ -28,8 +29,15 @@ export interface Supervised {
 }
 
 const REPORT_MS = 1000
+/** Of a runner that was not configured yet. */
+const USUAL_SECONDS = 8
+/** A runner ends by force itself when its time is up; this is for one that cannot. */
+const BEYOND_MS = 500
 
-/** Waits for the first message. Where the supervisor asks for it, or is gone, this process ends as after SIGTERM. */
+/**
+ * Waits for the first message. Where the supervisor asks for it, or is gone, this process ends as after SIGTERM, and at once while it waits;
+ * without a supervisor also where it stands still.
+ */
 export const connect = async (): Promise<Supervised> => {
   const answers = new Map<number, (is: Answers[QuestionName]) => void>()
   const listeners = new Map<string, (socket: Socket) => void>()
@@ -102,10 +110,10 @@ export const connect = async (): Promise<Supervised> => {
     }
   }
 
-  process.once("SIGTERM", () => {
-    isEnding = true
-  })
-  process.once("disconnect", end)
+  // Nothing has begun, and nobody else listens to signals.
+  const quit = () => process.exit(0)
+  if (!process.connected) quit()
+  process.once("SIGTERM", quit).once("disconnect", quit)
   const welcome = await new Promise<Welcome>((resolve) => {
     // Our own supervisor, of our own version.
     process.on("message", (message, socket) => {
@@ -114,6 +122,14 @@ export const connect = async (): Promise<Supervised> => {
       else receive(told, socket as Socket | undefined)
     })
   })
+  process.off("SIGTERM", quit).off("disconnect", quit)
+  process.once("SIGTERM", () => {
+    isEnding = true
+  })
+  process.once("disconnect", end)
+  const orphan = Orphan.watch()
+  const endsWithin = (seconds: number) => orphan.endsWithin(seconds * 1000 + BEYOND_MS)
+  endsWithin(USUAL_SECONDS)
   isEnabled = welcome.isEnabled
 
   const front: Front = {
@@ -160,6 +176,7 @@ export const connect = async (): Promise<Supervised> => {
     },
     ready: ({ logLevel, shutdownSeconds }) => {
       tell({ _tag: "Ready", logLevel, shutdownSeconds })
+      endsWithin(shutdownSeconds)
       let used = process.cpuUsage()
       let atMs = performance.now()
       setInterval(() => {

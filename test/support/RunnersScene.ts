@@ -52,7 +52,8 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-const childrenOf = (pid: number): ReadonlyArray<number> =>
+/** Processes that this one has started and that have not ended. */
+export const childrenOf = (pid: number): ReadonlyArray<number> =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number)
 
 /** Whether there is such a process. */

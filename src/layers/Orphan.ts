@@ -1,0 +1,24 @@
+/**
+ * Orphan: a runner that has lost its supervisor ends, also where nothing else of it runs any more. While there is a supervisor it ends a runner
+ * that is stuck (in a loop, in writing a log that nobody reads, in its own end); without one nobody would, and the runner would keep its port,
+ * its memory and its place in calls.
+ */
+import { fileURLToPath } from "node:url"
+import { Worker } from "node:worker_threads"
+
+export interface Orphan {
+  /** So long its end takes at most, in order or by its own force. */
+  readonly endsWithin: (ms: number) => void
+}
+
+/** The same file, from the sources or from what they were compiled to. */
+const THREAD = fileURLToPath(new URL(import.meta.url.replace("Orphan", "OrphanThread")))
+
+/** In a process whose parent is its supervisor. The thread holds up no end. */
+export const watch = (): Orphan => {
+  const thread = new Worker(THREAD, { env: {}, execArgv: [], workerData: process.ppid })
+  thread.unref()
+  // Then it is as it would be without: the supervisor is gone and this process ends in order.
+  thread.on("error", () => {})
+  return { endsWithin: (ms) => thread.postMessage(ms) }
+}
