@@ -51,7 +51,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<PartsHere, never, TalkPart.Dependencies | Scope.Scope> {
   const { heard, incarnation, isEnding, maxVoices, screenShares } = options
   const context = yield* Effect.context<TalkPart.Dependencies>()
-  const scope = yield* Effect.scope
+  // Made now: what the scope around it is told first to do when it closes is done last, and parts end after calls were given away.
+  const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const now = yield* monotonicMs
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const opening = Semaphore.makeUnsafe(1)
