@@ -257,7 +257,7 @@ export const settings = {
   }),
   runnerAddress: optional("LT_RUNNER_ADDRESS", hostAndPort, {
     description:
-      "Where runners of other machines reach the first one of this machine; the second one is at the next port, and so on. What they say to each other is neither encrypted nor proven: a private network. Left out: runners of this machine only, and a database of this machine.",
+      "Where runners of other machines reach the first one of this machine; the second one is at the next port, and so on. What they say to each other is encrypted, and both ends prove that they know LT_INTERNAL_SECRET, the same for all; a private network all the same. Left out: runners of this machine only, and a database of this machine.",
     example: "10.0.0.5:23100"
   }),
   runnerPublic: withDefault("LT_RUNNER_PUBLIC", flag, false, {
