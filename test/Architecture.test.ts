@@ -31,12 +31,14 @@ describe("the tree", () => {
       readers.filter((file) => !["AppConfig.ts", "Setting.ts"].includes(file)),
       []
     )
-    const askers = importsOf("layers")
-      .concat(importsOf("http"))
-      .filter(({ from }) => from.endsWith("/Setting.ts"))
-    assert.deepStrictEqual(
-      askers.map(({ file }) => file),
-      ["AppConfig.ts"]
-    )
+    const imports = importsOf("layers").concat(importsOf("http"))
+    const askers = imports.filter(({ from }) => from.endsWith("/Setting.ts")).map(({ file }) => file)
+    const lists = askers.filter((file) => file !== "AppConfig.ts")
+    assert.include(askers, "AppConfig.ts")
+    // Each list of settings is one of its parts.
+    for (const { file, from } of imports) {
+      if (lists.some((list) => from.endsWith(`/${list}`))) assert.strictEqual(file, "AppConfig.ts")
+    }
+    for (const list of lists) assert.isTrue(list.endsWith("Settings.ts"), list)
   })
 })

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted } from "effect"
 import * as AppConfig from "../../src/layers/AppConfig.ts"
+import { VERSION } from "../../src/layers/ExAppSettings.ts"
 
 const load = (environment: Record<string, string>) =>
   AppConfig.load.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment))))
@@ -17,7 +18,7 @@ describe("AppConfig", () => {
     Effect.gen(function* () {
       const config = yield* load({})
       assert.strictEqual(config.appId, "live_transcription")
-      assert.strictEqual(config.appVersion, AppConfig.VERSION)
+      assert.strictEqual(config.appVersion, VERSION)
       assert.isUndefined(config.defaultLanguage)
       assert.strictEqual(config.shutdownSeconds, 8)
       assert.strictEqual(config.logLevel, "Info")
@@ -246,6 +247,6 @@ describe("AppConfig", () => {
 
   it("has the version of the package", () => {
     const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8")
-    assert.include(manifest, `"version": "${AppConfig.VERSION}"`)
+    assert.include(manifest, `"version": "${VERSION}"`)
   })
 })
