@@ -38,6 +38,8 @@ interface Kept {
   readonly tell: (position: number, listener: HeardSpeech) => void
   mark: HeardMark
   isMarkNew: boolean
+  /** What the last entry says was said; `undefined`: the next one says all of it. */
+  written: string | undefined
   /** Of another process. */
   isLeft: boolean
   /** Characters behind the mark that readers have, about. */
@@ -75,8 +77,8 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     onNew(false)
   }
   const keep = (room: RoomToken, id: string, key: VoiceKey, tell: Kept["tell"]): Kept => {
-    const mark = { position: 0, said: "" }
-    const kept = { number: ++numbers, room, id, key, tell, mark, isMarkNew: false, isLeft: false, told: 0 }
+    const unmarked = { mark: { position: 0, said: "" }, isMarkNew: false, written: undefined, told: 0 }
+    const kept: Kept = { number: ++numbers, room, id, key, tell, isLeft: false, ...unmarked }
     voices.set(kept.number, kept)
     write({ _tag: "Voice", number: kept.number, voice: { room, id, key } })
     return kept
@@ -98,8 +100,10 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
 
   const keepMarks = () => {
     for (const kept of voices.values()) {
-      if (kept.isMarkNew) keepEntry({ _tag: "Marked", number: kept.number, mark: kept.mark })
+      if (!kept.isMarkNew) continue
+      keepEntry({ _tag: "Marked", number: kept.number, mark: sinceWritten(kept) })
       kept.isMarkNew = false
+      kept.written = kept.mark.said
     }
   }
   const rewrite = (): Rewrite => {
@@ -107,10 +111,13 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     draft = mine
     // those that begin meanwhile come last
     const given = voices.values()
-    const giveVoice = ({ id, key, mark, number, room, tell }: Kept) => {
+    const giveVoice = (kept: Kept) => {
+      const { id, key, mark, number, room, tell } = kept
       mine.writer.write({ _tag: "Voice", number, voice: { room, id, key } })
       tell(mark.position, entriesOf(number, mine.writer))
       mine.writer.write({ _tag: "Marked", number, mark })
+      // the file before says something else
+      kept.written = undefined
       mine.has.add(number)
     }
     const finish = () => {
@@ -214,6 +221,12 @@ const entriesOf = (number: number, to: EntriesOfVoices): HeardSpeech => ({
   hear: (position, packet) => to.hear(number, position, packet),
   end: (heard, end, silence) => to.write({ _tag: "Ended", number, heard, end, silence })
 })
+
+/** Of somebody who makes no pause for minutes, what was said is long, and there is more of it with every word. */
+const sinceWritten = ({ mark, written }: Kept): HeardMark & { readonly kept?: number } =>
+  written !== undefined && written !== "" && mark.said.startsWith(written)
+    ? { position: mark.position, said: mark.said.slice(written.length), kept: written.length }
+    : mark
 
 const markOf = ({ position, said }: HeardMark): HeardMark => ({ position, said })
 

@@ -10,7 +10,7 @@ const VoiceBody = Schema.Struct({
   id: Schema.String,
   key: Schema.Struct({ publisher: SessionId, roomType: Schema.Literals(["video", "screen"]) })
 })
-const MarkBody = Schema.Struct({ position: Schema.Finite, said: Schema.String })
+const MarkBody = Schema.Struct({ position: Schema.Finite, said: Schema.String, kept: Schema.optionalKey(Schema.Int) })
 const UnsaidBody = Schema.Struct({
   room: RoomToken,
   texts: Schema.Array(
@@ -37,7 +37,8 @@ export type Entry =
       readonly end: number
       readonly silence: number
     }
-  | { readonly _tag: "Marked"; readonly number: number; readonly mark: HeardMark }
+  /** What was said goes behind the first `kept` characters of what the entry before says; without it that is all. */
+  | { readonly _tag: "Marked"; readonly number: number; readonly mark: HeardMark & { readonly kept?: number } }
   | { readonly _tag: "Forgotten"; readonly number: number }
   /** All there is of the room. */
   | { readonly _tag: "Unsaid"; readonly room: RoomToken; readonly texts: ReadonlyArray<UnsaidText> }

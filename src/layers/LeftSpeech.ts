@@ -44,7 +44,8 @@ export const make = (): LeftSpeech => {
           return
         case "Marked": {
           const reading = voices.get(entry.number)
-          if (reading !== undefined) reading.mark = entry.mark
+          const { kept = 0, position, said } = entry.mark
+          if (reading !== undefined) reading.mark = { position, said: reading.mark.said.slice(0, kept) + said }
           return
         }
         default:

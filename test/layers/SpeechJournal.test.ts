@@ -130,6 +130,38 @@ describe("speech that is not said", () => {
     }).pipe(Effect.provide(OpusDecoder.layer), Effect.scoped)
   )
 
+  it("is told by what is new of it when it is much: the text of somebody who makes no pause is not written again with every word", () => {
+    const book = JournalBook.make(() => {})
+    const journal = book.call(room).voice("video:ann:0", key, (_, listener) => listener.begin(0, 0))
+    journal.begin(0, 0)
+    const batches: Array<Uint8Array> = []
+    const draft: Array<Uint8Array> = []
+    let said = ""
+    const mark = (next: string) => {
+      said = next
+      journal.mark({ position: 0, said })
+      const taken = Uint8Array.from(book.take())
+      batches.push(taken)
+      assert.strictEqual(onlyVoice(leftBy(...batches)).said, said)
+      return taken.length
+    }
+    for (let n = 0; n < 1000; n++) assert.isBelow(mark(`${said} word${n}`), 200)
+    // what was said may turn out otherwise
+    mark(`${said.slice(0, 5000)} other`)
+    mark(`${said} words`)
+    const rewrite = book.rewrite()
+    draft.push(Uint8Array.from(rewrite.next(1).part))
+    // both files go on, whatever either of them has
+    mark(`${said.slice(0, 4000)} another`)
+    mark(`${said} and more`)
+    const last = rewrite.next(1)
+    assert.isTrue(last.isLast)
+    draft.push(Uint8Array.from(last.part))
+    assert.strictEqual(onlyVoice(leftBy(...draft)).said, said)
+    batches.splice(0, batches.length, ...draft)
+    mark(`${said} behind it`)
+  })
+
   it("is all in a file that is written anew in parts, with what comes meanwhile; the file before has that too", () => {
     const book = JournalBook.make(() => {})
     const call = book.call(room)
