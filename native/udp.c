@@ -290,7 +290,8 @@ static void tell_held(Reader *reader, Report *report, size_t id) {
   reader->holding--;
 }
 
-static void read_socket(Reader *reader, Report *report, size_t id, const double *rule, double now) {
+/* Whether it may have more. */
+static bool read_socket(Reader *reader, Report *report, size_t id, const double *rule, double now) {
   Socket *socket = &reader->sockets[id];
   for (size_t n = 0; n < BATCH; n++) reader->messages[n].msg_hdr.msg_namelen = sizeof reader->sources[n];
   /* An error is of one datagram that was sent, or of a socket that is about to be closed: neither says that nothing comes any more. */
@@ -310,6 +311,7 @@ static void read_socket(Reader *reader, Report *report, size_t id, const double 
     double *row = tell(report, id, datagram, message->msg_len, now);
     if (!rtp) tell_source(report, row, &reader->sources[n]);
   }
+  return count == BATCH;
 }
 
 static bool report_of(napi_env env, napi_value slab, napi_value table, Report *report) {
@@ -340,7 +342,8 @@ static napi_value read_sockets(napi_env env, napi_callback_info info) {
       more = true;
       break;
     }
-    read_socket(reader, &report, id, (id + 1) * RULE_FIELDS <= rules.length ? rules.data + id * RULE_FIELDS : NULL, now);
+    const double *rule = (id + 1) * RULE_FIELDS <= rules.length ? rules.data + id * RULE_FIELDS : NULL;
+    if (read_socket(reader, &report, id, rule, now)) more = true;
   }
   for (size_t id = 0, left = reader->holding; left > 0 && id < reader->size; id++) {
     if (reader->sockets[id].held == 0) continue;
