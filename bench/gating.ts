@@ -29,7 +29,10 @@ export const gating: Effect.Effect<ReadonlyArray<HearingCost>, never, Scope.Scop
   let frames = 0
   const cutters = Array.from({ length: VOICES }, () => {
     const cutter = SpeechFrames.make(
-      () => frames++,
+      () => {
+        frames++
+        return true
+      },
       () => false
     )
     cutter.begin(0)

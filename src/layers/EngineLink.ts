@@ -38,6 +38,8 @@ export interface EngineLink {
   readonly feed: SessionFeed.SessionFeed
   readonly pace: Pace.Pace
   readonly send: (frame: AudioFrame) => void
+  /** Nothing of the samples it was sent is kept. */
+  readonly copies: boolean
   /** It has certainly computed everything up to here (samples), or been asked to and shown that it works. */
   readonly hasHeard: (position: number) => boolean
   /** It has said a word. */
@@ -137,6 +139,7 @@ export const open = Effect.fnUntraced(function* (
         watch.sent(frame, now())
         if (session.progress !== undefined) lag.sent(frame)
       },
+      copies: session.copies === true,
       hasHeard: (position) => {
         if (session.progress !== undefined) return session.progress() >= position
         // an engine that completes a flush because nothing is heard of it has proved nothing

@@ -79,11 +79,13 @@ export const make = (options: HearingOptions): Hearing => {
   /** Where the newest frame begins that went into the queue. */
   let queuedAt = Number.NEGATIVE_INFINITY
 
-  const handOn = (frame: AudioFrame) => {
-    if (take?.(frame, queuedAt) === true) return
+  const handOn = (frame: AudioFrame): boolean => {
+    const taken = take?.(frame, queuedAt) ?? "Left"
+    if (taken !== "Left") return taken === "Used"
     if (Queue.isFullUnsafe(queue)) droppedFrames++
     Queue.offerUnsafe(queue, frame)
     queuedAt = frame.position
+    return false
   }
 
   const push = (cut: AudioFrame) => {
@@ -92,14 +94,15 @@ export const make = (options: HearingOptions): Hearing => {
     const silence = Math.max(0, framedUntil - heardUntil + gate.quiet())
     const frame = cut.endsSpeech ? { ...cut, silence } : cut
     onFrame?.(frame)
-    handOn(frame)
-    if (!frame.endsSpeech) return
+    const isUsed = handOn(frame)
+    if (!frame.endsSpeech) return isUsed
     const heard = Math.min(heardUntil, framedUntil)
     // positions of frames grow
     saidUntil = Math.max(heard, frame.position + 1)
     if (!isCutShort) preRoll.write(frame.pcm, 1)
     memory?.end(heard, framedUntil, silence)
     onSpeech?.(false, heard)
+    return isUsed
   }
   const frames = SpeechFrames.make(push, () => !gate.isOpen())
 

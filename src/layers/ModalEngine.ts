@@ -160,6 +160,7 @@ const open = Effect.fn("ModalEngine.open")(function* (
       send(frame.pcm)
       flushes.sent(frame)
     },
+    copies: true,
     commit: Effect.void,
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
     events: Stream.fromQueue(events),

@@ -23,17 +23,28 @@ export interface SpeechFrames {
  */
 export const LONGEST_GAP = samplesOfMs(400)
 
-/** Makes the cutter of one voice. A full frame is handed on at once; when it is full, `isOver` says whether the stretch ends with it. */
-export const make = (push: (frame: AudioFrame) => void, isOver: (position: number) => boolean): SpeechFrames => {
+/**
+ * Makes the cutter of one voice. A full frame is handed on at once, and its samples are written over when `push` says that nothing of it is kept;
+ * when it is full, `isOver` says whether the stretch ends with it.
+ */
+export const make = (push: (frame: AudioFrame) => boolean, isOver: (position: number) => boolean): SpeechFrames => {
   let running = false
   let start = 0
   let pcm: Float32Array | undefined
+  /** Samples of a frame that nobody keeps: 12 frames a second of each voice are what the garbage collector has most to do with. */
+  let spare: Float32Array | undefined
   let filled = 0
   let heardAtMs = 0
 
+  const empty = (): Float32Array => {
+    const samples = spare?.fill(0) ?? new Float32Array(FRAME_SAMPLES)
+    spare = undefined
+    return samples
+  }
   const finish = (endsSpeech: boolean) => {
-    push({ position: start, pcm: pcm ?? new Float32Array(FRAME_SAMPLES), heardAtMs, endsSpeech })
+    const samples = pcm ?? empty()
     pcm = undefined
+    if (push({ position: start, pcm: samples, heardAtMs, endsSpeech })) spare = samples
     start += FRAME_SAMPLES
     filled = 0
     running = !endsSpeech
@@ -55,7 +66,7 @@ export const make = (push: (frame: AudioFrame) => void, isOver: (position: numbe
       let at = from
       while (running && at < input.length) {
         const taken = Math.min(input.length - at, FRAME_SAMPLES - filled)
-        pcm ??= new Float32Array(FRAME_SAMPLES)
+        pcm ??= empty()
         if (taken === input.length) pcm.set(input, filled)
         else for (let n = 0; n < taken; n++) pcm[filled + n] = input[at + n] ?? 0
         at += taken

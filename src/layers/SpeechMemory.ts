@@ -62,7 +62,10 @@ export const make = (size: number, makeCodec: () => Codec, listener?: HeardSpeec
   function* replayStretch(stretch: Stretch, position: number, codec: Codec): Generator<AudioFrame> {
     const full: Array<AudioFrame> = []
     const frames = SpeechFrames.make(
-      (frame) => full.push(frame.endsSpeech ? { ...frame, silence: stretch.silence } : frame),
+      (frame) => {
+        full.push(frame.endsSpeech ? { ...frame, silence: stretch.silence } : frame)
+        return false
+      },
       (reached) => reached >= stretch.end
     )
     const first = firstFrame(stretch, position)

@@ -87,9 +87,10 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
   })
   const deliver = (frame: AudioFrame) => {
     const fresh = backlog.pass(frame)
-    if (fresh === undefined) return
+    if (fresh === undefined) return true
     link.send(fresh)
     Metrics.packetToEngine.updateUnsafe((now() - frame.heardAtMs) / 1000, metrics)
+    return link.copies
   }
   do yield* CatchUp.run({ link, backlog, utterances, onLost: tell })
   while (!line.connect({ waitMs: link.pace.waitMs, deliver, pause: link.feed.flushBehind }))

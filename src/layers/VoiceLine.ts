@@ -10,7 +10,8 @@ import * as FrameBacklog from "./FrameBacklog.ts"
 export interface Receiver {
   /** Until it takes the next frame, ms; 0: at once. */
   readonly waitMs: () => number
-  readonly deliver: (frame: AudioFrame) => void
+  /** Tells whether nothing of the frame is kept. */
+  readonly deliver: (frame: AudioFrame) => boolean
   /** To be done behind a frame that ends speech, before the next one is delivered. */
   readonly pause: Effect.Effect<void>
 }
@@ -93,13 +94,14 @@ export const make = (voice: Voice): VoiceLine => {
   }
   /** What need not wait is where it belongs without a turn of the event loop. */
   const take: TakeFrame = (frame, behind) => {
-    if (behind > readTo) return false
+    if (behind > readTo) return "Left"
     if (receiver === undefined ? voice.waits === true && backlog.isFull() : frame.endsSpeech || receiver.waitMs() > 0)
-      return false
+      return "Left"
     tapped?.add(frame)
-    if (receiver === undefined) store(frame)
-    else receiver.deliver(frame)
-    return true
+    const isTapped = tapped !== undefined
+    if (receiver !== undefined) return receiver.deliver(frame) && !isTapped ? "Used" : "Kept"
+    store(frame)
+    return "Kept"
   }
   const untap = () => {
     tapped?.close()

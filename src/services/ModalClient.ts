@@ -42,7 +42,7 @@ export type ModalMessage =
   | { readonly _tag: "Ping" }
 
 export interface ModalSocket {
-  /** Sends float32 samples (24 kHz mono) as one binary message; never waits. `false`: too much is waiting in the socket, the samples were dropped and counted. */
+  /** Sends float32 samples (24 kHz mono) as one binary message; never waits, and keeps nothing of them. `false`: too much is waiting in the socket, the samples were dropped and counted. */
   readonly send: (pcm: Float32Array) => boolean
   /** An empty message: keeps the server's 30 s receive timer from running out without being audio. */
   readonly keepAlive: () => void

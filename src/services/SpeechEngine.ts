@@ -64,6 +64,8 @@ export interface EngineCapabilities {
 export interface EngineSession {
   /** Takes one frame, its samples at `capabilities.sampleRate`, its position at 24 kHz; never waits. Positions may jump forward (silence in between), never back. */
   readonly send: (frame: AudioFrame) => void
+  /** `send` keeps nothing of the samples: whoever calls it may write over them. Absent: it may keep them. */
+  readonly copies?: boolean
   /** Ends the open utterance now; nothing where an engine has no utterances, or nobody but the engine ends them. */
   readonly commit: Effect.Effect<void, EngineError>
   /** Completes when everything sent before has certainly become events. Frames may be sent meanwhile. */

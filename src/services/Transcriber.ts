@@ -9,10 +9,10 @@ import type { Segment, Transcribed } from "../domain/Segment.ts"
 import type { EngineTrouble } from "./Engines.ts"
 
 /**
- * Takes a frame on the spot, or leaves it to `frames`: `false`. `behind` (samples) is where the newest frame begins that went there, −∞ when none
+ * Takes a frame on the spot, or leaves it to `frames`. `Used`: nothing of it is kept, and its samples may be written over. `behind` (samples) is where the newest frame begins that went there, −∞ when none
  * did: what is taken before that one is read is taken out of turn.
  */
-export type TakeFrame = (frame: AudioFrame, behind: number) => boolean
+export type TakeFrame = (frame: AudioFrame, behind: number) => "Left" | "Kept" | "Used"
 
 /** One voice as the Transcriber sees it. */
 export interface Voice {

@@ -22,11 +22,12 @@ const scene = Effect.fnUntraced(function* () {
     language: () => LanguageId.make("en")
   })
   const got: Array<number | "pause"> = []
-  const held = { waitMs: 0, pause: Effect.void }
+  const held = { waitMs: 0, pause: Effect.void, copies: false }
   const receiver: VoiceLine.Receiver = {
     waitMs: () => held.waitMs,
     deliver: (frame) => {
       got.push(frame.position)
+      return held.copies
     },
     pause: Effect.suspend(() => {
       got.push("pause")
@@ -149,6 +150,33 @@ describe("VoiceLine", () => {
       expect(droppedFrames).toBeGreaterThan(0)
       expect(got).toHaveLength(frames - droppedFrames)
       expect(inOrder(positions(got))).toBe(true)
+    })
+  )
+
+  it.effect("writes over the samples of a frame only when nobody keeps it", () =>
+    Effect.gen(function* () {
+      const { held, line, receiver, speak } = yield* scene()
+      const buffers: Array<Float32Array> = []
+      line.connect({
+        ...receiver,
+        deliver: (frame) => {
+          buffers.push(frame.pcm)
+          return held.copies
+        }
+      })
+      speak(480)
+      expect(new Set(buffers).size).toBe(buffers.length)
+      held.copies = true
+      speak(80)
+      buffers.length = 0
+      speak(480)
+      expect(new Set(buffers).size).toBe(1)
+      const tapped = line.tap()
+      buffers.length = 0
+      speak(480)
+      const kept = tapped.take(100).filter(({ pcm }) => buffers.includes(pcm))
+      expect(new Set(kept.map(({ pcm }) => pcm)).size).toBe(kept.length)
+      expect(kept.length).toBe(buffers.length)
     })
   )
 

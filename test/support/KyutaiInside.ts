@@ -65,7 +65,9 @@ export const make = Effect.fnUntraced(function* ({ speed, wayMs }: Options) {
       if (!isSilent) seen.soundMs = now()
       wasSilent = isSilent
       busyUntilMs = Math.max(now(), busyUntilMs) + (pcm.length / SAMPLE_RATE / speed) * 1000
-      const hear = Effect.sync(() => recogniser.push(pcm, now()))
+      // what is sent is only lent
+      const sound = pcm.slice()
+      const hear = Effect.sync(() => recogniser.push(sound, now()))
       fork(Effect.andThen(Effect.sleep(busyUntilMs - now() + wayMs), hear))
       return true
     }

@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (plan: VoicePlan, index: number,
     const heard = { ...frame, heardAtMs: now() }
     ring.push(heard)
     overwritten = Math.max(0, ring.length - plan.ringFrames)
-    if (take?.(heard, queuedAt) === true) return
+    if ((take?.(heard, queuedAt) ?? "Left") !== "Left") return
     Queue.offerUnsafe(queue, heard)
     queuedAt = heard.position
   }
