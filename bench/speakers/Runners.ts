@@ -31,9 +31,7 @@ export interface RunnersOptions {
 
 const Package = Schema.fromJsonString(Schema.Struct({ scripts: Schema.Struct({ start: Schema.String }) }))
 /** What `npm start` tells V8. */
-const AS_STARTED = Schema.decodeSync(Package)(
-  readFileSync(new URL("../../package.json", import.meta.url), "utf8")
-)
+const AS_STARTED = Schema.decodeSync(Package)(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
   .scripts.start.split(" ")
   .filter((word) => word.startsWith("--"))
 

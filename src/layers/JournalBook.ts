@@ -223,8 +223,9 @@ const entriesOf = (number: number, to: EntriesOfVoices): HeardSpeech => ({
 })
 
 /** Of somebody who makes no pause for minutes, what was said is long, and there is more of it with every word. */
-const sinceWritten = ({ mark, written }: Kept): HeardMark & { readonly kept?: number } =>
-  written !== undefined && written !== "" && mark.said.startsWith(written)
+const sinceWritten = ({ mark, written = "" }: Kept): HeardMark & { readonly kept?: number } =>
+  // `startsWith` looks at one character after the other: for long texts that is more than ten times as slow
+  written !== "" && mark.said.slice(0, written.length) === written
     ? { position: mark.position, said: mark.said.slice(written.length), kept: written.length }
     : mark
 
