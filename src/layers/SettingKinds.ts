@@ -5,6 +5,7 @@ import { type Redacted, Schema } from "effect"
 import { RoomToken } from "../domain/Call.ts"
 import { LanguageId } from "../domain/Language.ts"
 import type { EngineRole } from "../services/Engines.ts"
+import * as RunnerCount from "../supervisor/RunnerCount.ts"
 import * as PostgresUrl from "./PostgresUrl.ts"
 
 /** Reads a text; `undefined` when it is not what the variable takes. */
@@ -85,10 +86,7 @@ export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Kind<
   parse: (given) => words.find((word) => word === given.toLowerCase())
 })
 /** How many processes share the work. */
-export const runners: Kind<number | "auto"> = {
-  expected: "a whole number from 1 to 64, or auto",
-  parse: (given) => (given.toLowerCase() === "auto" ? "auto" : integer(1, 64).parse(given))
-}
+export const runners: Kind<number | "auto"> = RunnerCount
 /** Engines in the order in which the first configured one is taken where nothing was chosen. */
 export const engineNames = ["modal", "moshi", "openai", "aws", "tldw", "vosk", "sherpa"] as const
 export type EngineName = (typeof engineNames)[number]

@@ -1,10 +1,10 @@
 /**
  * SupervisedFront: the front of a process that a supervisor has started, over IPC.
  */
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
 import { Effect, PubSub, Stream } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { Incarnation } from "../domain/Seat.ts"
+import type { Incarnation } from "../domain/Seat.ts"
 import type { RunnerProcess } from "../services/Fleet.ts"
 import type { Front } from "../services/Front.ts"
 import type {
@@ -14,11 +14,10 @@ import type {
   QuestionName,
   Questions,
   Spent,
-  SupervisorSettings,
-  ToRunner,
-  Welcome
+  SupervisorSettings
 } from "../supervisor/Messages.ts"
 import * as Orphan from "./Orphan.ts"
+import * as SupervisorMessages from "./SupervisorMessages.ts"
 
 /** A process that has a supervisor. */
 export interface Supervised {
@@ -39,7 +38,7 @@ const BEYOND_MS = 500
  * without a supervisor also where it stands still.
  */
 export const connect = async (): Promise<Supervised> => {
-  const answers = new Map<number, (is: Answers[QuestionName]) => void>()
+  const answers = new Map<number, (is: unknown) => void>()
   const listeners = new Map<string, (socket: Socket) => void>()
   const open = new Set<Socket>()
   const onEnabled = new Set<(isEnabled: boolean) => void>()
@@ -57,8 +56,14 @@ export const connect = async (): Promise<Supervised> => {
   const ask = <N extends QuestionName>(name: N, of: Questions[N]): Effect.Effect<Answers[N]> =>
     Effect.callback((resume) => {
       const id = ++questions
-      // The answer to this question is of its kind.
-      answers.set(id, (is) => resume(Effect.succeed(is as Answers[N])))
+      answers.set(id, (is) => {
+        const answer = SupervisorMessages.answerTo(name, is)
+        resume(
+          answer === undefined
+            ? Effect.die(new Error(`the supervisor gave no answer to ${name}`))
+            : Effect.succeed(answer)
+        )
+      })
       tell({ _tag: "Question", id, name, of } as Question)
       return Effect.sync(() => answers.delete(id))
     })
@@ -79,7 +84,10 @@ export const connect = async (): Promise<Supervised> => {
     taker(socket)
   }
 
-  const receive = (message: Exclude<ToRunner, Welcome>, socket: Socket | undefined): void => {
+  const receive = (
+    message: Exclude<SupervisorMessages.Told, SupervisorMessages.Welcomed>,
+    socket: Socket | undefined
+  ): void => {
     switch (message._tag) {
       case "Answer":
         answers.get(message.id)?.(message.is)
@@ -102,7 +110,7 @@ export const connect = async (): Promise<Supervised> => {
         for (const listener of onEnabled) listener(message.isEnabled)
         return
       case "Gone":
-        PubSub.publishUnsafe(gone, Incarnation.make(message.incarnation))
+        PubSub.publishUnsafe(gone, message.incarnation)
         return
       case "Stop":
         end()
@@ -114,12 +122,14 @@ export const connect = async (): Promise<Supervised> => {
   const quit = () => process.exit(0)
   if (!process.connected) quit()
   process.once("SIGTERM", quit).once("disconnect", quit)
-  const welcome = await new Promise<Welcome>((resolve) => {
-    // Our own supervisor, of our own version.
-    process.on("message", (message, socket) => {
-      const told = message as ToRunner
-      if (told._tag === "Welcome") resolve(told)
-      else receive(told, socket as Socket | undefined)
+  const welcome = await new Promise<SupervisorMessages.Welcomed>((resolve) => {
+    process.on("message", (message, handle) => {
+      const told = SupervisorMessages.read(message)
+      const socket = handle instanceof Socket ? handle : undefined
+      // Our own supervisor is of our own version: what else comes is for nobody.
+      if (told === undefined) socket?.destroy()
+      else if (told._tag === "Welcome") resolve(told)
+      else receive(told, socket)
     })
   })
   process.off("SIGTERM", quit).off("disconnect", quit)
@@ -171,7 +181,7 @@ export const connect = async (): Promise<Supervised> => {
     front,
     runner: {
       slot: welcome.slot,
-      incarnation: Incarnation.make(welcome.incarnation),
+      incarnation: welcome.incarnation,
       gone: Stream.fromPubSub(gone)
     },
     ready: ({ logLevel, shutdownSeconds }) => {

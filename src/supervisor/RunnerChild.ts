@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import type { Socket } from "node:net"
+import * as FromRunners from "./FromRunners.ts"
 import * as LoadShare from "./LoadShare.ts"
 import type { Answers, FromRunner, Question, QuestionName, ToRunner, Welcome } from "./Messages.ts"
 
@@ -88,8 +89,10 @@ export const start = ({ now, onEnd, onMessage, program, slot, welcome }: RunnerC
     hasEnded = true
     onEnd(runner, code, signal)
   }
-  // Our own program at our own version.
-  child.on("message", (message) => onMessage(runner, message as FromRunner))
+  // Our own program is of our own version: what else comes is for nobody.
+  child.on("message", (message) => {
+    if (FromRunners.is(message)) onMessage(runner, message)
+  })
   child.on("exit", end)
   // It could not be started, or not be reached; where there is a process its end follows.
   child.on("error", () => {
