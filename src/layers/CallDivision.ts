@@ -45,6 +45,8 @@ export interface CallDivision {
 interface Part {
   readonly link: PartLink
   isListening: boolean
+  /** Nobody is heard there any more. */
+  isLeaving: boolean
   /** The newest order. */
   told: { readonly text: string; readonly servers: PartOrder["iceServers"] } | undefined
 }
@@ -101,12 +103,13 @@ export const make = Effect.fnUntraced(function* (
   const listen = (part: Part) => {
     if (part.isListening) return
     part.isListening = true
-    const { acknowledge, gone, incarnation, listen: hear } = part.link
+    const { acknowledge, gone, incarnation, leaving, listen: hear } = part.link
     // not before it is known how far a lead before has said its voices
     fork(
       `${incarnation} lives`,
       Effect.flatMap(Deferred.await(gone), (end) => lose(part, end))
     )
+    fork(`${incarnation} leaves`, Effect.andThen(Deferred.await(leaving), leave(part)))
     let taken: Array<number> = []
     let older: ReadonlyArray<number> = []
     const take = hear(rank, remote.resumed()).pipe(
@@ -136,6 +139,7 @@ export const make = Effect.fnUntraced(function* (
     const { incarnation } = part.link
     running.delete(incarnation)
     yield* FiberMap.remove(fibers, `${incarnation} is acknowledged`)
+    yield* FiberMap.remove(fibers, `${incarnation} leaves`)
     const left =
       isHearing && end === "Died"
         ? yield* Effect.timeoutOption(options.findLeft(incarnation), FOUND_WITHIN)
@@ -150,13 +154,20 @@ export const make = Effect.fnUntraced(function* (
     yield* onChange
   })
 
+  const leave = (part: Part) =>
+    Effect.suspend(() => {
+      part.isLeaving = true
+      divide()
+      return onChange
+    })
+
   const open = Effect.gen(function* () {
     const link = yield* parts
       .open(room)
       .pipe(Scope.provide(scope), Effect.timeoutOrElse({ duration: OPENED_WITHIN, orElse: () => Effect.void }))
     opening = link === undefined ? "InVain" : "No"
     if (link !== undefined) {
-      add({ link, isListening: false, told: undefined })
+      add({ link, isListening: false, isLeaving: false, told: undefined })
       yield* Effect.logInfo("the call is heard in parts", { parts: running.size + 1, another: link.incarnation })
     }
     divide()
@@ -167,7 +178,8 @@ export const make = Effect.fnUntraced(function* (
   })
   const divide = () => {
     const before = heardBy
-    const places: ReadonlyArray<Place> = ["here", ...running.keys()]
+    const others = [...running.values()].flatMap(({ isLeaving, link }) => (isLeaving ? [] : [link.incarnation]))
+    const places: ReadonlyArray<Place> = ["here", ...others]
     const division = Parts.divide(wanted.map(voiceId), before, places, most)
     const everywhere = new Map(division.heardBy)
     if (opening === "InVain") for (const voice of division.beyond) everywhere.set(voice, "here")
@@ -181,7 +193,7 @@ export const make = Effect.fnUntraced(function* (
   for (const link of yield* parts.running(room)) {
     heardBy = new Map([...heardBy, ...link.hears().map((key) => [voiceId(key), link.incarnation] as const)])
     wanted = [...wanted, ...link.hears()]
-    running.set(link.incarnation, { link, isListening: false, told: undefined })
+    running.set(link.incarnation, { link, isListening: false, isLeaving: false, told: undefined })
   }
 
   return {

@@ -73,6 +73,8 @@ export type PartEnd = "Died" | "Left"
 
 /** How a lead has a part. */
 export interface PartLink extends RunningPart {
+  /** Done when its runner ends: its voices are to be heard elsewhere, their last words still come. */
+  readonly leaving: Deferred.Deferred<void>
   /** Done when it is certain that the part hears nobody any more. */
   readonly gone: Deferred.Deferred<PartEnd>
 }

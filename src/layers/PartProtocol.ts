@@ -98,9 +98,10 @@ export const PartRpcs = RpcGroup.make(
   /** At least once a second: a part of which no lead wants anything ends. `order`: what has changed; `taken`: what was said, as acknowledged. */
   Rpc.make("TellPart", {
     payload: { ...which, order: Schema.optionalKey(OrderSchema), taken: Schema.Array(Schema.Int) },
-    success: Schema.Struct({ connected: Schema.Int }),
+    success: Schema.Struct({ connected: Schema.Int, isLeaving: Schema.Boolean }),
     error: NoSuchPart
   }),
+  /** An answer without anything said: ask how it is. */
   Rpc.make("ListenToPart", {
     payload: { ...which, lead: RankSchema, resumed: Schema.Array(ResumedSchema) },
     success: Schema.Array(SaidSchema),

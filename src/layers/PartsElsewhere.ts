@@ -55,6 +55,7 @@ export const make = Effect.fnUntraced(function* ({
     { hears, life }: FoundPart
   ): Effect.fn.Return<PartLink, never, Scope.Scope> {
     const gone = Deferred.makeUnsafe<PartEnd>()
+    const leaving = Deferred.makeUnsafe<void>()
     const news = Latch.makeUnsafe(true)
     let order: PartOrder | undefined
     let isTold = true
@@ -84,6 +85,7 @@ export const make = Effect.fnUntraced(function* ({
         connected = answer.success.connected
         answeredMs = now()
         taken = taken.slice(said.length)
+        if (answer.success.isLeaving) yield* Deferred.succeed(leaving, undefined)
         return
       }
       if (answer.failure._tag === "NoSuchPart") return yield* end("Left")
@@ -98,6 +100,7 @@ export const make = Effect.fnUntraced(function* ({
     const link: Link = {
       room,
       incarnation,
+      leaving,
       gone,
       hears: () => order?.hears ?? hears,
       connected: () => connected,
@@ -114,7 +117,10 @@ export const make = Effect.fnUntraced(function* ({
         Stream.unwrap(
           Effect.map(fleet.reach(address), (client) => client.ListenToPart({ room, life, lead, resumed }))
         ).pipe(
-          Stream.map((all) => all.map((said) => PartsHere.aged(said, now()))),
+          Stream.map((all) => {
+            if (all.length === 0) news.openUnsafe()
+            return all.map((said) => PartsHere.aged(said, now()))
+          }),
           Stream.interruptWhen(Deferred.await(way)),
           // whatever broke it off, the next answer tells what it means
           Stream.catchCause(() => Stream.empty),

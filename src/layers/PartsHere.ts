@@ -39,6 +39,7 @@ export const LEASE_MS = 8_000
 interface Part {
   readonly life: number
   readonly running: RunningPart
+  readonly leaving: Deferred.Deferred<void>
   readonly over: Deferred.Deferred<void>
   /** Who gave the newest order. */
   lead: Rank | undefined
@@ -67,7 +68,8 @@ export const make = Effect.fnUntraced(function* (
       maxVoices: () => maxVoices - heard() + (parts.get(room)?.running.connected() ?? 0),
       isLed: () => now() - (parts.get(room)?.toldMs ?? now()) < LEASE_MS
     }).pipe(Scope.provide(own), Effect.provideContext(context))
-    const part = { life, running: made.part, over: Deferred.makeUnsafe<void>(), lead: undefined, toldMs: now() }
+    const [leaving, over] = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()]
+    const part = { life, running: made.part, leaving, over, lead: undefined, toldMs: now() }
     parts.set(room, part)
     const end = Effect.gen(function* () {
       yield* Scope.close(own, Exit.void)
@@ -112,13 +114,14 @@ export const make = Effect.fnUntraced(function* (
           part.lead = order.lead
           part.running.order(order)
         }
-        return { connected: part.running.connected() }
+        return { connected: part.running.connected(), isLeaving: Deferred.isDoneUnsafe(part.leaving) }
       }),
       ListenToPart: ({ lead, life, resumed, room }) =>
         Stream.unwrap(
-          Effect.map(find(room, life), ({ over, running }) =>
+          Effect.map(find(room, life), ({ leaving, over, running }) =>
             running.listen(lead, resumed).pipe(
               Stream.map((all) => all.map((said) => aged(said, now()))),
+              Stream.merge(Stream.fromEffect(Effect.as(Deferred.await(leaving), []))),
               Stream.interruptWhen(Deferred.await(over))
             )
           )
@@ -133,10 +136,15 @@ export const make = Effect.fnUntraced(function* (
     find: found,
     work: () => [...parts].map(([room, { running }]) => ({ room, work: running.connected() })),
     leave: Effect.suspend(() =>
-      Effect.forEach(parts.values(), ({ over, running }) => Effect.andThen(running.finish, Deferred.await(over)), {
-        concurrency: "unbounded",
-        discard: true
-      })
+      Effect.forEach(
+        parts.values(),
+        ({ leaving, over, running }) =>
+          Deferred.succeed(leaving, undefined).pipe(
+            Effect.andThen(running.finish),
+            Effect.andThen(Deferred.await(over))
+          ),
+        { concurrency: "unbounded", discard: true }
+      )
     )
   }
 })

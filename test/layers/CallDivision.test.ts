@@ -51,6 +51,7 @@ const scene = Effect.fnUntraced(function* (available: number) {
             listen: () => Stream.never,
             acknowledge: () => {},
             finish: Effect.void,
+            leaving: Deferred.makeUnsafe<void>(),
             gone: Deferred.makeUnsafe<PartEnd>()
           }
           links.push(link)
@@ -122,6 +123,24 @@ describe("CallDivision", () => {
       assert.deepInclude(orders.at(-1), { isHearing: false, turn: 1, privacy: "local-only" })
       division.setHearing(true)
       assert.deepInclude(orders.at(-1), { isHearing: true, turn: 1, hears: keys(4).slice(2) })
+    })
+  )
+
+  it.effect("has whom a part hears whose runner ends heard by the next one, while its last words come", () =>
+    Effect.gen(function* () {
+      const { division, links, orders, ours } = yield* scene(2)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      const [first] = links
+      if (first !== undefined) yield* Deferred.succeed(first.leaving, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(links.length, 2)
+      assert.strictEqual(ours(4), 2)
+      assert.deepStrictEqual(orders.at(-1)?.hears, keys(4).slice(2))
+      if (first !== undefined) yield* Deferred.succeed(first.gone, "Left")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(links.length, 2)
     })
   )
 

@@ -117,6 +117,7 @@ const scene = Effect.fnUntraced(function* (
             ways.add(way)
             return Stream.interruptWhen(part.listen(...from), Deferred.await(way))
           }),
+        leaving: Deferred.makeUnsafe<void>(),
         gone: Deferred.makeUnsafe<PartEnd>(),
         breakWay: () => {
           for (const way of ways) Deferred.doneUnsafe(way, Effect.void)
