@@ -17,8 +17,9 @@ import {
 import { IceServer, NextcloudSessionId, RoomToken } from "../domain/Call.ts"
 import { Language } from "../domain/Language.ts"
 import { Privacy } from "../domain/Privacy.ts"
-import { EngineError } from "../services/SpeechEngine.ts"
+import { FeedEvent } from "./FeedEvents.ts"
 import type { Grant } from "./Grant.ts"
+import { Engine, StreamLimits, StreamStatus } from "./Offers.ts"
 
 const error = { error: Schema.String }
 
@@ -204,39 +205,6 @@ export class CallsGroup extends HttpApiGroup.make("calls")
   .middleware(TokenAuth)
   .annotateMerge(OpenApi.annotations({ title: "Calls", description: "Captions for everybody in a call." })) {}
 
-/** One state of what a speaker says: `text` is the whole text of the segment and replaces the one before; after `final` it does not change. */
-export const LiveCaption = Schema.Struct({
-  speaker: Schema.String,
-  speakerName: Schema.optionalKey(Schema.String),
-  language: Schema.String,
-  segment: Schema.String,
-  revision: Schema.Int,
-  text: Schema.String,
-  final: Schema.Boolean,
-  /** Position in the speaker's audio, where the engine knows it. */
-  startMs: Schema.optionalKey(Schema.Finite)
-})
-
-/** Here words of a speaker are missing: so much speech had to be given up before an engine could hear it. Times are of the speaker's audio. */
-export const LiveGap = Schema.Struct({
-  speaker: Schema.String,
-  speakerName: Schema.optionalKey(Schema.String),
-  /** Tells it from others, as a caption's `segment` does. */
-  segment: Schema.String,
-  atMs: Schema.Finite,
-  lengthMs: Schema.Finite
-})
-
-/** The last event: nothing follows. A reader that was too slow may come again. */
-export const FeedEnd = Schema.Struct({ reason: Schema.Literals(["CallEnded", "ReaderBehind"]), detail: Schema.String })
-
-/** Server-sent events of a feed. Comments in between keep the connection alive. */
-export const FeedEvent = Schema.Union([
-  Schema.Struct({ event: Schema.Literal("caption"), data: Schema.fromJsonString(LiveCaption) }),
-  Schema.Struct({ event: Schema.Literal("interrupted"), data: Schema.fromJsonString(LiveGap) }),
-  Schema.Struct({ event: Schema.Literal("end"), data: Schema.fromJsonString(FeedEnd) })
-])
-
 /** Captions of running calls, live. */
 export class CaptionsGroup extends HttpApiGroup.make("captions")
   .add(
@@ -255,40 +223,6 @@ export class CaptionsGroup extends HttpApiGroup.make("captions")
     })
   ) {}
 
-const StreamLimits = Schema.Struct({
-  user_id: Schema.String,
-  tier: Schema.Literals(["admin", "standard"]),
-  limits: Schema.Struct({
-    /** `null`: as many as they like. */
-    daily_minutes: Schema.NullOr(Schema.Int),
-    concurrent_streams: Schema.Int
-  }),
-  /** Of this day (UTC). */
-  used_today_minutes: Schema.Finite,
-  remaining_minutes: Schema.NullOr(Schema.Finite),
-  active_streams: Schema.Int,
-  can_start_stream: Schema.Boolean,
-  /** The same; clients of the original look at either. */
-  _can_start_stream: Schema.Boolean
-})
-
-const StreamStatus = Schema.Struct({
-  /** `unavailable`: no engine is configured, or none works now. */
-  status: Schema.Literals(["available", "unavailable"]),
-  available_models: Schema.Array(Schema.String),
-  websocket_endpoint: Schema.Literal("/api/v1/audio/stream/transcribe"),
-  supported_features: Schema.Struct({
-    partial_results: Schema.Boolean,
-    multiple_languages: Schema.Boolean,
-    concurrent_streams: Schema.Boolean,
-    segment_metadata: Schema.Boolean,
-    live_insights: Schema.Boolean,
-    meeting_notes: Schema.Boolean,
-    speaker_diarization: Schema.Boolean,
-    audio_persistence: Schema.Boolean
-  })
-})
-
 /** What the streaming sockets offer, as clients of tldw's streaming module ask. */
 export class StreamGroup extends HttpApiGroup.make("stream")
   .add(
@@ -299,37 +233,6 @@ export class StreamGroup extends HttpApiGroup.make("stream")
   .annotateMerge(
     OpenApi.annotations({ title: "Streaming", description: "What a credential may stream, and with what." })
   ) {}
-
-/** An engine: how it does as far as sessions have shown, and what it can. */
-const Engine = Schema.Struct({
-  name: Schema.String,
-  model: Schema.optionalKey(Schema.String),
-  role: Schema.Literals(["primary", "cover", "last"]),
-  state: Schema.Literals(["untried", "healthy", "failing"]),
-  /** Whether it is asked for sessions: open while it is left alone, half-open while a probe asks whether it is back. */
-  circuit: Schema.Literals(["closed", "open", "half-open"]),
-  /** Open now. */
-  sessions: Schema.Int,
-  /** Why the newest session failed, while it is failing. */
-  reason: Schema.optionalKey(EngineError.fields.reason),
-  detail: Schema.optionalKey(Schema.String),
-  /** Audio never leaves this machine. */
-  local: Schema.Boolean,
-  capabilities: Schema.Struct({
-    partials: Schema.Literals(["append", "replace", "none"]),
-    endOfTurn: Schema.Literals(["none", "vad", "semantic", "commit"]),
-    wordTimes: Schema.Boolean,
-    confidence: Schema.Boolean,
-    punctuation: Schema.Boolean,
-    mark: Schema.Literals(["WordTimes", "Commits", "KnownDelay"]),
-    sampleRate: Schema.Int,
-    keepAlive: Schema.Literals(["None", "Silence", "Message"]),
-    maxSessionMs: Schema.optionalKey(Schema.Finite),
-    maxSessions: Schema.optionalKey(Schema.Finite),
-    fasterThanRealtime: Schema.Boolean
-  }),
-  languages: Schema.Array(Schema.String)
-})
 
 /** What this deployment transcribes with. */
 export class EnginesGroup extends HttpApiGroup.make("engines")

@@ -9,7 +9,8 @@ import type { RoomToken } from "../domain/Call.ts"
 import type { Caption, Gap } from "../domain/Caption.ts"
 import { isFinal, textOf } from "../domain/Segment.ts"
 import { CaptionFeed } from "../services/CaptionFeed.ts"
-import { type FeedEvent, NotFound, ServiceApi } from "./Api.ts"
+import { NotFound, ServiceApi } from "./Api.ts"
+import type { FeedEvent } from "./FeedEvents.ts"
 
 /** Proxies give up on connections on which nothing moves for a minute or half of it. */
 const keepAliveEvery = "15 seconds"
