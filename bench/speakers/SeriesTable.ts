@@ -1,20 +1,12 @@
 /**
  * What the benchmark of speakers found, a line for each run: series of growing crowds.
  */
+import { type Column, headOf, lineOf, tenths, whole } from "./Columns.ts"
 import * as Saturation from "./Saturation.ts"
 import type { SpeakersCost } from "./Speakers.ts"
 import type { Crowd } from "./SpeakersOptions.ts"
 
-interface Column {
-  readonly head: string
-  readonly width: number
-  readonly of: (cost: SpeakersCost, before: ReadonlyArray<SpeakersCost>) => string
-}
-
-const whole = (value: number) => value.toFixed(0)
-const tenths = (value: number) => value.toFixed(1)
-
-const columns: ReadonlyArray<Column> = [
+const columns: ReadonlyArray<Column<SpeakersCost>> = [
   { head: "speakers", width: 8, of: ({ speakers }) => String(speakers) },
   { head: "% core", width: 8, of: ({ percentCore }) => tenths(percentCore) },
   { head: "each", width: 7, of: ({ percentCorePerSpeaker }) => percentCorePerSpeaker.toFixed(3) },
@@ -41,11 +33,11 @@ export const head = (crowd: Crowd, seconds: number): string => {
   const who =
     speaking === 1 ? "all speak" : `${(100 * speaking).toFixed(0)} % speak, levels ${levels ? "sent" : "not sent"}`
   const title = `${who}; ${path} path; ${runners} ${runners === 1 ? "runner" : "runners"}; ${seconds} s each`
-  return `\n${title}\n${columns.map(({ head: name, width }) => name.padStart(width)).join("")}`
+  return `\n${title}\n${headOf(columns)}`
 }
 
 export const line = (cost: SpeakersCost, before: ReadonlyArray<SpeakersCost>): string => {
-  const cells = columns.map(({ of, width }) => of(cost, before).padStart(width)).join("")
+  const cells = lineOf(columns, cost, before)
   const { perRunner } = cost
   if (perRunner.length === 1) return cells
   const each = perRunner.map(({ percentCore, speakers }) => `${speakers}: ${tenths(percentCore)} %`)

@@ -1,19 +1,11 @@
 /**
  * What the benchmark on a real HPB found, a line for each run.
  */
+import { type Column, headOf, lineOf, tenths, whole } from "../speakers/Columns.ts"
 import * as Saturation from "../speakers/Saturation.ts"
 import type { TalkCost } from "./TalkSpeakers.ts"
 
-interface Column {
-  readonly head: string
-  readonly width: number
-  readonly of: (cost: TalkCost) => string
-}
-
-const whole = (value: number) => value.toFixed(0)
-const tenths = (value: number) => value.toFixed(1)
-
-const columns: ReadonlyArray<Column> = [
+const columns: ReadonlyArray<Column<TalkCost>> = [
   { head: "speakers", width: 8, of: ({ speakers }) => String(speakers) },
   { head: "% core", width: 8, of: ({ percentCore }) => tenths(percentCore) },
   { head: "each", width: 7, of: ({ percentCorePerSpeaker }) => percentCorePerSpeaker.toFixed(3) },
@@ -33,6 +25,6 @@ const columns: ReadonlyArray<Column> = [
   { head: "", width: 2, of: (cost) => `  ${Saturation.note(cost)}` }
 ]
 
-export const head: string = columns.map(({ head: name, width }) => name.padStart(width)).join("")
+export const head: string = headOf(columns)
 
-export const line = (cost: TalkCost): string => columns.map(({ of, width }) => of(cost).padStart(width)).join("")
+export const line = (cost: TalkCost): string => lineOf(columns, cost)

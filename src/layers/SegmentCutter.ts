@@ -5,18 +5,14 @@ import { joinText, type Segment } from "../domain/Segment.ts"
 import type { EndCause, SpeechEvent } from "../domain/Speech.ts"
 import * as ItemText from "./ItemText.ts"
 import * as Seam from "./Seam.ts"
+import * as SegmentEnd from "./SegmentEnd.ts"
 
-/** A sentence shorter than this stays with the next one: captions would jump, and "Dr." is no sentence. */
-const SENTENCE_CHARS = 12
-const MAX_CHARS = 200
 /** Utterances that wait for an earlier one to complete; with more the earlier one is given up. */
 const MAX_ITEMS = 16
 /** Finished utterances of which late news are recognised as such. */
 const MAX_FINISHED = 64
 /** Characters: more than is said in the three minutes that a voice is remembered for. */
 const MOST_DOUBT = 8_000
-
-const SENTENCE_END = /[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*/gu
 
 export interface SegmentCutter {
   /** What an event that came at `atMs` changes in the segments. */
@@ -119,7 +115,7 @@ export const make = (voice: string, { said: known = "", segments = 0 }: Partial<
       const part = item.since(open?.committed ?? "")
       if (part.committed === "" && part.open === "" && open === undefined) return states
       const before = open ?? { id: `${voice}:${ordinal++}`, revision: -1, committed: "", open: "", tokenAtMs: 0 }
-      const cut = cutOf(part.committed, part.open)
+      const cut = SegmentEnd.of(part.committed, part.open)
       const current = { ...before, ...item.times(cut?.at), tokenAtMs: item.atMs }
       if (cut === undefined) {
         if (part.committed === open?.committed && part.open === open.open) return states
@@ -293,19 +289,4 @@ interface OpenSeam {
 const seamOf = (doubt: string, mayLead: boolean): OpenSeam | undefined => {
   const known = Seam.wordsOf(doubt)
   return known.length === 0 ? undefined : { known, mayLead }
-}
-
-/** Where committed text ends a segment. */
-const cutOf = (committed: string, open: string): { readonly at: number; readonly cause: EndCause } | undefined => {
-  for (const found of committed.matchAll(SENTENCE_END)) {
-    const at = found.index + found[0].length
-    // a quotation mark that is still open text belongs to the sentence
-    const mayGrow = at === committed.length && /^["'”’»)\].!?…]/.test(open)
-    if (at >= SENTENCE_CHARS && at <= MAX_CHARS && !mayGrow) return { at, cause: "SentenceEnd" }
-  }
-  if (committed.length <= MAX_CHARS) return undefined
-  const space = committed.slice(0, MAX_CHARS + 1).search(/\s\S*$/)
-  const at = space > 0 ? space : MAX_CHARS
-  // never between the halves of a character
-  return { at: /[\uD800-\uDBFF]/.test(committed.charAt(at - 1)) ? at - 1 : at, cause: "MaxLength" }
 }
