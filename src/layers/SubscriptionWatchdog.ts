@@ -58,9 +58,13 @@ export const microphone: Patience = {
 /** Nobody announces a shared screen, and most people share none. */
 export const screen: Patience = { silenceMs: 30_000, retryMs: [30_000], refusedMs: [30_000] }
 
-/** Offers which brought no sound, besides the first. Muted tracks that send nothing and lost permissions look the same as a dead stream. */
+/**
+ * Offers which brought no sound, besides the first; each further pause is twice as long. Muted tracks that send nothing and lost permissions look
+ * the same as a dead stream; who comes back to a call with a new one after a network was away is heard after as long again at the latest.
+ */
 const silentRounds = 3
-const silentPauseMs = 60_000
+/** Over an hour less than one offer a minute. */
+const silentPauseMs = 65_000
 /** A refusal that comes sooner did not wait for anybody. */
 const atOnceMs = 3_000
 /** The session fails a request after 12 s; this is for a failure that got lost. */
@@ -97,7 +101,8 @@ export const make = (patience: Patience): SubscriptionWatchdog => {
       askedAtMs = undefined
       failures = 0
       offers++
-      notBeforeMs = nowMs + (offers > silentRounds ? silentPauseMs : patience.silenceMs)
+      const pauseMs = patience.silenceMs * 2 ** Math.max(0, offers - silentRounds)
+      notBeforeMs = nowMs + Math.max(patience.silenceMs, Math.min(pauseMs, silentPauseMs))
     },
     hopes: (nowMs) => {
       if (failures > 0) notBeforeMs = Math.min(notBeforeMs, nowMs)

@@ -72,4 +72,17 @@ describe("SubscriptionWatchdog", () => {
     }
     assert.isAtMost(asked, 62)
   })
+
+  it("who was away for up to a minute and comes back with a new stream is asked within as long again", () => {
+    const watchdog = connected()
+    let askedMs = 0
+    for (let nowMs = 0; nowMs < 120_000; nowMs += 250) {
+      if (!watchdog.isDue(nowMs, fine)) continue
+      assert.isAtMost(nowMs - askedMs, Math.max(3_000, askedMs + 1_500))
+      askedMs = nowMs
+      watchdog.asked(nowMs)
+      watchdog.offered(nowMs + 5)
+      watchdog.connected(nowMs + 200)
+    }
+  })
 })
