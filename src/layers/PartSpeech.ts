@@ -86,10 +86,12 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
     if (unacknowledged.size > MOST_UNACKNOWLEDGED) roomy.closeUnsafe()
     return batches
   }
-  const next = Effect.gen(function* () {
+  const next = Effect.fnUntraced(function* (me: object) {
     yield* filled.await
     yield* Effect.timeoutOption(urgent.await, PARTIALS_EVERY)
     yield* roomy.await
+    // It listens again on another way: what this one took would be said to nobody.
+    if (listener !== me) return yield* Effect.never
     filled.closeUnsafe()
     urgent.closeUnsafe()
     return fetch()
@@ -161,7 +163,7 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
         }
         filled.openUnsafe()
         const before = [...unacknowledged.values()]
-        const listening = Stream.fromEffectRepeat(Effect.suspend(() => (listener === me ? next : Effect.never)))
+        const listening = Stream.fromEffectRepeat(Effect.suspend(() => next(me)))
         return Stream.concat(Stream.succeed(before), listening).pipe(
           Stream.ensuring(
             Effect.sync(() => {
