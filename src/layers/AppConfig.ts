@@ -76,6 +76,12 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
       })
     }
   }
+  if (config.databaseUrl !== undefined && config.internalSecret === undefined) {
+    return yield* new ConfigurationError({
+      detail:
+        "LT_INTERNAL_SECRET must be set where LT_DATABASE_URL is, and be the same on all machines: runners of one database prove to each other that they know it"
+    })
+  }
   for (const { name } of config.engines ?? []) {
     const needed = missingFor(config, name).map((variable) => variable.name)
     if (needed.length > 0) {

@@ -29,7 +29,7 @@ export const optional = <A>(name: string, kind: Kind<A>, described: Described) =
 export const withDefault = <A>(name: string, kind: Kind<A>, value: A, described: Described) =>
   documented(Config.withDefault(read(name, kind), value), name, { default: String(value), ...described })
 
-/** Absent where it is not set; never shown. */
+/** Absent where it is not set, or to nothing: nobody proves anything with an empty secret. Never shown. */
 export const secret = (name: string, described: Described): Setting<Redacted.Redacted | undefined> =>
   documented(Config.withDefault(Config.map(Config.Redacted(name), trimmed), undefined), name, described)
 
@@ -47,4 +47,7 @@ const invalid = (message: string) =>
   new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
 
 /** A line break at the end comes with many ways of setting a secret and belongs to none. */
-const trimmed = (given: Redacted.Redacted) => Redacted.make(Redacted.value(given).trim())
+const trimmed = (given: Redacted.Redacted): Redacted.Redacted | undefined => {
+  const value = Redacted.value(given).trim()
+  return value === "" ? undefined : Redacted.make(value)
+}

@@ -97,9 +97,34 @@ describe("AppConfig", () => {
         assert.match(error.message, /LT_RUNNER_ADDRESS must be .*LT_DATABASE_URL/)
         assert.notInclude(error.message, "s3cret")
       }
-      yield* load({ LT_DATABASE_URL: there, LT_RUNNER_ADDRESS: "10.0.0.5:23100" })
+      yield* load({ ...whole, LT_DATABASE_URL: there, LT_RUNNER_ADDRESS: "10.0.0.5:23100" })
       for (const here of ["postgres://a:b@localhost/parlance", "postgres://a:b@db/parlance?host=/var/run/postgresql"]) {
-        yield* load({ LT_DATABASE_URL: here })
+        yield* load({ ...whole, LT_DATABASE_URL: here })
+      }
+    })
+  )
+
+  it.effect("a database that others use is used only with the secret by which its runners know each other", () =>
+    Effect.gen(function* () {
+      const LT_DATABASE_URL = "postgres://parlance:s3cret@localhost/parlance"
+      for (const secret of [{}, { LT_INTERNAL_SECRET: "" }, { LT_INTERNAL_SECRET: " \n" }]) {
+        const error = yield* Effect.flip(load({ LT_DATABASE_URL, ...secret }))
+        assert.match(error.message, /^LT_INTERNAL_SECRET must be set where LT_DATABASE_URL is/)
+      }
+    })
+  )
+
+  it.effect("a secret of nothing but white space is none: an empty file, mounted as a secret, lets nobody in", () =>
+    Effect.gen(function* () {
+      for (const empty of ["", " ", "\n"]) {
+        const config = yield* load({ ...whole, LT_INTERNAL_SECRET: empty, LT_API_TOKEN: empty, APP_SECRET: empty })
+        assert.isUndefined(config.internalSecret)
+        assert.isFalse(AppConfig.hasCredentials(config))
+        assert.isFalse(AppConfig.isExApp(config))
+        assert.deepStrictEqual(
+          AppConfig.missing(config).map(({ name }) => name),
+          ["LT_INTERNAL_SECRET"]
+        )
       }
     })
   )
