@@ -22,17 +22,20 @@ const SUITE = {
 } as const satisfies ConnectionOptions
 /** A runner that is there answers sooner; another one is asked otherwise. */
 const OPEN_LIMIT = "1 second"
+/** Who has not proven to know the secret by then is a runner that has given up, or a stranger: Node would keep it for two minutes. */
+const HANDSHAKE_LIMIT_MS = 2_000
 
 /** A secret that all runners of an installation have is never said: a key is made of it that is good for nothing else. */
 const keyOf = (secret: Redacted.Redacted): Uint8Array =>
   new Uint8Array(hkdfSync("sha256", Redacted.value(secret), "", "parlance runners", 32))
 
-/** Port 0: any. Who does not know the secret is not heard. */
+/** Port 0: any. Who does not know the secret is not heard, and who says nothing is not kept. */
 export const server = (secret: Redacted.Redacted, listen: { readonly host: string; readonly port: number }) => {
   const key = keyOf(secret)
   return NodeSocketServer.makeTls({
     ...listen,
     ...SUITE,
+    handshakeTimeout: HANDSHAKE_LIMIT_MS,
     pskIdentityHint: IDENTITY,
     pskCallback: (_socket, identity) => (identity === IDENTITY ? key : null)
   })

@@ -1,0 +1,47 @@
+import { once } from "node:events"
+import { connect } from "node:net"
+import { connect as connectTls, type ConnectionOptions } from "node:tls"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import * as RunnerSocket from "../../src/layers/RunnerSocket.ts"
+
+const listening = Effect.map(
+  RunnerSocket.server(Redacted.make("of-all-runners"), { host: "127.0.0.1", port: 0 }),
+  ({ address }) => ("port" in address ? address.port : 0)
+)
+
+/** What somebody who tries it like this is told; "let in" otherwise. */
+const trying = (port: number, options: ConnectionOptions) =>
+  Effect.callback<string>((resume) => {
+    const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false, ...options })
+    socket.once("secureConnect", () => resume(Effect.succeed("let in")))
+    socket.once("error", ({ message }) => resume(Effect.succeed(message)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+describe("RunnerSocket", () => {
+  it.live("keeps nobody who connects and says nothing", () =>
+    Effect.gen(function* () {
+      const socket = connect({ host: "127.0.0.1", port: yield* listening })
+      socket.on("error", () => {}).resume()
+      yield* Effect.promise(() => once(socket, "close"))
+    })
+  )
+
+  it.live("lets nobody in by another suite, another identity, or without a key", () =>
+    Effect.gen(function* () {
+      const port = yield* listening
+      const psk = new Uint8Array(32)
+      const suite = { ciphers: "ECDHE-PSK-CHACHA20-POLY1305", maxVersion: "TLSv1.2" } as const
+      const strangers: ReadonlyArray<ConnectionOptions> = [
+        {},
+        { maxVersion: "TLSv1.2" },
+        { maxVersion: "TLSv1.2", ciphers: "aNULL:eNULL@SECLEVEL=0" },
+        { ...suite, pskCallback: () => ({ psk, identity: "parlance" }) },
+        { ...suite, pskCallback: () => ({ psk, identity: "somebody" }) },
+        { ...suite, pskCallback: () => ({ psk: new Uint8Array(1), identity: "parlance" }) }
+      ]
+      for (const options of strangers) assert.notStrictEqual(yield* trying(port, options), "let in")
+    })
+  )
+})
