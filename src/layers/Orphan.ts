@@ -3,7 +3,7 @@
  * that is stuck (in a loop, in writing a log that nobody reads, in its own end); without one nobody would, and the runner would keep its port,
  * its memory and its place in calls.
  */
-import { fileURLToPath } from "node:url"
+import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 
 export interface Orphan {
@@ -12,7 +12,7 @@ export interface Orphan {
 }
 
 /** The same file, from the sources or from what they were compiled to. */
-const THREAD = fileURLToPath(new URL(import.meta.url.replace("Orphan", "OrphanThread")))
+const THREAD = new URL(`./OrphanThread${extname(import.meta.filename)}`, import.meta.url)
 
 /** In a process whose parent is its supervisor. The thread holds up no end. */
 export const watch = (): Orphan => {
