@@ -35,7 +35,8 @@ export const every = (ms: number): Effect.Effect<Ticker> =>
       yield* Effect.forkDetach(Effect.setContext(loop, kept), { startImmediately: true })
       return ticker
     })
-  })
+    // a ticker that is known and never began would stand still for everybody
+  }).pipe(Effect.uninterruptible)
 
 const make = (clock: Clock.Clock, ms: number) => {
   const looks = new Set<Look>()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import * as Ticker from "../../src/layers/Ticker.ts"
 
@@ -71,6 +71,25 @@ describe("Ticker", () => {
       yield* TestClock.adjust(60)
       expect(seen).toEqual([20, 40, 60])
       expect(bugs).toBe(1)
+    })
+  )
+
+  it.effect("begins also when whoever asked for it first is stopped in that moment", () =>
+    Effect.gen(function* () {
+      // wherever its fiber has a rest
+      for (let place = 0; place < 60; place++) {
+        const [ops, turns] = [2 + (place % 6), Math.floor(place / 6)]
+        const period = 20 + place
+        const asking = Ticker.every(period).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, ops))
+        const first = yield* Effect.forkChild(asking)
+        for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(first)
+        const ticker = yield* Ticker.every(period)
+        let looks = 0
+        ticker.add(() => looks++)
+        yield* TestClock.adjust(period)
+        expect({ ops, turns, looks }).toEqual({ ops, turns, looks: 1 })
+      }
     })
   )
 })
