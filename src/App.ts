@@ -15,6 +15,7 @@ import { type AppConfig, hasCredentials, isExApp, missing, missingEngine, storag
 import { backendCandidates } from "./layers/BackendUrls.ts"
 import * as CallPresence from "./layers/CallPresence.ts"
 import * as ClusterCalls from "./layers/ClusterCalls.ts"
+import type { ConfigurationError } from "./layers/ConfigurationError.ts"
 import * as ConfiguredEngines from "./layers/ConfiguredEngines.ts"
 import * as ConfiguredTranscriptStore from "./layers/ConfiguredTranscriptStore.ts"
 import * as EngineTranscriber from "./layers/EngineTranscriber.ts"
@@ -128,7 +129,7 @@ const calls = (
   given: Partial<TalkCallOptions>
 ): Layer.Layer<
   Calls | ViewerLanguages | CaptionFeed,
-  never,
+  ConfigurationError,
   Nextcloud | Transcriber | TranscriptSink | CaptionFeed
 > => {
   const { databaseUrl, hpbUrl, internalSecret, runnerAddress } = config

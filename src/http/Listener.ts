@@ -6,33 +6,15 @@ import { createServer as createSecureServer } from "node:https"
 import type { Duplex } from "node:stream"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, FileSystem, Layer, Schema } from "effect"
+import { Effect, FileSystem, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { codeOf } from "../layers/ErrorCode.ts"
+import { ListenError } from "../layers/ListenError.ts"
 import { Front } from "../services/Front.ts"
 import { Stopping } from "../services/Stopping.ts"
 import type { Address } from "../supervisor/Messages.ts"
 import * as Certificate from "./Certificate.ts"
 import * as HandedServer from "./HandedServer.ts"
-
-/** The address cannot be listened on. */
-export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
-  address: Schema.String,
-  code: Schema.String
-}) {
-  override get message() {
-    const why = reasons[this.code]
-    return `cannot listen on ${this.address}: ${this.code}${why === undefined ? "" : ` (${why})`}`
-  }
-}
-
-/** errno(3) in words. */
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: "this process may not",
-  EADDRINUSE: "another program listens there",
-  EADDRNOTAVAIL: "no network of this machine has that address",
-  ENOTFOUND: "there is no such host"
-}
 
 /** Takes over connections that ask for another protocol, as websockets do. */
 export interface Upgrades {

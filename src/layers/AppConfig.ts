@@ -1,6 +1,7 @@
 /**
  * Every environment variable this service reads, in the order the README lists them. Nothing else reads the environment.
  */
+import { availableParallelism } from "node:os"
 import { Config, Effect, Redacted } from "effect"
 import * as CallSettings from "./CallSettings.ts"
 import { ConfigurationError } from "./ConfigurationError.ts"
@@ -44,6 +45,12 @@ export const variables: ReadonlyArray<Variable> = Object.values(settings).map(({
 /** RFC 7518 §3.2: no shorter than the hash. */
 const LEAST_SECRET_CHARACTERS = 32
 
+const LAST_PORT = 65_535
+
+/** Runners of this machine. */
+const most = ({ runners }: Pick<AppConfig, "runners">): number =>
+  runners === "auto" ? availableParallelism() : runners
+
 /** Reads the environment (or whatever `ConfigProvider` is provided) once. */
 export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(function* () {
   const config: AppConfig = yield* Config.all(settings)
@@ -64,6 +71,11 @@ export const load: Effect.Effect<AppConfig, ConfigurationError> = Effect.gen(fun
   if (config.runnerAddress !== undefined && !config.runnerPublic && isPublic(config.runnerAddress.host)) {
     return yield* new ConfigurationError({
       detail: "LT_RUNNER_ADDRESS must be an address of a private network unless LT_RUNNER_PUBLIC is true"
+    })
+  }
+  if (config.runnerAddress !== undefined && config.runnerAddress.port + most(config) - 1 > LAST_PORT) {
+    return yield* new ConfigurationError({
+      detail: `LT_RUNNER_ADDRESS must have a port low enough for all ${most(config)} runners of LT_RUNNERS: each has the next one`
     })
   }
   if (config.databaseUrl !== undefined && !PostgresUrl.isLocal(config.databaseUrl)) {

@@ -29,6 +29,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import { SqlClient } from "effect/sql/SqlClient"
 import { type Incarnation, RunnerAddress } from "../domain/Seat.ts"
 import type { RunnerProcess } from "../services/Fleet.ts"
+import type { ListenError } from "./ListenError.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as RunnerCluster from "./RunnerCluster.ts"
 import { type Presence, RunnerRpcs } from "./RunnerProtocol.ts"
@@ -103,7 +104,7 @@ export const make = Effect.fnUntraced(function* ({
   runner,
   secret,
   sql
-}: FleetOptions): Effect.fn.Return<RunnerFleet, SocketServer.SocketServerError, Scope.Scope> {
+}: FleetOptions): Effect.fn.Return<RunnerFleet, ListenError, Scope.Scope> {
   const now = yield* monotonicMs
   const server = yield* RunnerSocket.server(secret, {
     host: wanted === undefined ? "127.0.0.1" : wanted.host,

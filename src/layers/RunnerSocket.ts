@@ -12,6 +12,8 @@ import * as Runners from "effect/cluster/Runners"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Socket from "effect/socket/Socket"
+import { codeOf } from "./ErrorCode.ts"
+import { ListenError } from "./ListenError.ts"
 
 const IDENTITY = "parlance"
 const SUITE = {
@@ -29,7 +31,7 @@ const HANDSHAKE_LIMIT_MS = 2_000
 const keyOf = (secret: Redacted.Redacted): Uint8Array =>
   new Uint8Array(hkdfSync("sha256", Redacted.value(secret), "", "parlance runners", 32))
 
-/** Port 0: any. Who does not know the secret is not heard, and who says nothing is not kept. */
+/** Port 0: any. Fails where this machine cannot listen there. Who does not know the secret is not heard, and who says nothing is not kept. */
 export const server = (secret: Redacted.Redacted, listen: { readonly host: string; readonly port: number }) => {
   const key = keyOf(secret)
   return NodeSocketServer.makeTls({
@@ -38,7 +40,12 @@ export const server = (secret: Redacted.Redacted, listen: { readonly host: strin
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
     pskIdentityHint: IDENTITY,
     pskCallback: (_socket, identity) => (identity === IDENTITY ? key : null)
-  })
+  }).pipe(
+    Effect.mapError(({ reason: { cause } }) => {
+      const address = `${listen.host}:${listen.port}`
+      return new ListenError({ address, code: codeOf(cause) ?? "unknown reason" })
+    })
+  )
 }
 
 /** How others are reached, at each of their addresses. Of one with another secret is said so, once. */

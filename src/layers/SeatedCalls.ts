@@ -9,6 +9,7 @@ import { type CallStatus, Calls } from "../services/Calls.ts"
 import { CaptionFeed } from "../services/CaptionFeed.ts"
 import type { RunnerProcess } from "../services/Fleet.ts"
 import { ViewerLanguages } from "../services/ViewerLanguages.ts"
+import { ConfigurationError } from "./ConfigurationError.ts"
 import * as Database from "./Database.ts"
 import * as IntentRows from "./IntentRows.ts"
 import * as KeptDatabase from "./KeptDatabase.ts"
@@ -58,8 +59,10 @@ const SILENT = "The runner of this call does not answer: what is shown is what i
  */
 export const layer = (options: SeatedCallsOptions) =>
   Layer.effectContext(
-    Effect.catchTag(make(options), "SocketServerError", ({ message }) =>
-      Effect.die(new Error(`runners cannot be reached at LT_RUNNER_ADDRESS: ${message}`))
+    Effect.catchTag(make(options), "ListenError", ({ message }) =>
+      Effect.fail(
+        new ConfigurationError({ detail: `LT_RUNNER_ADDRESS is where others reach this machine: ${message}` })
+      )
     )
   )
 

@@ -87,6 +87,14 @@ describe("AppConfig", () => {
     })
   )
 
+  it.effect("all runners of a machine have a port", () =>
+    Effect.gen(function* () {
+      yield* load({ LT_RUNNER_ADDRESS: "10.0.0.5:65532", LT_RUNNERS: "4" })
+      const error = yield* Effect.flip(load({ LT_RUNNER_ADDRESS: "10.0.0.5:65533", LT_RUNNERS: "4" }))
+      assert.match(error.message, /^LT_RUNNER_ADDRESS must have a port low enough for all 4 runners/)
+    })
+  )
+
   it.effect("a database of another machine is used only with an address that its other users reach", () =>
     Effect.gen(function* () {
       const there = "postgres://parlance:s3cret@db.example.com/parlance"

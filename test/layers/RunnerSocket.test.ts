@@ -1,6 +1,6 @@
 import { once } from "node:events"
 import { connect } from "node:net"
-import { connect as connectTls, type ConnectionOptions } from "node:tls"
+import { type ConnectionOptions, connect as connectTls } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import * as RunnerSocket from "../../src/layers/RunnerSocket.ts"
@@ -20,6 +20,15 @@ const trying = (port: number, options: ConnectionOptions) =>
   })
 
 describe("RunnerSocket", () => {
+  it.live("says in words why it cannot listen", () =>
+    Effect.gen(function* () {
+      const port = yield* listening
+      const again = RunnerSocket.server(Redacted.make("of-all-runners"), { host: "127.0.0.1", port })
+      const { message } = yield* Effect.flip(again)
+      assert.strictEqual(message, `cannot listen on 127.0.0.1:${port}: EADDRINUSE (another program listens there)`)
+    })
+  )
+
   it.live("keeps nobody who connects and says nothing", () =>
     Effect.gen(function* () {
       const socket = connect({ host: "127.0.0.1", port: yield* listening })

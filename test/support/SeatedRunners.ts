@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
       cpuMs: () => 0,
       presence: CallPhases.presence
     }).pipe(Layer.provideMerge(Layer.effect(OwnSink, TranscriptSink)), Layer.provide(world))
-    const context = yield* Layer.build(Layer.fresh(seated)).pipe(Scope.provide(scope))
+    const context = yield* Effect.orDie(Layer.build(Layer.fresh(seated)).pipe(Scope.provide(scope)))
     return {
       runner,
       calls: Context.get(context, Calls),
