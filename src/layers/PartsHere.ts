@@ -71,12 +71,14 @@ export const make = Effect.fnUntraced(function* (
     const [leaving, over] = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()]
     const part = { life, running: made.part, leaving, over, lead: undefined, toldMs: now() }
     parts.set(room, part)
-    const end = Effect.gen(function* () {
-      yield* Scope.close(own, Exit.void)
-      // not before: until then somebody is heard
-      parts.delete(room)
-      yield* Deferred.succeed(part.over, undefined)
-    })
+    // not before it is closed: until then somebody is heard
+    const end = Effect.ensuring(
+      Scope.close(own, Exit.void),
+      Effect.suspend(() => {
+        parts.delete(room)
+        return Deferred.succeed(part.over, undefined)
+      })
+    )
     fork(
       Effect.logInfo("a part of a call is heard here").pipe(
         Effect.andThen(made.run),
