@@ -9,33 +9,11 @@ import type { LanguageId } from "../domain/Language.ts"
 import { offsetBehind } from "../domain/Remainder.ts"
 import type { Recipient, SignalingSession, Transcript } from "../services/Signaling.ts"
 import { type Audience, readersBeside } from "./CaptionAudience.ts"
+import * as CaptionFinals from "./CaptionFinals.ts"
 import * as CaptionProof from "./CaptionProof.ts"
 import * as CaptionReturns from "./CaptionReturns.ts"
-import { returnMs } from "./CaptionReturns.ts"
 import type { Block, Speaker } from "./CaptionScreens.ts"
 import * as CaptionScreens from "./CaptionScreens.ts"
-
-/** Finals kept until they are proven; the oldest goes first, counted. */
-export const maxUnproven = 1_000
-/** The HPB answers within milliseconds; beyond this it may never have got a final. */
-const provenWithinMs = 300
-
-interface Final {
-  readonly block: Block
-  readonly text: string
-  /** To whom it was sent without proof. */
-  readers: Map<string, LanguageId>
-  /** To whom it is still to be sent. */
-  pending: Map<string, LanguageId>
-  sentMs: number
-  untilMs: number
-  /** Of the last message that carried it. */
-  number: number
-  /** The speaker left before it was proven: pages ignored it, and some went on with what others said. */
-  isIgnored: boolean
-  /** It was lost with its socket, or with its speaker, and is to be sent again. */
-  isTakenBack: boolean
-}
 
 export interface OutboxOptions {
   readonly session: SignalingSession
@@ -91,39 +69,26 @@ export interface CaptionOutbox {
 }
 
 export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs }: OutboxOptions): CaptionOutbox => {
-  const finals: Array<Final> = []
+  const finals = CaptionFinals.make(() => onDropped("caption_unproven"))
   const screens = CaptionScreens.make()
   const returns = CaptionReturns.make()
   let route: "Call" | "Sessions" | undefined
   /** A final was sent behind the newest mark. */
   let isUnmarked = false
 
-  const blocks = () => [...openBlocks(), ...finals.map((one) => one.block)]
+  const blocks = () => [...openBlocks(), ...finals.all().map((one) => one.block)]
   const proof = CaptionProof.make({
     session,
     onProven: (upTo) => {
       for (const block of blocks()) CaptionScreens.noteProven(block, upTo)
-      for (const one of finals) if (one.number <= upTo) one.readers.clear()
-      forgetProven()
+      finals.proven(upTo)
+      finals.forget(proof.settled())
     },
     onLost: (nowMs) => {
       for (const block of blocks()) block.partials = []
-      for (const one of finals) takeBack(one, nowMs)
+      finals.takeBack(nowMs)
     }
   })
-
-  /** It is to be sent again to those to whom it was sent without proof. */
-  const takeBack = (one: Final, nowMs: number) => {
-    one.pending = new Map([...one.readers, ...one.pending])
-    one.readers.clear()
-    one.isTakenBack = true
-    one.untilMs = nowMs + returnMs
-  }
-  const forgetProven = () => {
-    for (const one of [...finals]) {
-      if (one.pending.size === 0 && one.number <= proof.settled()) finals.splice(finals.indexOf(one), 1)
-    }
-  }
 
   const isMuted = () => session.fence?.isMuted() === true
   const send = (to: Recipient, transcript: Transcript): boolean => {
@@ -142,12 +107,8 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     session.mark(proof.sent())
   }
 
-  const keep = (one: Pick<Final, "block" | "text" | "readers" | "pending">, nowMs: number) => {
-    finals.push({ ...one, sentMs: nowMs, untilMs: nowMs + returnMs, number: proof.sent(), ...fresh })
-    if (finals.length <= maxUnproven) return
-    finals.shift()
-    onDropped("caption_unproven")
-  }
+  /** The message that was sent last. */
+  const lastSent = (nowMs: number): CaptionFinals.SentMessage => ({ number: proof.sent(), atMs: nowMs })
 
   /** Where a page ends with an open block of this speaker that nobody continues, it is finished before another one would replace it. */
   const finishReplaced = (next: Block, audience: Audience, nowMs: number) => {
@@ -158,7 +119,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       const { speaker, standing: text } = block
       if (!send({ _tag: "Session", session: reader }, { ...messageOf(speaker.session, text), langId })) return
       onResent()
-      keep({ block, text, readers: new Map([[key, langId]]), pending: new Map() }, nowMs)
+      finals.keep({ block, text, readers: new Map([[key, langId]]), pending: new Map() }, lastSent(nowMs))
     }
   }
 
@@ -182,7 +143,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     return isSent
   }
 
-  const resend = (one: Final, audience: Audience, nowMs: number) => {
+  const resend = (one: CaptionFinals.Final, audience: Audience, nowMs: number) => {
     const speaker = whereIs(one.block.speaker)
     const isLate = nowMs > one.untilMs
     if (speaker === undefined && isLate) {
@@ -208,17 +169,13 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
     }
   }
 
-  const sentAgain = (one: Final, key: string, langId: LanguageId, nowMs: number) => {
-    one.pending.delete(key)
-    one.isTakenBack &&= one.pending.size > 0
-    one.readers.set(key, langId)
-    one.number = proof.sent()
-    one.sentMs = nowMs
+  const sentAgain = (one: CaptionFinals.Final, key: string, langId: LanguageId, nowMs: number) => {
+    finals.sentAgain(one, key, langId, lastSent(nowMs))
     screens.showed(key, one.block)
   }
 
   /** Those of the pending who can be sent to now, and what. Who will not come (any more), or has all of it, is struck off. */
-  const reachable = (one: Final, speaker: SessionId, audience: Audience, isLate: boolean) => {
+  const reachable = (one: CaptionFinals.Final, speaker: SessionId, audience: Audience, isLate: boolean) => {
     const { block, isIgnored, text } = one
     const readers = new Map<
       string,
@@ -268,7 +225,7 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       if (readers.size === 0 && pending.size === 0) return true
       if (!deliver(block, text, true, audience, nowMs)) return false
       block.isOpen = false
-      keep({ block, text, readers: new Map(readers), pending }, nowMs)
+      finals.keep({ block, text, readers: new Map(readers), pending }, lastSent(nowMs))
       mark()
       return true
     },
@@ -276,22 +233,18 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       screens.keep((key) => audience.readers.has(key))
       proof.look(nowMs)
       if (!proof.canSend() || isMuted()) return
-      for (const one of finals) if (one.pending.size > 0 && !proof.isLost()) resend(one, audience, nowMs)
+      for (const one of finals.all()) if (one.pending.size > 0 && !proof.isLost()) resend(one, audience, nowMs)
       mark()
-      forgetProven()
+      finals.forget(proof.settled())
     },
     needsProof: proof.needsProof,
     prove: proof.prove,
     left: (speaker, nowMs) => {
       for (const block of blocks()) if (block.speaker.session === speaker) block.partials = []
-      for (const one of finals) {
-        if (one.block.speaker.session !== speaker || one.number <= proof.settled()) continue
-        takeBack(one, nowMs)
-        one.isIgnored = true
-      }
+      finals.ignored(speaker, proof.settled(), nowMs)
     },
     doubt: () => {
-      const isInDoubt = finals.some((one) => one.number > proof.settled())
+      const isInDoubt = finals.all().some((one) => one.number > proof.settled())
       if (isInDoubt) proof.doubt()
       return isInDoubt
     },
@@ -301,16 +254,15 @@ export const make = ({ onDropped, onResent, onSent, openBlocks, session, whereIs
       proof.back(nowMs)
     },
     held: (nowMs) => {
-      const isLate = (one: Final) => one.number > proof.settled() && nowMs - one.sentMs > provenWithinMs
-      const held = finals.filter((one) => proof.isLost() || isLate(one) || (one.isTakenBack && isMuted()))
+      const isHeld = (one: CaptionFinals.Final) =>
+        proof.isLost() || CaptionFinals.isLate(one, proof.settled(), nowMs) || (one.isTakenBack && isMuted())
+      const held = finals.all().filter(isHeld)
       return held.map(({ block, text }) => ({ speaker: block.speaker.session, text }))
     },
     isProven: () => proof.canSend() && proof.settled() >= proof.sent(),
-    isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.length === 0,
-    isWaiting: () => proof.isLost() || isMuted() || finals.some((one) => one.pending.size > 0)
+    isSettled: () => !proof.isLost() && proof.settled() >= proof.sent() && finals.all().length === 0,
+    isWaiting: () => proof.isLost() || isMuted() || finals.all().some((one) => one.pending.size > 0)
   }
 }
-
-const fresh = { isIgnored: false, isTakenBack: false }
 
 const messageOf = (speaker: SessionId, message: string) => ({ message, speakerSessionId: speaker, final: true })
