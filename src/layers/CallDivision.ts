@@ -34,7 +34,7 @@ export interface CallDivision {
   readonly isOurs: (voice: VoiceKey) => boolean
   /** Whoever has a voice in the call, and whatever else parts are told, as it is now. */
   readonly follow: (wanted: ReadonlyArray<VoiceKey>) => void
-  /** `true`: the parts are listened to, and hear. `false`: nobody reads. */
+  /** `true`: the parts are listened to, and hear. `false`: nobody reads; also those of a lead before, which go on until either is said. */
   readonly setHearing: (on: boolean) => void
   /** Voices of parts with a connected peer. */
   readonly connected: () => number
@@ -203,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
       divide()
     },
     setHearing: (on) => {
-      if (on === isHearing) return
+      if (on === isHearing && hasBegun) return
       isHearing = on
       hasBegun = true
       if (!on) remote.silence()

@@ -172,6 +172,9 @@ const run = Effect.fnUntraced(function* (
   ).pipe(Stream.runForEachWhile(attendance))
 })
 
+/** Who is in a room that was just joined is known by then. */
+const UNREAD_MS = 5_000
+
 type Input =
   | { readonly _tag: "Event"; readonly event: SignalingEvent }
   | { readonly _tag: "Review" }
@@ -213,6 +216,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
   const presence = CallPresence.make(options.presence)
   let known: Roster = emptyRoster
   let isHearing = false
+  let unreadSinceMs: number | undefined
 
   const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
     if (hearing === isHearing) return
@@ -229,11 +233,18 @@ const makeAttendance = Effect.fnUntraced(function* ({
     if (privacy() !== heard.under && !isTaking()) yield* setHearing(false)
     heard.under = privacy()
     // A dropped socket says nothing about people: peers go on until we know more.
-    if (session.state()._tag !== "Joined") return true
+    if (session.state()._tag !== "Joined") {
+      unreadSinceMs = undefined
+      return true
+    }
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
     for (const viewer of decision.forget) intents.remove(viewer)
     division?.follow(Subscriptions.wantedIn(session.roster(), options.screenShares))
-    yield* setHearing(decision.hearing || isTaking())
+    const isRead = decision.hearing || isTaking()
+    yield* setHearing(isRead)
+    unreadSinceMs = isRead ? undefined : (unreadSinceMs ?? now())
+    // Also where nobody was heard here: a lead before may have parts that still hear.
+    if (unreadSinceMs !== undefined && now() - unreadSinceMs >= UNREAD_MS) division?.setHearing(false)
     return !decision.leave
   })
 

@@ -30,33 +30,32 @@ const silent = (): RemoteVoices => {
   }
 }
 
-/** A call of which one runner hears two voices, with as many others as are asked for, up to `available`. */
-const scene = Effect.fnUntraced(function* (available: number) {
+/** A call of which one runner hears two voices, with as many others as are asked for, up to `available`; `before`: whom a part of a lead before hears. */
+const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyArray<VoiceKey> = []) {
   const orders: Array<PartOrder> = []
   const links: Array<PartLink> = []
   const rules: { language: LanguageId; privacy: Privacy } = { language: defaultLanguage, privacy: "any" }
   let changes = 0
+  const another = (hears: ReadonlyArray<VoiceKey>) => {
+    const link: PartLink = {
+      incarnation: Incarnation.make(`part${links.length}`),
+      hears: () => hears,
+      connected: () => orders.at(-1)?.hears.length ?? 0,
+      order: (order) => orders.push(order),
+      listen: () => Stream.never,
+      acknowledge: () => {},
+      finish: Effect.void,
+      leaving: Deferred.makeUnsafe<void>(),
+      gone: Deferred.makeUnsafe<PartEnd>()
+    }
+    links.push(link)
+    return link
+  }
   const division = yield* CallDivision.make({
     ...{ room, rank, remote: silent(), most: 2 },
     parts: {
-      running: () => Effect.succeed([]),
-      open: () =>
-        Effect.sync(() => {
-          if (links.length >= available) return undefined
-          const link: PartLink = {
-            incarnation: Incarnation.make(`part${links.length}`),
-            hears: () => [],
-            connected: () => orders.at(-1)?.hears.length ?? 0,
-            order: (order) => orders.push(order),
-            listen: () => Stream.never,
-            acknowledge: () => {},
-            finish: Effect.void,
-            leaving: Deferred.makeUnsafe<void>(),
-            gone: Deferred.makeUnsafe<PartEnd>()
-          }
-          links.push(link)
-          return link
-        })
+      running: () => Effect.sync(() => (before.length === 0 ? [] : [another(before)])),
+      open: () => Effect.sync(() => (links.length >= available ? undefined : another([])))
     },
     language: () => rules.language,
     privacy: () => rules.privacy,
@@ -123,6 +122,20 @@ describe("CallDivision", () => {
       assert.deepInclude(orders.at(-1), { isHearing: false, turn: 1, privacy: "local-only" })
       division.setHearing(true)
       assert.deepInclude(orders.at(-1), { isHearing: true, turn: 1, hears: keys(4).slice(2) })
+    })
+  )
+
+  it.effect("lets a part of a lead before go on until it is known who reads, and end where nobody does", () =>
+    Effect.gen(function* () {
+      const { division, orders } = yield* scene(1, keys(4).slice(2))
+      division.follow(keys(4))
+      assert.strictEqual(orders.length, 0)
+      division.setHearing(false)
+      assert.deepInclude(orders.at(-1), { isHearing: false })
+      division.setHearing(false)
+      assert.strictEqual(orders.length, 1)
+      division.setHearing(true)
+      assert.deepInclude(orders.at(-1), { isHearing: true, hears: keys(4).slice(2) })
     })
   )
 
