@@ -16,14 +16,14 @@ export interface SocketPulse {
 const QUIET_MS = 500
 /** Not looked more often than this. */
 const LOOK_MS = 250
-/** How exactly. */
+/** How exactly; where more passes from one time to the next, this process stood still. */
 const TICK_MS = 50
+const STOOD_MS = 2 * TICK_MS
 
 /**
  * Asks by pings, and only while something is sent: what is silent loses nothing. A server is gone when it gave no sign of life (message, pong,
  * bytes taken out of a full socket) for `answerMs` after it was asked (a second: on the other side of the earth it takes 300 ms), which it is half
- * a second after its last one; time in which this process stood still
- * does not count. One that has never answered a ping is not judged, and nobody is while we do not read from him.
+ * a second after its last one; time in which this process stood still does not count. One that has never answered a ping is not judged, and nobody is while we do not read from him.
  */
 export const make = (ws: WebSocket, now: () => number, answerMs: number): SocketPulse => {
   let answersPings = false
@@ -60,21 +60,19 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
     return wasWaiting && takenAtLook > before
   }
 
-  const look = (): boolean => {
+  const look = (atMs: number): boolean => {
     if (ws.readyState !== WebSocket.OPEN) return false
     if (drains() || ws.isPaused) alive()
     const isSending = bytesSent > sentAtLook
     sentAtLook = bytesSent
-    if (askedMs !== undefined) return answersPings && now() - askedMs >= answerMs
-    if (isSending && now() - aliveMs >= QUIET_MS) ask()
+    if (askedMs !== undefined) return answersPings && atMs >= askedMs + answerMs
+    if (isSending && atMs - aliveMs >= QUIET_MS) ask()
     return false
   }
 
-  /** Until it is worth looking again. */
-  const restMs = () => {
-    const dueMs = askedMs === undefined ? aliveMs + QUIET_MS : askedMs + answerMs
-    return Math.max(LOOK_MS, dueMs - now())
-  }
+  /** When it is worth looking again. */
+  const nextMs = (atMs: number) =>
+    Math.max(atMs + LOOK_MS, askedMs === undefined ? aliveMs + QUIET_MS : askedMs + answerMs)
 
   return {
     sent: (bytes) => {
@@ -82,14 +80,21 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
     },
     lost: Effect.flatMap(Ticker.every(TICK_MS), (ticker) =>
       Effect.callback<void>((resume) => {
-        let wakeMs = now() + restMs()
+        let tickedMs = now()
+        let wakeMs = nextMs(tickedMs)
         const tick = (atMs: number) => {
+          const passedMs = atMs - tickedMs
+          tickedMs = atMs
+          if (askedMs !== undefined && passedMs > STOOD_MS) {
+            // timers run before sockets are read: what came while we stood still is not yet known
+            askedMs += passedMs - TICK_MS
+            wakeMs = nextMs(atMs)
+          }
           if (atMs < wakeMs) return
-          // timers run before sockets are read: what came while we stood still is not yet known
-          if (askedMs !== undefined) askedMs += atMs - wakeMs
-          const isLost = look()
-          wakeMs = atMs + restMs()
-          if (!isLost) return
+          if (!look(atMs)) {
+            wakeMs = nextMs(atMs)
+            return
+          }
           ticker.remove(tick)
           resume(Effect.void)
         }
