@@ -27,6 +27,8 @@ const OPEN_LIMIT = "1 second"
 /** Who has not proven to know the secret by then is a runner that has given up, or a stranger: Node would keep it for two minutes. */
 const HANDSHAKE_LIMIT_MS = 2_000
 
+const KEEP_ALIVE_MS = 10_000
+
 /** A secret that all runners of an installation have is never said: a key is made of it that is good for nothing else. */
 const keyOf = (secret: Redacted.Redacted): Uint8Array =>
   new Uint8Array(hkdfSync("sha256", Redacted.value(secret), "", "parlance runners", 32))
@@ -38,6 +40,9 @@ export const server = (secret: Redacted.Redacted, listen: { readonly host: strin
     ...listen,
     ...SUITE,
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
+    // A machine that is lost says no goodbye, and nothing may be on its way to it that could fail.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
     pskIdentityHint: IDENTITY,
     pskCallback: (_socket, identity) => (identity === IDENTITY ? key : null)
   }).pipe(
@@ -48,7 +53,7 @@ export const server = (secret: Redacted.Redacted, listen: { readonly host: strin
   )
 }
 
-/** How others are reached, at each of their addresses. Of one with another secret is said so, once. */
+/** How others are reached, at each of their addresses. Of one with another secret, or that is no runner, is said so, once. */
 export const protocol = (secret: Redacted.Redacted) =>
   Layer.effect(
     Runners.RpcClientProtocol,
@@ -59,9 +64,10 @@ export const protocol = (secret: Redacted.Redacted) =>
       const notice = (host: string, port: number) => (error: Socket.SocketError) =>
         Effect.suspend(() => {
           const address = `${host}:${port}`
-          if (!isRefusal(error) || strangers.has(address)) return Effect.void
+          const code = refusalIn(error)
+          if (code === undefined || strangers.has(address)) return Effect.void
           strangers.add(address)
-          return Effect.logError(strangerAdvice(address))
+          return Effect.logError(code === NO_TLS ? noRunnerAdvice(address) : strangerAdvice(address))
         })
       return {
         codecFor: serialization.codecFor,
@@ -89,9 +95,16 @@ export const protocol = (secret: Redacted.Redacted) =>
 const strangerAdvice = (address: string) =>
   `The runner at ${address} has another LT_INTERNAL_SECRET than this one: they share a database, but cannot talk to each other. All runners of a database need the same one.`
 
+const noRunnerAdvice = (address: string) =>
+  `What listens at ${address} is no runner of this version: it does not speak TLS. A runner that was there may have ended, and another program has its port.`
+
+/** What OpenSSL says of an answer that is not TLS at all. */
+const NO_TLS = "ERR_SSL_WRONG_VERSION_NUMBER"
+
 /** Of TLS: the other end does not know our key, or does not speak TLS like this at all. */
-const isRefusal = ({ reason }: Socket.SocketError): boolean => {
-  if (reason._tag !== "SocketOpenError") return false
+const refusalIn = ({ reason }: Socket.SocketError): string | undefined => {
+  if (reason._tag !== "SocketOpenError") return undefined
   const { cause } = reason
-  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_SSL_")
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  return code.startsWith("ERR_SSL_") ? code : undefined
 }

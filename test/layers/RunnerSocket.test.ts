@@ -1,9 +1,14 @@
 import { once } from "node:events"
-import { connect } from "node:net"
+import { connect, createServer } from "node:net"
 import { type ConnectionOptions, connect as connectTls } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Context, Effect, Layer, Logger, Redacted } from "effect"
+import * as ClusterAddress from "effect/cluster/RunnerAddress"
+import * as Runners from "effect/cluster/Runners"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RunnerSocket from "../../src/layers/RunnerSocket.ts"
+import { freePort } from "../support/ServiceProcess.ts"
+import { until } from "../support/Until.ts"
 
 const listening = Effect.map(
   RunnerSocket.server(Redacted.make("of-all-runners"), { host: "127.0.0.1", port: 0 }),
@@ -53,4 +58,24 @@ describe("RunnerSocket", () => {
       for (const options of strangers) assert.notStrictEqual(yield* trying(port, options), "let in")
     })
   )
+
+  it.live("does not take for a matter of secrets what is no runner at all", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function* () {
+      const port = yield* freePort
+      const stranger = createServer((socket) => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"))
+      yield* Effect.acquireRelease(
+        Effect.promise(() => once(stranger.listen(port, "127.0.0.1"), "listening")),
+        () => Effect.sync(() => stranger.close())
+      )
+      const protocols = yield* Layer.build(
+        Layer.provide(RunnerSocket.protocol(Redacted.make("of-all-runners")), RpcSerialization.layerNdjson)
+      )
+      const { make } = Context.get(protocols, Runners.RpcClientProtocol)
+      yield* make(ClusterAddress.RunnerAddress.make({ host: "127.0.0.1", port }))
+      yield* until(() => lines.length > 0)
+      assert.notInclude(lines[0], "LT_INTERNAL_SECRET")
+      assert.match(lines[0] ?? "", new RegExp(`127.0.0.1:${port} is no runner of this version`))
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])))
+  })
 })
