@@ -150,6 +150,7 @@ export const make = Effect.fnUntraced(function* ({
     )
 
   const looks = new Map<RunnerAddress, Look>()
+  // One entry for each process that has ended while this one ran.
   const gone = new Set<Incarnation>()
   const news = yield* PubSub.unbounded<Incarnation>()
   let registered: ReadonlySet<RunnerAddress> | undefined

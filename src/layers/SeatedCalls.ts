@@ -125,6 +125,7 @@ const make = Effect.fnUntraced(function* ({
     const { calls, work } = RunnerWork.shared(known, here.work(), busy())
     return { incarnation: runner.incarnation, isEnding, work, speakers: speakers(), calls }
   }
+  // One for each reader of calls that have just gone elsewhere: as many as wished, and none may be dropped.
   const unsaid = yield* Queue.unbounded<Intent>()
   const map = yield* SeatMap.make(seats, fleet, presence)
   const elsewhere = yield* PartsElsewhere.make({ fleet, map, here })
