@@ -20,25 +20,31 @@ const TICK_MS = 20
 export const make: Effect.Effect<VoiceTicks, never, Scope.Scope> = Effect.gen(function* () {
   const now = yield* monotonicMs
   const ticker = yield* Ticker.every(TICK_MS)
-  const listening = new Set<VoiceAccount.CountedVoice>()
-  const tick = (atMs: number) => {
-    for (const one of listening) {
-      one.voice.tick(atMs)
-      VoiceAccount.notice(one, atMs)
-      if (!one.voice.isListening()) listening.delete(one)
-    }
-    if (listening.size === 0) ticker.remove(tick)
+  /** Each looks for itself: a bug in the tick of one is nobody else's. */
+  const looks = new Map<VoiceAccount.CountedVoice, Ticker.Look>()
+  const forget = (one: VoiceAccount.CountedVoice) => {
+    const look = looks.get(one)
+    if (look === undefined) return
+    ticker.remove(look)
+    looks.delete(one)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => ticker.remove(tick)))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const look of looks.values()) ticker.remove(look)
+    })
+  )
   return {
     heard: (one) => {
-      if (listening.has(one) || !one.voice.isListening()) return
-      if (listening.size === 0) ticker.add(tick)
-      listening.add(one)
+      if (looks.has(one) || !one.voice.isListening()) return
+      const look = (atMs: number) => {
+        one.voice.tick(atMs)
+        VoiceAccount.notice(one, atMs)
+        if (!one.voice.isListening()) forget(one)
+      }
+      looks.set(one, look)
+      ticker.add(look)
       one.voice.attend(now())
     },
-    forget: (one) => {
-      listening.delete(one)
-    }
+    forget
   }
 })
