@@ -71,16 +71,18 @@ export const client = (api: string) => {
 
 export type SharedCalls = Effect.Success<ReturnType<typeof make>>
 
-/** Waits, looking often; fails after these seconds, and gives the milliseconds that it took. */
-export const within = <E>(seconds: number, isSo: Effect.Effect<boolean, E>) =>
-  Effect.suspend(() => {
+/** Waits, looking often; fails after these seconds, saying who waited, and gives the milliseconds that it took. */
+export const within = <E>(seconds: number, isSo: Effect.Effect<boolean, E>) => {
+  const late = new Error(`not so within ${seconds} s`)
+  return Effect.suspend(() => {
     const since = performance.now()
     return isSo.pipe(
       Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("30 millis") }),
-      Effect.timeout(`${seconds} seconds`),
+      Effect.timeoutOrElse({ duration: `${seconds} seconds`, orElse: () => Effect.die(late) }),
       Effect.map(() => performance.now() - since)
     )
   })
+}
 
 /** What each runner has to do: a call counts one, or as many as are heard in it. */
 export const workOf = (seats: ReadonlyArray<Seat>, sizes: ReadonlyMap<string, number>): ReadonlyArray<number> => {
