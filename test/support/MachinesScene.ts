@@ -14,6 +14,7 @@ import * as ToneWords from "../../src/layers/ToneWords.ts"
 import type { Postgres } from "./Postgres.ts"
 import { freePort, start } from "./ServiceProcess.ts"
 import * as SharedCalls from "./SharedCalls.ts"
+import * as Standstill from "./Standstill.ts"
 import * as Wire from "./Wire.ts"
 
 const preload = fileURLToPath(new URL("throughWires.ts", import.meta.url))
@@ -21,9 +22,6 @@ const WORDS_AT_ONCE = 6
 const PAUSE = "500 millis"
 /** Six of them take 2.2 s. */
 const WORD_MS = 400
-const BEAT_MS = 20
-/** A network that stands still for less costs no word. */
-const STALL_MS = 250
 
 export interface Talking {
   /** Ends when the sentence has; by then all that will be read is read. */
@@ -37,8 +35,7 @@ export interface Account {
   /** In finals. */
   readonly twice: ReadonlyArray<string>
   /**
-   * When each began that was in no caption at all. Those do not count in which the process stood still that is Talk, engine and speaker here:
-   * what was a word is none if half of it comes late, and who heard nothing of an engine or an HPB for seconds is about to try another.
+   * When each began that was in no caption at all. Those do not count in which this process stood still (`Standstill`).
    */
   readonly lost: ReadonlyArray<number>
   /** When each began that was in no final one. */
@@ -54,24 +51,6 @@ export const silenceMs = ({ captionsMs }: Account, fromMs: number, toMs: number)
   const times = [fromMs, ...captionsMs.filter((atMs) => atMs > fromMs && atMs < toMs), toMs]
   return Math.max(...times.slice(1).map((atMs, n) => atMs - (times[n] ?? atMs)))
 }
-
-/** Notes when this process stood still, ms since 1970: a busy machine. */
-const stalls = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const all: Array<{ readonly fromMs: number; readonly toMs: number }> = []
-      let beatMs = performance.now()
-      const timer = setInterval(() => {
-        const lateMs = performance.now() - beatMs
-        beatMs += lateMs
-        if (lateMs > STALL_MS) all.push({ fromMs: Date.now() - lateMs, toMs: Date.now() })
-      }, BEAT_MS)
-      return { all, timer }
-    }),
-    ({ timer }) => Effect.sync(() => clearInterval(timer))
-  ),
-  ({ all }) => all
-)
 
 /** Two machines, each with its own ways to the database and to the other one. */
 export const make = Effect.fnUntraced(function* (postgres: Postgres) {
@@ -108,10 +87,8 @@ export const make = Effect.fnUntraced(function* (postgres: Postgres) {
   const [one, other] = machines
   if (one === undefined || other === undefined) return yield* Effect.die("there are two")
   yield* Effect.sleep("2 seconds")
-  const stood = yield* stalls
-  /** After so long as it stood still all is as it was. */
-  const wasWhole = (atMs: number) =>
-    stood.every(({ fromMs, toMs }) => atMs + WORD_MS < fromMs || atMs > toMs + (toMs - fromMs))
+  const standstill = yield* Standstill.watch
+  const wasWhole = (atMs: number) => standstill.wasWhole(atMs, atMs + WORD_MS)
 
   const talking = Effect.fnUntraced(function* (room: string) {
     const viewer = yield* talk.addViewer({ name: `Vera ${room}`, room })
