@@ -115,10 +115,14 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     if (isDue) current?.()
   }
 
-  const pass = (reception: Reception, packet: Uint8Array, audioLevel: number | undefined, atMs: number) => {
-    const payloadBytes = packet.length - header.bytes - srtp.tagBytes
-    const passage = silence?.passage(audioLevel, payloadBytes, atMs) ?? "open"
-    if (passage === "open") return open(packet, audioLevel, atMs, true)
+  /** A packet that is not opened: `look` at it, or not. */
+  const passOver = (
+    passage: "look" | "shut",
+    reception: Reception,
+    packet: Uint8Array,
+    audioLevel: number | undefined,
+    atMs: number
+  ) => {
     wasPassedOver = true
     if (passage === "look") return look(packet, audioLevel, atMs)
     reception.suppose()
@@ -162,7 +166,9 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
       if (silence === undefined || reception === undefined || packet.length > mostBytes) {
         return open(packet, audioLevel, atMs, isHeard)
       }
-      pass(reception, packet, audioLevel, atMs)
+      const passage = silence.passage(audioLevel, packet.length - header.bytes - srtp.tagBytes, atMs)
+      if (passage === "open") return open(packet, audioLevel, atMs, isHeard)
+      passOver(passage, reception, packet, audioLevel, atMs)
     },
     rest: () => {
       const quiet = wasPassedOver ? silence?.quiet?.() : undefined

@@ -135,15 +135,15 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
   }
 
   const read = () => {
-    const startedMs = performance.now()
-    const answer = count === 0 ? 0 : addon.readSockets(reader, now(), slab, table, rules)
+    const startedMs = now()
+    const answer = count === 0 ? 0 : addon.readSockets(reader, startedMs, slab, table, rules)
     const hasMore = answer >= NativeAddon.MORE
     tell(slab, table, (hasMore ? answer - NativeAddon.MORE : answer) * ROW_FIELDS)
     free.push(...left.splice(0))
     isRunning = count > 0
     if (!isRunning) return
     // What takes longer than the rest needs none.
-    const leftMs = Math.round(restMs() - (performance.now() - startedMs))
+    const leftMs = Math.round(restMs() - (now() - startedMs))
     schedule(read, hasMore ? 0 : Math.max(0, leftMs))
   }
 
