@@ -11,14 +11,14 @@ const demo = fileURLToPath(new URL("../demo/main.ts", import.meta.url))
 
 const run = (args: ReadonlyArray<string>) =>
   new Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>((done) => {
-    execFile(process.execPath, [demo, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [demo, ...args], { timeout: 100_000 }, (error, stdout, stderr) => {
       done({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, stdout, stderr })
     })
   })
 
 describe("npm run demo", () => {
   it("captions every word once, under the right name, and says so in one line of JSON", {
-    timeout: 70_000
+    timeout: 120_000
   }, async () => {
     const { code, stderr, stdout } = await run(["--speakers", "2", "--seconds", "8", "--json"])
     const outcome = JSON.parse(stdout.trim().split("\n").at(-1) ?? "")

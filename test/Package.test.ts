@@ -32,7 +32,7 @@ const settings = {
 }
 
 describe("the package", () => {
-  it("installs into an empty project, type-checks there and runs an embedding program", { timeout: 180_000 }, () => {
+  it("installs into an empty project, type-checks there and runs an embedding program", { timeout: 600_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), "parlance-package-"))
     try {
       run(project, "npm", "run", "--silent", "build")

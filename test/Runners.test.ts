@@ -17,7 +17,7 @@ import { temporaryFolder } from "./support/TemporaryFolder.ts"
 import { until } from "./support/Until.ts"
 
 /** ms; several processes, on a busy machine. */
-const PATIENCE = 60_000
+const PATIENCE = 240_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(body), PATIENCE)
 
@@ -146,7 +146,7 @@ describe("runners", () => {
       const [, second = 0] = scene.runners()
       process.kill(second, "SIGTERM")
       yield* until(() => !RunnersScene.isAlive(second))
-      yield* until(() => scene.service.output().split("takes its share").length === 3, 30)
+      yield* until(() => scene.service.output().split("takes its share").length === 3)
       assert.deepStrictEqual(
         yield* isEnabled,
         OFTEN.map(() => '{"enabled":false}')
@@ -170,7 +170,7 @@ describe("runners", () => {
         assert.strictEqual((yield* client.closed).code, 1001)
         assert.deepStrictEqual(EndingScene.readBy(client), EndingScene.spoken)
       }
-      yield* until(() => !runners.some(RunnersScene.isAlive), 20)
+      yield* until(() => !runners.some(RunnersScene.isAlive))
     })
   )
 

@@ -172,7 +172,7 @@ describe("captions over HTTP", () => {
         }).pipe(Effect.provide(client))
       }),
     // 128 MB through two sockets, on a machine that others use
-    60_000
+    180_000
   )
 
   it.effect("are for those who may, and of calls that there are", () =>

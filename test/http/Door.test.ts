@@ -525,4 +525,4 @@ const until: {
       if (typeof what === "function" ? what() : (yield* what) === expected) return
       yield* Effect.sleep("5 millis")
     }
-  }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("it never was so")) }))
+  }).pipe(Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.die(new Error("it never was so")) }))

@@ -60,7 +60,7 @@ const converse = (url: string, messages: ReadonlyArray<object>): Effect.Effect<s
     const child = execFile(
       process.execPath,
       [wscat, "--no-color", "-w", "-1", "-c", url, ...commands],
-      { timeout: 25_000 },
+      { timeout: 100_000 },
       (_error, stdout, stderr) => resume(Effect.succeed(stdout + stderr))
     )
     return Effect.sync(() => child.kill("SIGKILL"))
@@ -80,7 +80,7 @@ it.live(
       for (const secret of [S3Server.credentials.secretAccessKey, text, wordText(42)])
         assert.notInclude(service.output(), secret)
     }).pipe(Effect.scoped),
-  40_000
+  120_000
 )
 
 it.live(
@@ -97,5 +97,5 @@ it.live(
       const [key = ""] = yield* s3.keys
       assert.strictEqual((yield* s3.object(key)).text, `${text}\n`)
     }).pipe(Effect.scoped),
-  40_000
+  120_000
 )

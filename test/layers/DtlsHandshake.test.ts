@@ -6,7 +6,7 @@ import * as OpenSslServer from "../support/OpenSslServer.ts"
 import { until } from "../support/WeriftScene.ts"
 
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 60_000)
+  it.live(name, () => Effect.scoped(body), 180_000)
 
 /** A handshake on this way; given when it is done. */
 const shakeHands = Effect.fnUntraced(function* (what: string, way: OpenSslServer.Way) {

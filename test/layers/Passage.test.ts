@@ -55,7 +55,7 @@ const assertSame = (heard: ReadonlyArray<AudioFrame>, all: ReadonlyArray<AudioFr
 const stretches = (frames: ReadonlyArray<AudioFrame>) => frames.filter(({ endsSpeech }) => endsSpeech).length
 
 const sleeping = (sentence: string, test: Effect.Effect<void, never, Decoder | Scope.Scope>) =>
-  it.effect(sentence, () => Effect.provide(Effect.scoped(test), OpusDecoder.layer), 30_000)
+  it.effect(sentence, () => Effect.provide(Effect.scoped(test), OpusDecoder.layer), 120_000)
 
 describe("Silence that is passed over", () => {
   sleeping(

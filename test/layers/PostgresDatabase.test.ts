@@ -38,7 +38,7 @@ const begun = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   return { database, intents, kept, lines, record }
 })
 
-layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" })("with PostgreSQL", (it) => {
+layer(PostgresServer.layer, { excludeTestServices: true, timeout: "2 minutes" })("with PostgreSQL", (it) => {
   /** What the next process finds. */
   const found = (url: Redacted.Redacted) =>
     Effect.scoped(
@@ -128,7 +128,7 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
       yield* server.freeze
       const exits = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.exit(sql`SELECT 1`), {
         concurrency: "unbounded"
-      }).pipe(Effect.timeout("10 seconds"))
+      }).pipe(Effect.timeout("60 seconds"))
       assert.isTrue(exits.every(Exit.isFailure))
       assert.isTrue(Exit.isFailure(yield* Fiber.join(cutOff)))
       yield* server.thaw
@@ -153,7 +153,7 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
       yield* Effect.sleep("100 millis").pipe(
         Effect.andThen(Effect.exit(two.sql`UPDATE words SET id = 3`)),
         Effect.repeat({ until: Exit.isSuccess }),
-        Effect.timeout("10 seconds")
+        Effect.timeout("60 seconds")
       )
     }).pipe(Effect.scoped)
   )

@@ -18,7 +18,7 @@ const shared = ({ shares }: SeatedRunners.Scene, runners: number) =>
     })
   )
 
-const within = Effect.timeout("20 seconds")
+const within = Effect.timeout("100 seconds")
 
 describe("SeatedCalls", () => {
   it.live("spread over the runners, are run once each, and are shown by all", () =>

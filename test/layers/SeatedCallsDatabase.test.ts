@@ -60,7 +60,7 @@ describe.concurrent("SeatedCalls without their database", () => {
           const languages = new Map((yield* next.calls.list).map(({ language, room }) => [room, language]))
           for (const { room } of wishes) assert.strictEqual(languages.get(room), french)
         }),
-      60_000
+      240_000
     )
   }
 })

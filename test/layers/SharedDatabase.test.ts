@@ -25,7 +25,7 @@ const tables: ReadonlyArray<Database.Tables> = [
 const word = (database: Database.Database, id: number, text: string) =>
   database.sql`INSERT INTO words ${database.sql.insert({ id, word: text })}`
 
-layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" })(
+layer(PostgresServer.layer, { excludeTestServices: true, timeout: "2 minutes" })(
   "a database that runners share",
   (it) => {
     for (const [name, place] of sharedDatabases) {

@@ -32,7 +32,7 @@ const seats = Migrator.fromRecord({
 const saved = ({ intents }: { readonly intents: StoredIntents.StoredIntents }) =>
   Effect.andThen(intents.write, intents.written)
 
-layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" })("what runners keep", (it) => {
+layer(PostgresServer.layer, { excludeTestServices: true, timeout: "2 minutes" })("what runners keep", (it) => {
   for (const [name, place] of sharedDatabases) {
     const scene = Effect.gen(function* () {
       const where = yield* place
@@ -147,7 +147,7 @@ layer(PostgresServer.layer, { excludeTestServices: true, timeout: "20 seconds" }
           Effect.sleep("5 millis").pipe(
             Effect.andThen(languages.last(a, user)),
             Effect.repeat({ until: (known) => known === language }),
-            Effect.timeout("5 seconds")
+            Effect.timeout("60 seconds")
           )
         yield* one.viewers.languages.choose(a, "anna", fr)
         yield* soon(two, "anna", fr)

@@ -116,7 +116,7 @@ const scene = Effect.fnUntraced(function* (type: "udp4" | "udp6" = "udp4") {
 })
 
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 30_000)
+  it.live(name, () => Effect.scoped(body), 120_000)
 
 describe("Node's sockets", () => {
   live(
@@ -442,7 +442,7 @@ describe.runIf(typeof addon !== "string")("SocketReader", () => {
         assert.deepStrictEqual(opened[0], opened[1])
         assert.isBelow(readings, 0.6)
       }).pipe(Effect.scoped, Effect.provide(OpusDecoder.layer)),
-    30_000
+    120_000
   )
 })
 

@@ -56,7 +56,7 @@ const kept = (session: SignalingSession) =>
   Effect.gen(function* () {
     session.mark(1)
     return yield* session.recall
-  }).pipe(Effect.repeat({ until: (number) => number !== undefined }), Effect.timeout("10 seconds"))
+  }).pipe(Effect.repeat({ until: (number) => number !== undefined }), Effect.timeout("60 seconds"))
 
 describe("marks", () => {
   for (const version of ["1.2.4", "2.0.2"] as const) {
@@ -92,7 +92,7 @@ describe("marks", () => {
         yield* Effect.suspend(() => {
           session.mark(7)
           return session.recall
-        }).pipe(Effect.repeat({ until: (number) => number === 7 }), Effect.timeout("10 seconds"))
+        }).pipe(Effect.repeat({ until: (number) => number === 7 }), Effect.timeout("60 seconds"))
       })
     )
   )

@@ -35,7 +35,7 @@ for (const { name, profile, saltBytes } of profiles) {
   const firstByte = (payload: Uint8Array | undefined) => payload?.[0]
 
   describe(`SrtpReceiver, ${name}`, () => {
-    it("hears werift's sender through two ends of the sequence numbers", { timeout: 60_000 }, () => {
+    it("hears werift's sender through two ends of the sequence numbers", { timeout: 180_000 }, () => {
       const session = new SrtpSession({
         keys: {
           localMasterKey: key,

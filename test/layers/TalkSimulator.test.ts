@@ -71,7 +71,7 @@ const connect = (url: string): Effect.Effect<Client, never, Scope.Scope> =>
         Effect.suspend(() => Effect.succeed(find(fits))).pipe(
           Effect.delay("5 millis"),
           Effect.repeat({ until: (found) => found !== undefined }),
-          Effect.timeout("10 seconds"),
+          Effect.timeout("60 seconds"),
           Effect.orDie,
           Effect.map((found) => found ?? assert.fail("nothing"))
         )
@@ -303,7 +303,7 @@ const listen = Effect.fnUntraced(function* (client: Client & { readonly self: st
   )
   yield* Effect.sleep("5 millis").pipe(
     Effect.repeat({ until: () => packets.length > 0 }),
-    Effect.timeout("10 seconds"),
+    Effect.timeout("60 seconds"),
     Effect.orDie
   )
   return { packets, sid }

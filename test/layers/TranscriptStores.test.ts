@@ -37,7 +37,7 @@ const soon = (holds: Effect.Effect<boolean>) =>
   holds.pipe(
     Effect.tap(() => Effect.sleep("20 millis")),
     Effect.repeat({ until: (it) => it }),
-    Effect.timeout("10 seconds")
+    Effect.timeout("60 seconds")
   )
 
 /** Everything that was logged. */

@@ -97,7 +97,7 @@ const connect = Effect.fnUntraced(function* (
 })
 
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 60_000)
+  it.live(name, () => Effect.scoped(body), 180_000)
 
 describe("WeriftMedia", () => {
   for (const [name, profile] of [
@@ -160,7 +160,7 @@ describe("WeriftMedia", () => {
       )
       assert.strictEqual(refused.length, 0)
       // Nothing of it was lost.
-      at(60_000)
+      at(180_000)
       publisher.sendReport()
       yield* until("an answer", () => publisher.heardRtcp.length === 1)
       const [answer] = publisher.heardRtcp

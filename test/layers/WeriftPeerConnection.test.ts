@@ -17,7 +17,7 @@ const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope | Lay
   it.live(
     name,
     () => body.pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(Metric.MetricRegistry, new Map())),
-    60_000
+    180_000
   )
 type Layered = Effect.Services<ReturnType<typeof listen>>
 

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import * as Day from "../../tools/chaos/deterministic/Day.ts"
 
 /** ms; it takes 25 s alone. */
-const PATIENCE = 240_000
+const PATIENCE = 600_000
 const SEED = 1
 /** By then every part of the code has run and every ring is full. */
 const WARM = 4

@@ -12,7 +12,7 @@ import * as StoredCalls from "../support/StoredCalls.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 /** ms; a file that cannot be used is tried again every 5 s. */
-const patience = 30_000
+const patience = 120_000
 const other = RoomToken.make("other")
 
 /** A folder that a process has left behind in which the captions of one room are wanted. */

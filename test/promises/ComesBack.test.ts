@@ -4,12 +4,12 @@ import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as CallScene from "../support/CallScene.ts"
 
 /** ms; real sockets, real speech. */
-const patience = 60_000
+const patience = 180_000
 
 /** Everything Ada said stands on the page, once and in order; waits for it. */
 const isRead = (scene: CallScene.CallScene, words: ReadonlyArray<number>) =>
   CallScene.until(() => Effect.sync(() => scene.read().length >= words.length)).pipe(
-    Effect.timeoutOption("20 seconds"),
+    Effect.timeoutOption("60 seconds"),
     Effect.andThen(Effect.sync(() => assert.deepStrictEqual(scene.read(), words)))
   )
 
@@ -66,7 +66,7 @@ describe("captions come back by themselves", () => {
         yield* Effect.suspend(() => scene.say(said++, 1)).pipe(
           Effect.delay("300 millis"),
           Effect.repeat({ until: () => scene.read().length > 4 }),
-          Effect.timeout("20 seconds")
+          Effect.timeout("60 seconds")
         )
         yield* Effect.sleep("1 second")
         const before = scene.read().filter((word) => word !== undefined)

@@ -12,7 +12,7 @@ import { until } from "../support/Until.ts"
 const { spoken, words } = EndingScene
 
 /** ms; real processes, real speech, a busy machine. Whether the process ended in time is told by its exit code. */
-const PATIENCE = 60_000
+const PATIENCE = 180_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(body), PATIENCE)
 
@@ -24,7 +24,7 @@ const inMidSentence = Effect.fnUntraced(function* (scene: EndingScene.EndingScen
   const isHeard = () =>
     scene.calls.every(({ captions }) => captions().length > 0) &&
     scene.streams.every(({ messages }) => messages.some((message) => "partial" in message))
-  yield* until(isHeard, 30)
+  yield* until(isHeard)
   return speaking
 })
 

@@ -104,7 +104,7 @@ describe("Every door hears every word, once and in order, from every container, 
             all.map((sound) => [nameOf(sound), expected] as const)
           )
         }),
-      120_000
+      300_000
     )
   }
 })

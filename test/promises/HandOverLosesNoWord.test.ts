@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { handOverFaults, play } from "../support/HandOverCall.ts"
 
 /** ms; a call takes 200, on a busy machine several times that. */
-const PATIENCE = 120_000
+const PATIENCE = 300_000
 
 describe("a call that is handed over is read on word by word", () => {
   for (const from of [0, 15])

@@ -21,7 +21,7 @@ import { type Placed, place } from "../support/EngineTable.ts"
 const ward = RoomToken.make("ward")
 const wish = { room: ward, viewer: Everyone, language: defaultLanguage }
 /** ms; real speech. */
-const patience = 30_000
+const patience = 120_000
 
 interface Scene {
   readonly calls: Calls["Service"]

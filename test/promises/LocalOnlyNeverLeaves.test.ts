@@ -113,7 +113,7 @@ const run = (seed: number, given?: World) =>
   )
 
 /** ms; a world is a minute of several voices. */
-const patience = 60_000
+const patience = 180_000
 
 describe("what is said by a local-only voice", () => {
   it.effect(

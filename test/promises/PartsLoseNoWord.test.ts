@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { type PartFault, partFaults, play } from "../support/PartsOfCall.ts"
 
 /** ms; on a busy machine several times what it takes. */
-const PATIENCE = 120_000
+const PATIENCE = 300_000
 /** ms of sound that nobody hears when a part dies. */
 const HEARD_AGAIN_MS = 3_000
 

@@ -13,7 +13,7 @@ import * as SharedCalls from "../support/SharedCalls.ts"
 import * as Standstill from "../support/Standstill.ts"
 
 /** ms; real processes, real speech. */
-const patience = 120_000
+const patience = 240_000
 
 /** Voices of the calls; those that are not named have none. */
 const sizes = new Map([
@@ -28,6 +28,22 @@ interface People {
   readonly viewer: SimulatedViewer
   readonly speaker: SimulatedSpeaker
 }
+
+/**
+ * Until each room has had one session of ours for a second. While a call goes from one process to the other two are there, of which one is silent,
+ * and nobody knows beforehand when the last of the calls that are to move has.
+ */
+const untilAlone = ({ servicesIn }: SharedCalls.SharedCalls["talk"]) =>
+  Effect.suspend(() => {
+    let sinceMs = performance.now()
+    return SharedCalls.within(
+      60,
+      Effect.sync(() => {
+        if (rooms.some((room) => servicesIn(room) !== 1)) sinceMs = performance.now()
+        return performance.now() - sinceMs >= 1000
+      })
+    )
+  })
 
 /**
  * One of each call says these words, and its viewer reads them in finals, each once. Those need not be read in which this process stood still
@@ -48,7 +64,7 @@ const sayAll = Effect.fnUntraced(function* (people: ReadonlyArray<People>, numbe
         .flatMap(({ final, message }) => (final ? message.toLowerCase().split(/[^a-z]+/) : []))
         .filter((word) => words.includes(word))
     yield* SharedCalls.within(
-      20,
+      60,
       Effect.sync(() => whole().every((word) => read().includes(word)))
     )
     const isExpected = new Set(whole())
@@ -85,39 +101,38 @@ describe("two processes", () => {
               ({ roomToken, speakers, state }) => state === "Captioning" && speakers === (sizes.get(roomToken) ?? 0)
             )
         )
-        yield* SharedCalls.within(20, isCaptioned)
+        yield* SharedCalls.within(60, isCaptioned)
         const isShared = Effect.map(seats, (all) => {
           const [one = 0, other = 0] = SharedCalls.workOf(all, sizes)
           return all.length === rooms.length && Math.max(one, other) <= 2 * Math.min(one, other)
         })
-        yield* SharedCalls.within(20, isShared)
-        assert.isTrue(rooms.every((room) => talk.servicesIn(room) === 1))
+        yield* SharedCalls.within(60, isShared)
+        yield* untilAlone(talk)
         yield* sayAll(people, [7, 14, 21])
 
         const [first = 0] = yield* scene.runners
         process.kill(first, "SIGKILL")
-        const killed = performance.now()
-        // Until the others know it, its calls are as they were.
-        yield* SharedCalls.within(
-          10,
-          Effect.map(seats, (all) => SharedCalls.workOf(all, sizes).length === 1)
+        // Nobody waits for its lease to run out: the supervisor says sooner that it is gone. Until the others know it, its calls are as they were.
+        yield* scene.whileLeasesLast(
+          SharedCalls.within(
+            60,
+            Effect.map(seats, (all) => SharedCalls.workOf(all, sizes).length === 1)
+          )
         )
-        yield* SharedCalls.within(10, isCaptioned)
-        // Its lease would have run out after ten seconds: the supervisor says sooner that it is gone. Calm, 1.2 s.
-        assert.isBelow(performance.now() - killed, 10_000)
+        yield* SharedCalls.within(60, isCaptioned)
         yield* sayAll(people, [28, 35, 42])
 
-        yield* SharedCalls.within(40, isShared)
-        yield* SharedCalls.within(10, isCaptioned)
+        yield* SharedCalls.within(60, isShared)
+        yield* SharedCalls.within(60, isCaptioned)
         yield* sayAll(people, [49, 56, 63])
 
         yield* Effect.forEach(rooms, scene.unwant, { concurrency: 4 })
         yield* SharedCalls.within(
-          20,
+          60,
           Effect.map(status, ({ calls }) => calls.length === 0)
         )
         yield* SharedCalls.within(
-          10,
+          60,
           Effect.map(seats, (all) => all.length === 0)
         )
       }),
@@ -138,7 +153,7 @@ describe("two processes", () => {
         )
         yield* Effect.forEach(four, scene.want)
         yield* SharedCalls.within(
-          20,
+          60,
           Effect.map(scene.status, ({ calls }) => calls.length === 4 && calls.every(({ speakers }) => speakers === 1))
         )
         const numbers = Array.from({ length: 16 }, (_, n) => 100 + n * 7)
@@ -164,7 +179,7 @@ describe("two processes", () => {
         }
         yield* Effect.forEach(four, scene.want)
         yield* SharedCalls.within(
-          20,
+          60,
           Effect.map(scene.status, ({ calls }) => calls.length === 4 && calls.every(({ speakers }) => speakers === 1))
         )
         const [first = 0, second = 0] = yield* scene.runners

@@ -14,9 +14,11 @@ import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { until } from "../support/Until.ts"
 
 /** s; real processes on a busy machine. A runner has one to end in, and half of one more, and is looked after once a second. */
-const SOON = 20
+const SOON = 60
+/** ms. */
+const PATIENCE = 180_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), 60_000)
+  it.live(name, () => Effect.scoped(body), PATIENCE)
 
 const ending = { LT_SHUTDOWN_SECONDS: "1" }
 

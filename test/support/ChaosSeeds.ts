@@ -8,7 +8,7 @@ import * as Suite from "../../tools/chaos/deterministic/Suite.ts"
 
 const GROUP = 50
 /** ms; a scenario takes 40, on a busy machine several times that. */
-const PATIENCE = 120_000
+const PATIENCE = 300_000
 
 interface Played {
   readonly scenarios: number

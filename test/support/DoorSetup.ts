@@ -80,7 +80,7 @@ export interface DoorClient {
 }
 
 /** Nobody waits longer for a test that will fail. */
-const PATIENCE = "10 seconds"
+const PATIENCE = "60 seconds"
 
 /** The doors with their listener, until the scope closes. */
 export const start = Effect.fnUntraced(function* (

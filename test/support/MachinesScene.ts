@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* (postgres: Postgres) {
     const speaker = yield* talk.addSpeaker({ name: `Ada ${room}`, room })
     yield* one.want(room)
     yield* SharedCalls.within(
-      15,
+      60,
       Effect.sync(() => talk.servicesIn(room) > 0)
     )
     const said: Array<{ readonly word: string; readonly atMs: number }> = []
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* (postgres: Postgres) {
       })
     )
     yield* SharedCalls.within(
-      15,
+      60,
       Effect.sync(() => viewer.captions().length > 0)
     )
     const firstMs = viewer.captions()[0]?.atMs ?? 0

@@ -86,7 +86,7 @@ export const isOpen = ({ socket }: DoorSetup.DoorClient): boolean => socket.read
 
 /** Waits until so many of these are open. */
 export const untilOpen = (clients: ReadonlyArray<DoorSetup.DoorClient>, isThat: (count: number) => boolean) =>
-  until(() => isThat(clients.filter(isOpen).length), 20)
+  until(() => isThat(clients.filter(isOpen).length))
 
 /** The sum of a metric over its labels. */
 export const sumOf = (metrics: string, name: string): number =>

@@ -49,7 +49,22 @@ export const make = Effect.fnUntraced(function* (environment: Record<string, str
     talk,
     ...client(api),
     seats: seats.all,
-    runners: Effect.sync(() => childrenOf(service.child.pid ?? 0))
+    runners: Effect.sync(() => childrenOf(service.child.pid ?? 0)),
+    /** Meanwhile the database takes who has ended for alive: its lease lasts. */
+    whileLeasesLast: <A, E, R>(use: Effect.Effect<A, E, R>) =>
+      Effect.acquireUseRelease(
+        database.atOnce([
+          database.sql`UPDATE cluster_runners SET last_heartbeat = datetime('now', '1 hour')`,
+          database.sql`UPDATE cluster_locks SET acquired_at = datetime('now', '1 hour')`
+        ]),
+        () => use,
+        // Who lives has told his anew.
+        () =>
+          database.atOnce([
+            database.sql`DELETE FROM cluster_runners WHERE last_heartbeat > datetime('now', '1 minute')`,
+            database.sql`DELETE FROM cluster_locks WHERE acquired_at > datetime('now', '1 minute')`
+          ])
+      )
   }
 })
 

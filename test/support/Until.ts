@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 
 /** Completes when it is so; dies when it was not for so long. */
-export const until = (isSo: () => boolean, seconds = 10): Effect.Effect<void> =>
+export const until = (isSo: () => boolean, seconds = 60): Effect.Effect<void> =>
   Effect.promise(async (signal) => {
     const latestMs = performance.now() + seconds * 1000
     while (!isSo() && !signal.aborted) {

@@ -78,7 +78,7 @@ describe("npm run say", () => {
     assert.deepStrictEqual(written, { out: "words ]0;title   [2J 1m  more\n", err: "note [A\n" })
   })
 
-  layer(service, { timeout: "30 seconds", excludeTestServices: true })((it) => {
+  layer(service, { timeout: "2 minutes", excludeTestServices: true })((it) => {
     it.effect.each(["tuon", "tldw", "recorder", "kyutai", "vosk", "realtime"])(
       "prints every word of a WAV file that was said in the %s dialect",
       (dialect) =>
@@ -89,7 +89,7 @@ describe("npm run say", () => {
           assert.deepStrictEqual({ err, words: wordsOf(out) }, { err: "", words: [...words] })
           assert.strictEqual(code, 0)
         }).pipe(Effect.scoped),
-      30_000
+      120_000
     )
 
     it.effect("says synthetic words as fast as people speak", () =>
@@ -143,7 +143,7 @@ describe("npm run say", () => {
           assert.deepStrictEqual([code, out.includes("--token-file")], [0, true])
         }),
       // one process after the other
-      60_000
+      180_000
     )
   })
 })
