@@ -44,6 +44,7 @@ const ASK_ENDING_EVERY = "100 millis"
 const COMPLETE_AFTER_MS = 4_000
 /** Of the three seconds that a runner has for its last words. */
 export const LEAVE_LIMIT = "2500 millis"
+const NOT_TAKEN = "Not all calls of this runner were taken in time by others: they end."
 
 export const make = Effect.fnUntraced(function* (
   options: SeatReviewOptions
@@ -177,6 +178,6 @@ export const make = Effect.fnUntraced(function* (
         Effect.repeat({ until: (all) => all.every((does) => does), schedule: Schedule.spaced(ASK_ENDING_EVERY) })
       )
       yield* Effect.raceFirst(areGone, areKept)
-    }).pipe(Effect.timeoutOption(LEAVE_LIMIT), Effect.asVoid)
+    }).pipe(Effect.timeoutOrElse({ duration: LEAVE_LIMIT, orElse: () => Effect.logWarning(NOT_TAKEN) }))
   }
 })
