@@ -2,6 +2,7 @@
  * Ticker: one timer of the process for all that look at the time often. A timer and a fiber of one's own cost twenty times what most looks do.
  */
 import { Clock, Context, Effect, Latch, Logger } from "effect"
+import * as Monotonic from "./Monotonic.ts"
 
 /** Plain and short: all others wait. `atMs` is of the monotonic clock. */
 export type Look = (atMs: number) => void
@@ -42,8 +43,9 @@ const make = (clock: Clock.Clock, ms: number) => {
   const looks = new Set<Look>()
   const any = Latch.makeUnsafe(false)
   let bugs: Array<unknown> = []
+  const now = Monotonic.ofClock(clock)
   const tick = () => {
-    const atMs = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const atMs = now()
     for (const look of looks) {
       try {
         look(atMs)
