@@ -8,6 +8,7 @@
  */
 import type { Socket } from "node:dgram"
 import type { Quiet } from "../services/PeerConnection.ts"
+import * as ByteViews from "./ByteViews.ts"
 import * as DgramHandle from "./DgramHandle.ts"
 import * as NativeAddon from "./NativeAddon.ts"
 
@@ -72,10 +73,42 @@ const ROWS = 1024
 /** A single socket may have 72 KB to tell. */
 const SLAB_BYTES = 256 * 1024
 const WAITING = { rows: 64, bytes: 96 * 1024 }
+/** In front of the slab, for the packet that is given: no packet of a call is larger. */
+const PACKET_BYTES = 2048
 
 interface Taken {
   readonly socket: Socket
   readonly listener: SocketListener
+}
+
+/** What the addon writes into. */
+interface Told {
+  readonly bytes: Buffer
+  readonly rows: Float64Array
+  /** Valid until it is asked for the next. */
+  readonly packetAt: (offset: number, length: number) => Uint8Array
+}
+
+const noRoom: Told = { bytes: Buffer.alloc(0), rows: new Float64Array(0), packetAt: () => new Uint8Array(0) }
+
+/** For all that is read: every packet is moved to the same place, which costs less than a view of its own. */
+const roomOfAll = (): Told => {
+  const memory = Buffer.alloc(PACKET_BYTES + SLAB_BYTES)
+  const bytes = memory.subarray(PACKET_BYTES)
+  const packets = ByteViews.make(new Uint8Array(memory.buffer, memory.byteOffset, PACKET_BYTES))
+  const packetAt = (offset: number, length: number) => {
+    if (length > PACKET_BYTES) return bytes.subarray(offset, offset + length)
+    memory.copyWithin(0, PACKET_BYTES + offset, PACKET_BYTES + offset + length)
+    return packets.of(length)
+  }
+  return { bytes, rows: new Float64Array(ROWS * ROW_FIELDS), packetAt }
+}
+
+/** For what waits of one socket, of memory of its own: another may be about to be told. */
+const roomOfOne = (): Told => {
+  const bytes = Buffer.alloc(WAITING.bytes)
+  const packetAt = (offset: number, length: number) => bytes.subarray(offset, offset + length)
+  return { bytes, rows: new Float64Array(WAITING.rows * ROW_FIELDS), packetAt }
 }
 
 /** One for all sockets that share a clock; without the addon it takes none. */
@@ -89,18 +122,17 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
   const left: Array<number> = []
   let count = 0
   let isRunning = false
-  let slab = Buffer.alloc(0)
-  let table = new Float64Array(0)
+  let room = noRoom
   let rules = new Float64Array(0)
 
   const restMs = () => (count < FEW ? REST_OF_FEW_MS : REST_MS)
 
-  const give = ({ listener, socket }: Taken, bytes: Buffer, rows: Float64Array, row: number) => {
+  const give = ({ listener, socket }: Taken, { bytes, packetAt, rows }: Told, row: number) => {
     const offset = rows[row + 1] ?? 0
     const length = rows[row + 2] ?? 0
     const addressBytes = rows[row + 4] ?? 0
     try {
-      if (addressBytes === 0) return listener.onRtp(bytes.subarray(offset, offset + length), rows[row + 3] ?? 0)
+      if (addressBytes === 0) return listener.onRtp(packetAt(offset, length), rows[row + 3] ?? 0)
       const address = bytes.toString("latin1", offset + length, offset + length + addressBytes)
       const from = { address, family: address.includes(":") ? "IPv6" : "IPv4", port: rows[row + 5] ?? 0, size: length }
       // Whoever takes it may keep it.
@@ -111,12 +143,13 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
   }
 
   /** Tells what the addon wrote. What is of one socket stands together. */
-  const tell = (bytes: Buffer, rows: Float64Array, end: number) => {
+  const tell = (told: Told, end: number) => {
+    const { rows } = told
     for (let row = 0; row < end; ) {
       const id = rows[row] ?? 0
       let one = taken[id]
       for (; row < end && rows[row] === id; row += ROW_FIELDS) {
-        if (one !== undefined) give(one, bytes, rows, row)
+        if (one !== undefined) give(one, told, row)
         one = taken[id]
       }
       if (one !== undefined) allow(id, one.listener)
@@ -136,9 +169,9 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
 
   const read = () => {
     const startedMs = now()
-    const answer = count === 0 ? 0 : addon.readSockets(reader, startedMs, slab, table, rules)
+    const answer = count === 0 ? 0 : addon.readSockets(reader, startedMs, room.bytes, room.rows, rules)
     const hasMore = answer >= NativeAddon.MORE
-    tell(slab, table, (hasMore ? answer - NativeAddon.MORE : answer) * ROW_FIELDS)
+    tell(room, (hasMore ? answer - NativeAddon.MORE : answer) * ROW_FIELDS)
     free.push(...left.splice(0))
     isRunning = count > 0
     if (!isRunning) return
@@ -148,10 +181,7 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
   }
 
   const enter = (one: Taken, fd: number): number | undefined => {
-    if (slab.length === 0) {
-      slab = Buffer.alloc(SLAB_BYTES)
-      table = new Float64Array(ROWS * ROW_FIELDS)
-    }
+    if (room === noRoom) room = roomOfAll()
     const id = free.pop() ?? taken.length
     if (addon.addSocket(reader, id, fd) < 0) {
       if (id < taken.length) free.push(id)
@@ -195,10 +225,8 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
       return {
         wake: () => {
           if (taken[id] !== one) return
-          // Memory of its own: another socket may be about to be told.
-          const bytes = Buffer.alloc(WAITING.bytes)
-          const rows = new Float64Array(WAITING.rows * ROW_FIELDS)
-          tell(bytes, rows, addon.wakeSocket(reader, id, bytes, rows) * ROW_FIELDS)
+          const waiting = roomOfOne()
+          tell(waiting, addon.wakeSocket(reader, id, waiting.bytes, waiting.rows) * ROW_FIELDS)
         }
       }
     }

@@ -2,13 +2,14 @@
  * Opens one packet of SRTP, whose place in its stream is known: AEAD_AES_128_GCM (RFC 7714) and AES_CM_128_HMAC_SHA1_80 (RFC 3711).
  */
 import { createCipheriv, createDecipheriv, hash, type KeyObject } from "node:crypto"
+import * as ByteViews from "./ByteViews.ts"
 import * as NativeAddon from "./NativeAddon.ts"
 import { AEAD_AES_128_GCM, type SrtpKeys } from "./SrtpKeys.ts"
 
 export interface SrtpCipher {
   /** Bytes behind the payload. */
   readonly tagBytes: number
-  /** The payload, valid until the next packet is opened; `undefined`: not authentic. The packet has room for its header and the tag. */
+  /** The payload, valid until the next packet is opened, by whomever; `undefined`: not authentic. The packet has room for its header and the tag. */
   readonly open: (packet: Uint8Array, headerBytes: number, rolloverCounter: number) => Uint8Array | undefined
 }
 
@@ -28,14 +29,10 @@ export const makeNative = (addon: NativeAddon.NativeAddon, keys: SrtpKeys): Srtp
   const cipher = addon.makeCipher(profile, encryption.export(), authentication.export(), salt)
   if (cipher === undefined) return undefined
   const tagBytes = profile === AEAD_AES_128_GCM ? gcmOptions.authTagLength : hmacTagBytes
-  let memory = new Uint8Array(0)
-  let payload = memory
   return {
     tagBytes,
     open: (packet, headerBytes, rolloverCounter) => {
-      const bytes = packet.length - headerBytes - tagBytes
-      if (memory.length < bytes) memory = new Uint8Array(Math.max(usualBytes, bytes))
-      if (payload.length !== bytes) payload = memory.subarray(0, bytes)
+      const payload = payloads.of(packet.length - headerBytes - tagBytes)
       return addon.open(cipher, packet, headerBytes, rolloverCounter, payload) < 0 ? undefined : payload
     }
   }
@@ -51,6 +48,8 @@ const sha1BlockBytes = 64
 const hmacTagBytes = 10
 /** More than comes in one packet of speech; memory grows once if more does. */
 const usualBytes = 2048
+/** Of all sources. */
+const payloads = ByteViews.make(new Uint8Array(usualBytes))
 
 const gcm = ({ encryption, salt }: SrtpKeys): SrtpCipher => {
   const tagBytes = gcmOptions.authTagLength

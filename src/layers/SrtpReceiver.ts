@@ -9,7 +9,7 @@ import * as SrtpKeys from "./SrtpKeys.ts"
 
 export interface SrtpReceiver {
   /**
-   * The payload of an RTP packet without its padding, valid until the next is opened; `undefined`: broken, not authentic, older than 128
+   * The payload of an RTP packet without its padding, valid until the next is opened, by whomever; `undefined`: broken, not authentic, older than 128
    * packets, or here before. `header` is what was read of this packet. Never throws, whatever the bytes are.
    */
   readonly open: (packet: Uint8Array, header?: RtpDatagram.RtpHeader) => Uint8Array | undefined
