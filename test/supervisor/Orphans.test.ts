@@ -2,7 +2,7 @@
  * Whatever its runners do when a supervisor is killed, they end: nobody else would end them.
  */
 import { spawn } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
@@ -22,21 +22,12 @@ const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
 
 const ending = { LT_SHUTDOWN_SECONDS: "1" }
 
-/** Not there, or dead and not yet buried. */
-const hasEnded = (pid: number): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")
-  } catch {
-    return true
-  }
-}
-
 /** Ends whatever the test leaves behind. */
 const allEnd = (pids: ReadonlyArray<number>) =>
-  until(() => pids.every(hasEnded), SOON).pipe(
+  until(() => !pids.some(RunnersScene.isAlive), SOON).pipe(
     Effect.ensuring(
       Effect.sync(() => {
-        for (const pid of pids) if (!hasEnded(pid)) process.kill(pid, "SIGKILL")
+        for (const pid of pids) if (RunnersScene.isAlive(pid)) process.kill(pid, "SIGKILL")
       })
     )
   )

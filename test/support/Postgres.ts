@@ -1,12 +1,14 @@
 /**
- * A real PostgreSQL of a test's own, from Debian's package: in a folder of its own, on a free port of the loopback, gone with the scope.
+ * A real PostgreSQL of a test's own, from Debian's package: in a folder of its own, on a free port of the loopback, gone with the scope, and with
+ * the test's process, also when it was frozen.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import * as LeftBehind from "./LeftBehind.ts"
+import { freePort } from "./ServiceProcess.ts"
 
 export interface Postgres {
   /** With a password that is asked for. */
@@ -42,6 +44,7 @@ export const postgres: Effect.Effect<Postgres, never, Scope.Scope> = Effect.gen(
   writeFileSync(password, PASSWORD, { mode: 0o644 })
   const port = yield* freePort
   let server: ChildProcess | undefined
+  let leftBehind: ReturnType<typeof LeftBehind.watch> | undefined
   let databases = 0
 
   const signalAll = (signal: NodeJS.Signals) => {
@@ -61,12 +64,18 @@ export const postgres: Effect.Effect<Postgres, never, Scope.Scope> = Effect.gen(
       new Promise<void>((resolve) => {
         const leaving = server
         server = undefined
-        if (leaving === undefined || leaving.exitCode !== null || leaving.signalCode !== null) resolve()
-        else leaving.once("exit", () => resolve())
+        const isGone = () => {
+          leftBehind?.release()
+          resolve()
+        }
+        if (leaving === undefined || leaving.exitCode !== null || leaving.signalCode !== null) isGone()
+        else leaving.once("exit", isGone)
       })
   )
   const end = (signal: NodeJS.Signals) =>
     Effect.suspend(() => {
+      // who stands still hears of nothing but its end by force
+      signalAll("SIGCONT")
       if (signal === "SIGKILL") signalAll(signal)
       else server?.kill(signal)
       return gone
@@ -106,6 +115,7 @@ export const postgres: Effect.Effect<Postgres, never, Scope.Scope> = Effect.gen(
   const start = Effect.suspend(() => {
     const args = ["-D", data, "-p", String(port), "-k", root, ...SETTINGS.flatMap((setting) => ["-c", setting])]
     server = spawn(join(binaries(), "postgres"), args, { ...owner, cwd: root, stdio: "ignore" })
+    leftBehind = LeftBehind.watch(server.pid ?? 0, root)
     return Effect.sleep("30 millis").pipe(Effect.repeat({ until: () => isReady() }), Effect.asVoid)
   })
 
@@ -163,13 +173,6 @@ const childrenOf = (pid: number): ReadonlyArray<number> =>
     .split(" ")
     .filter((one) => one !== "")
     .map(Number)
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** One for all tests of a file. */
 export class PostgresServer extends Context.Service<PostgresServer, Postgres>()("parlance/test/PostgresServer") {

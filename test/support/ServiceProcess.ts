@@ -8,13 +8,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Schedule, type Scope } from "effect"
+import * as LeftBehind from "./LeftBehind.ts"
 
 export interface ServiceProcess {
   readonly child: ChildProcess
   /** All of the standard output and error so far. */
   readonly output: () => string
   readonly exit: Effect.Effect<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
-  /** Waits until the output has this. */
+  /** Waits until the output has this; dies if the process ends before. */
   readonly says: (text: string) => Effect.Effect<void>
 }
 
@@ -32,6 +33,7 @@ export const start = (
       const child = spawn(process.execPath, [program], {
         env: { PATH: process.env["PATH"] ?? "", APP_PERSISTENT_STORAGE: folder, ...environment }
       })
+      const { release } = LeftBehind.watch(child.pid ?? 0)
       const keep = (chunk: Buffer) => {
         output += chunk.toString("utf8")
       }
@@ -39,15 +41,19 @@ export const start = (
       child.stderr.on("data", keep)
       const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
         child.on("close", (code, signal) => {
+          hasEnded = true
+          release()
           rmSync(folder, { recursive: true, force: true })
           resolve({ code, signal })
         })
       })
+      let hasEnded = false
       const says = (text: string) =>
-        Effect.sync(() => output.includes(text)).pipe(
-          Effect.repeat({ until: (isThere) => isThere, schedule: Schedule.spaced("20 millis") }),
-          Effect.asVoid
-        )
+        Effect.suspend(() =>
+          output.includes(text) || !hasEnded
+            ? Effect.succeed(output.includes(text))
+            : Effect.die(new Error(`it has ended without saying "${text}":\n${output}`))
+        ).pipe(Effect.repeat({ until: (isThere) => isThere, schedule: Schedule.spaced("20 millis") }), Effect.asVoid)
       return { child, output: () => output, exit: Effect.promise(() => exited), says }
     }),
     ({ child, exit }) => {
@@ -57,11 +63,17 @@ export const start = (
     }
   )
 
-/** A port nobody listens on now. */
-export const freePort: Effect.Effect<number> = Effect.callback((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
+/** Below the ports that systems give to who connects, above those of services that are known. */
+const FIRST_PORT = 10_000
+const LAST_PORT = 32_000
+
+/** A port nobody listens on now, and which nobody is given who asks for any: somebody else has it soon only by the same dice. */
+export const freePort: Effect.Effect<number> = Effect.callback<number | undefined>((resume) => {
+  const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
+  const server = createServer()
+  server.on("error", () => resume(Effect.undefined))
+  server.listen(port, () => server.close(() => resume(Effect.succeed(port))))
+}).pipe(
+  Effect.repeat({ until: (port) => port !== undefined }),
+  Effect.map((port) => port ?? 0)
+)
