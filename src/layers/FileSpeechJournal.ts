@@ -32,10 +32,11 @@ export const FILE = JournalFolder.FILE
 /** What a killed process had heard and not written: nobody says a word within it. */
 const WRITE_EVERY = "40 millis"
 /**
- * A file that has grown by so much is written anew, with what is not said: after a minute in which five speak. One that began with more has to
- * double: whoever speaks without a pause is not written again and again.
+ * A file that has grown by so much is written anew, with what is not said: after a minute in which five speak, and where many do, when it has grown
+ * by so many times what it began with. Whoever speaks without a pause is not written again and again.
  */
 const GROWTH = 1_048_576
+const GROWTH_OF_MUCH = 3
 /** Written at a time when the file is written anew; between two parts everybody else has a turn. */
 const PART = GROWTH / 4
 /** Waits for the disk at most; with more, the file is written anew when the disk is back. */
@@ -130,7 +131,9 @@ export const make = Effect.fnUntraced(function* ({ runner, storage, ...options }
     yield* Effect.onError(fill, () => Scope.close(scope, Exit.void))
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
   const write = Effect.suspend(() =>
-    current === undefined || isSpoilt || current.grown > Math.max(GROWTH, current.began) ? renew : append(current)
+    current === undefined || isSpoilt || current.grown > Math.max(GROWTH, GROWTH_OF_MUCH * current.began)
+      ? renew
+      : append(current)
   ).pipe(
     Effect.tap(() => {
       const others = taken

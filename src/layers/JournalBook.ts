@@ -37,7 +37,6 @@ interface Kept {
   readonly key: VoiceKey
   readonly tell: (position: number, listener: HeardSpeech) => void
   mark: HeardMark
-  isMarkNew: boolean
   /** What the last entry says was said; `undefined`: the next one says all of it. */
   written: string | undefined
   /** Of another process. */
@@ -56,6 +55,8 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   const voices = new Map<number, Kept>()
   const unsaid = new Map<RoomToken, ReadonlyArray<UnsaidText>>()
   const changed = new Set<RoomToken>()
+  /** Whose mark is new. */
+  const marked = new Set<Kept>()
   const left = new Map<RoomToken, LeftRoom>()
   const opened = new Map<RoomToken, number>()
   let numbers = 0
@@ -77,17 +78,19 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
     onNew(false)
   }
   const keep = (room: RoomToken, id: string, key: VoiceKey, tell: Kept["tell"]): Kept => {
-    const unmarked = { mark: { position: 0, said: "" }, isMarkNew: false, written: undefined, told: 0 }
+    const unmarked = { mark: { position: 0, said: "" }, written: undefined, told: 0 }
     const kept: Kept = { number: ++numbers, room, id, key, tell, isLeft: false, ...unmarked }
     voices.set(kept.number, kept)
     write({ _tag: "Voice", number: kept.number, voice: { room, id, key } })
     return kept
   }
-  const forget = (number: number) => {
+  const forget = (kept: Kept) => {
+    const { number } = kept
+    marked.delete(kept)
     if (voices.delete(number)) write({ _tag: "Forgotten", number })
   }
   const forgetVoices = (isOver: (kept: Kept) => boolean) => {
-    for (const kept of voices.values()) if (isOver(kept)) forget(kept.number)
+    for (const kept of voices.values()) if (isOver(kept)) forget(kept)
   }
   const say = (room: RoomToken, texts: ReadonlyArray<UnsaidText>) => {
     const before = unsaid.get(room) ?? []
@@ -99,12 +102,11 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
   }
 
   const keepMarks = () => {
-    for (const kept of voices.values()) {
-      if (!kept.isMarkNew) continue
+    for (const kept of marked) {
       keepEntry({ _tag: "Marked", number: kept.number, mark: sinceWritten(kept) })
-      kept.isMarkNew = false
       kept.written = kept.mark.said
     }
+    marked.clear()
   }
   const rewrite = (): Rewrite => {
     const mine = { writer: JournalEntries.writer(), has: new Set<number>() }
@@ -160,11 +162,11 @@ export const make = (onNew: (isUrgent: boolean) => void): JournalBook => {
           const told = mark.said.length - promisedOf(unsaid.get(room) ?? [], id)
           const isUrgent = mark.position > kept.mark.position || told > kept.told
           kept.mark = markOf(mark)
-          kept.isMarkNew = true
+          if (voices.has(kept.number)) marked.add(kept)
           kept.told = told
           onNew(isUrgent)
         },
-        forget: () => forget(kept.number)
+        forget: () => forget(kept)
       }
     },
     unsaid: (texts) => {

@@ -18,22 +18,23 @@ const STALLED_MS = 60
 
 /** Sound that is `patienceMs` late has stopped. */
 export const make = (patienceMs: number): Lull => {
-  let dueAtMs = 0
+  /** An object, because a number that closures share is boxed at every change. */
+  const due = { atMs: 0 }
   let tickedAtMs: number | undefined
   return {
     attend: (atMs) => {
       tickedAtMs = atMs
     },
     expect: (atMs) => {
-      dueAtMs = atMs
+      due.atMs = atMs
     },
     hasStalled: (atMs) => {
       const slept = atMs - (tickedAtMs ?? atMs)
       tickedAtMs = atMs
       // Timers run before sockets are read.
-      if (slept > STALLED_MS) dueAtMs += slept
+      if (slept > STALLED_MS) due.atMs += slept
       return slept > STALLED_MS
     },
-    isOver: (atMs) => atMs - dueAtMs >= patienceMs
+    isOver: (atMs) => atMs - due.atMs >= patienceMs
   }
 }

@@ -45,7 +45,8 @@ export const make = (options: PassageOptions): VoicePassage => {
   let largest = DTX_BYTES
   /** Silent packets in a row, as far as they had no level. */
   let silent = 0
-  let seenMs = Number.NEGATIVE_INFINITY
+  /** An object, because a number that closures share is boxed at every change. */
+  const seen = { atMs: Number.NEGATIVE_INFINITY }
   let unseen = 0
   const quiet: { -readonly [K in keyof Quiet]: Quiet[K] } = {
     packets: 0,
@@ -72,18 +73,18 @@ export const make = (options: PassageOptions): VoicePassage => {
   return {
     passage: (audioLevel, bytes, atMs): Passage => {
       if (!isTrusted || options.isListening() || !isSilence(audioLevel, bytes)) {
-        seenMs = atMs
+        seen.atMs = atMs
         unseen = 0
         return "open"
       }
       options.onPassedOver()
       // Until one is found authentic.
-      if (isDue(audioLevel, bytes, atMs - seenMs)) return "look"
+      if (isDue(audioLevel, bytes, atMs - seen.atMs)) return "look"
       unseen++
       return "shut"
     },
     isSilent: (packet) => {
-      seenMs = packet.atMs ?? seenMs
+      seen.atMs = packet.atMs ?? seen.atMs
       unseen = 0
       isTrusted = options.isSilent(packet)
       if (isTrusted) largest = Math.max(largest, packet.payload.length)
@@ -94,13 +95,13 @@ export const make = (options: PassageOptions): VoicePassage => {
       if (levels === undefined) return undefined
       // Up to the next look, and not to what may have to be looked at.
       quiet.packets = LOOK_PACKETS - unseen
-      quiet.untilMs = seenMs + LOOK_MS
+      quiet.untilMs = seen.atMs + LOOK_MS
       quiet.fromLevel = levels.fromLevel
       quiet.toLevel = levels.toLevel
       quiet.fromDigital = levels.fromDigital
       quiet.levelledBytes = largest
       quiet.sizedBytes = silent >= KNOWN ? largest : DTX_BYTES
-      quiet.sizedUntilMs = seenMs + LOOK_AT_SIZE_MS
+      quiet.sizedUntilMs = seen.atMs + LOOK_AT_SIZE_MS
       return quiet
     },
     heard: (packet, audioLevel, pcm) => {

@@ -34,15 +34,18 @@ export const make = (): Reception => {
   let supposed = 0
   let expectedBefore = 0
   let receivedBefore = 0
-  /** Arrival less timestamp, modulo 32 bit. */
-  let transit = 0
-  let jitter = 0
+  /** An object, because a number that closures share is boxed at every change. */
+  const way = {
+    /** Arrival less timestamp, modulo 32 bit. */
+    transit: 0,
+    jitter: 0
+  }
   return {
     note: (sequenceNumber, timestamp, atMs) => {
       const nowTransit = (Math.floor(atMs * clockPerMs) - timestamp) | 0
       if (first < 0) {
         first = highest = sequenceNumber
-        transit = nowTransit
+        way.transit = nowTransit
       }
       received++
       const ahead = ((sequenceNumber - highest) << 16) >> 16
@@ -50,8 +53,8 @@ export const make = (): Reception => {
       received += Math.min(supposed, Math.max(0, ahead - 1))
       supposed = 0
       highest += ahead
-      jitter += (Math.abs((nowTransit - transit) | 0) - jitter) / 16
-      transit = nowTransit
+      way.jitter += (Math.abs((nowTransit - way.transit) | 0) - way.jitter) / 16
+      way.transit = nowTransit
     },
     suppose: () => {
       supposed++
@@ -66,7 +69,7 @@ export const make = (): Reception => {
         fractionLost: lostNow <= 0 ? 0 : Math.min(255, Math.floor((lostNow * 256) / expectedNow)),
         packetsLost: Math.min(mostLost, Math.max(0, expected - received)),
         highestSequence: highest % 2 ** 32,
-        jitter: Math.floor(jitter)
+        jitter: Math.floor(way.jitter)
       }
     }
   }

@@ -32,9 +32,10 @@ const JITTER = 60 * TICKS_PER_MS
  */
 export const make = (): RtpTimeline => {
   let end = 0
-  let source: number | undefined
   /** The last packet placed; an object, because a number that closures share is boxed at every change. */
   const last = {
+    /** SSRC; negative before the first. */
+    source: -1,
     start: 0,
     timestamp: 0,
     atMs: 0,
@@ -43,7 +44,7 @@ export const make = (): RtpTimeline => {
   }
 
   const advance = (timestamp: number, ssrc: number, atMs: number): number => {
-    if (source === undefined) return 0
+    if (last.source < 0) return 0
     // Even, so that every tick count stays a whole number of 24 kHz samples.
     const elapsed = Math.max(0, 2 * Math.round(((atMs - last.atMs) * TICKS_PER_MS) / 2))
     // What 32 bit can tell apart is the disagreement with the clock of arrival; pauses may last longer than the 24.8 h of a wrap.
@@ -51,7 +52,7 @@ export const make = (): RtpTimeline => {
     const next = last.start + elapsed + deviation
     const isAhead = deviation > last.delay + MAX_LEAD + elapsed * DRIFT
     last.delay = Math.max(0, last.delay - deviation - elapsed * DRIFT)
-    if (ssrc === source && next >= end - MAX_TICKS && deviation >= -MAX_DEVIATION && !isAhead) return next
+    if (ssrc === last.source && next >= end - MAX_TICKS && deviation >= -MAX_DEVIATION && !isAhead) return next
     last.delay = 0
     const arrived = last.start + elapsed
     return arrived < end + JITTER ? end : arrived
@@ -60,7 +61,7 @@ export const make = (): RtpTimeline => {
   return {
     place: (timestamp, ssrc, atMs) => {
       const start = advance(timestamp, ssrc, atMs)
-      source = ssrc
+      last.source = ssrc
       last.start = start
       last.timestamp = timestamp
       last.atMs = atMs

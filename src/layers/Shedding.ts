@@ -33,14 +33,17 @@ const CLOCK_PER_MS = 48
 
 /** For one voice. `isSaturated`: this process has had no pause for a while; whoever is late without that is so by the network, and is heard. */
 export const make = (isSaturated: () => boolean): Shedding => {
-  let source: number | undefined
-  /** Time of arrival less timestamp, modulo 32 bit, of those that came without delay; and when that was looked at. */
-  let least = 0
-  let lookedMs = 0
+  /** An object, because a number that closures share is boxed at every change. */
+  const last = {
+    source: -1,
+    timestamp: 0,
+    /** Time of arrival less timestamp, modulo 32 bit, of those that came without delay; and when that was looked at. */
+    least: 0,
+    lookedMs: 0
+  }
   let behindSinceMs: number | undefined
   /** While it is shedding: milliseconds that may still be left out. */
   let left = 0
-  let lastTimestamp = 0
   let shed = 0
 
   const goOn = () => {
@@ -55,14 +58,14 @@ export const make = (isSaturated: () => boolean): Shedding => {
   return {
     takes: ({ ssrc, timestamp }, atMs) => {
       const transit = (Math.floor(atMs * CLOCK_PER_MS) - timestamp) | 0
-      least += (atMs - lookedMs) * CLOCK_PER_MS * DRIFT
-      lookedMs = atMs
-      const lateMs = ((transit - least) | 0) / CLOCK_PER_MS
-      const soundMs = ((timestamp - lastTimestamp) | 0) / CLOCK_PER_MS
-      lastTimestamp = timestamp
-      if (ssrc !== source || lateMs <= 0) {
-        source = ssrc
-        least = transit
+      last.least += (atMs - last.lookedMs) * CLOCK_PER_MS * DRIFT
+      last.lookedMs = atMs
+      const lateMs = ((transit - last.least) | 0) / CLOCK_PER_MS
+      const soundMs = ((timestamp - last.timestamp) | 0) / CLOCK_PER_MS
+      last.timestamp = timestamp
+      if (ssrc !== last.source || lateMs <= 0) {
+        last.source = ssrc
+        last.least = transit
         return goOn()
       }
       if (lateMs < (left > 0 ? CAUGHT_UP_MS : BEHIND_MS)) return goOn()
@@ -72,7 +75,7 @@ export const make = (isSaturated: () => boolean): Shedding => {
       if (left > 0) {
         left -= Math.max(0, soundMs)
         if (left > 0) return leaveOut()
-        least = transit
+        last.least = transit
         return goOn()
       }
       if (!isBusy || atMs - behindSinceMs < PATIENCE_MS) return true

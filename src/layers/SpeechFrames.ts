@@ -34,7 +34,8 @@ export const make = (push: (frame: AudioFrame) => boolean, isOver: (position: nu
   /** Samples of a frame that nobody keeps: 12 frames a second of each voice are what the garbage collector has most to do with. */
   let spare: Float32Array | undefined
   let filled = 0
-  let heardAtMs = 0
+  /** An object, because a number that closures share is boxed at every change. */
+  const heard = { atMs: 0 }
 
   const empty = (): Float32Array => {
     const samples = spare?.fill(0) ?? new Float32Array(FRAME_SAMPLES)
@@ -44,14 +45,14 @@ export const make = (push: (frame: AudioFrame) => boolean, isOver: (position: nu
   const finish = (endsSpeech: boolean) => {
     const samples = pcm ?? empty()
     pcm = undefined
-    if (push({ position: start, pcm: samples, heardAtMs, endsSpeech })) spare = samples
+    if (push({ position: start, pcm: samples, heardAtMs: heard.atMs, endsSpeech })) spare = samples
     start += FRAME_SAMPLES
     filled = 0
     running = !endsSpeech
   }
   const advance = (samples: number, atMs: number) => {
     filled += samples
-    heardAtMs = Math.max(heardAtMs, atMs)
+    heard.atMs = Math.max(heard.atMs, atMs)
     if (filled === FRAME_SAMPLES) finish(isOver(start + FRAME_SAMPLES))
   }
 

@@ -36,7 +36,17 @@ export const make = (master: SrtpKeys.SrtpMaster, makeCipher = SrtpCipher.make):
   const cipher = makeCipher(keys)
   /** By SSRC, oldest first. */
   const sources = new Map<number, Source>()
+  /** Whose packet came last: hardly ever is it another's turn. */
+  const recent: { ssrc: number; source: Source | undefined } = { ssrc: 0, source: undefined }
   const ownHeader = RtpDatagram.emptyHeader()
+
+  const sourceOf = (ssrc: number): Source | undefined => {
+    if (recent.source === undefined || recent.ssrc !== ssrc) {
+      recent.source = sources.get(ssrc)
+      recent.ssrc = ssrc
+    }
+    return recent.source
+  }
 
   const openAt = (packet: Uint8Array, headerBytes: number, index: number): Uint8Array | undefined =>
     cipher.open(packet, headerBytes, Math.floor(index / 0x1_0000))
@@ -48,6 +58,7 @@ export const make = (master: SrtpKeys.SrtpMaster, makeCipher = SrtpCipher.make):
       if (payload === undefined) continue
       const [oldest] = sources.keys()
       if (oldest !== undefined && sources.size >= mostSources) sources.delete(oldest)
+      recent.source = undefined
       sources.set(header.ssrc, { index: SrtpIndex.make(index), reception: Reception.make() })
       return payload
     }
@@ -56,7 +67,7 @@ export const make = (master: SrtpKeys.SrtpMaster, makeCipher = SrtpCipher.make):
 
   const openOnce = (packet: Uint8Array, header: RtpDatagram.RtpHeader, comesAgain: boolean): Uint8Array | undefined => {
     if (header.bytes + cipher.tagBytes > packet.length) return undefined
-    const source = sources.get(header.ssrc)
+    const source = sourceOf(header.ssrc)
     if (source === undefined) return unpadded(packet, openFirst(packet, header))
     const index = source.index.guess(header.sequenceNumber)
     if (!source.index.isFresh(index)) return undefined
@@ -73,7 +84,7 @@ export const make = (master: SrtpKeys.SrtpMaster, makeCipher = SrtpCipher.make):
       return RtpDatagram.read(packet, ownHeader) ? openOnce(packet, ownHeader, false) : undefined
     },
     look: (packet, header) => openOnce(packet, header, true),
-    reception: (ssrc) => sources.get(ssrc)?.reception,
+    reception: (ssrc) => sourceOf(ssrc)?.reception,
     tagBytes: cipher.tagBytes
   }
 }
