@@ -63,8 +63,13 @@ export const listen = (session: EngineSession): Effect.Effect<Listener, never, S
       }
     }
 
-    const reading = yield* session.events.pipe(
-      Stream.runForEach((event) => Effect.sync(() => take(event))),
+    const hear = (event: SpeechEvent) => {
+      take(event)
+      return undefined
+    }
+    const heard: Effect.Effect<void, EngineError> =
+      session.hear?.(hear) ?? Stream.runForEach(session.events, (event) => Effect.sync(() => take(event)))
+    const reading = yield* heard.pipe(
       Effect.flip,
       Effect.tap((error) =>
         Effect.sync(() => {

@@ -71,14 +71,14 @@ const hear = Effect.fnUntraced(function* (
     if (said.length === 0) rehearsal = cutter.rehearse(true)
   })
   second.attend({
-    onEvent: (event) =>
-      Effect.sync(() => {
-        said.push(event)
-        if (isOver()) return
-        if (rehearsal.take(event, now()).length > 0 || said.length > MOST_EVENTS) {
-          Deferred.doneUnsafe(found, Effect.succeed("Words"))
-        }
-      }),
+    onEvent: (event) => {
+      said.push(event)
+      if (isOver()) return undefined
+      if (rehearsal.take(event, now()).length > 0 || said.length > MOST_EVENTS) {
+        Deferred.doneUnsafe(found, Effect.succeed("Words"))
+      }
+      return undefined
+    },
     onFlushed: () => {},
     onBroken: () => {}
   })

@@ -1,7 +1,7 @@
 /**
  * CallSpeech: what is made of one voice of a call becomes captions of somebody.
  */
-import { Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import type { RoomToken, SessionId } from "../domain/Call.ts"
 import type { Gap } from "../domain/Caption.ts"
@@ -10,7 +10,7 @@ import { type Roster, speakerOf } from "../domain/Roster.ts"
 import { gapBehind, type Segment, type Transcribed } from "../domain/Segment.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 import type { HeardMark, HeardSpeech, VoiceJournal } from "../services/SpeechJournal.ts"
-import type { Transcriber, Voice } from "../services/Transcriber.ts"
+import { type Transcriber, transcribeTo, type Voice } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
 
 /** Of a call. */
@@ -43,14 +43,14 @@ export interface HeardVoice {
   readonly newest: (hear: HeardSpeech["hear"]) => void
   readonly mark: (reached: HeardMark) => void
   /** Something was read of it. */
-  readonly answered: Effect.Effect<void>
+  readonly answered: () => void
 }
 
 /** What becomes of a voice; completes when all of it was said. */
 export type SayVoice = (heard: HeardVoice) => Effect.Effect<void>
 
 export interface CaptioningOptions {
-  readonly transcriber: Pick<Transcriber["Service"], "transcribe">
+  readonly transcriber: Pick<Transcriber["Service"], "transcribe" | "transcribeTo">
   readonly now: () => number
   /** Completes when it is the voice's turn. */
   readonly toldBefore: (key: VoiceKey) => Effect.Effect<void>
@@ -62,12 +62,17 @@ export const captioning =
   ({ answered, id, key, mark, voice }) => {
     const speech = make(options, { key, id, now, journal: { mark } })
     const told = toldBefore(key)
-    const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
-      yield* told
+    let isItsTurn = false
+    const take = (said: ReadonlyArray<Transcribed>): void => {
+      isItsTurn = true
       speech.take(said)
-      if (said.some(({ _tag }) => _tag === "Segment")) yield* answered
+      if (said.some(({ _tag }) => _tag === "Segment")) answered()
+    }
+    return transcribeTo(transcriber, voice, (said) => {
+      if (!isItsTurn) return Effect.andThen(told, () => Effect.sync(() => take(said)))
+      take(said)
+      return undefined
     })
-    return Stream.runForEachArray(transcriber.transcribe(voice), take)
   }
 
 /** For one voice. */

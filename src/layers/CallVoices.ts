@@ -121,7 +121,7 @@ export const make = Effect.fnUntraced(function* (
     heard.set(id, one)
     if (before?.begun !== undefined) mark(before.begun)
     for (const { atMs, packet } of before?.packets ?? []) give(one, packet, atMs)
-    const answered = Effect.suspend(() => VoiceAccount.answered(one, now()))
+    const answered = () => VoiceAccount.answered(one, now(), metrics)
     const heardFrom = before?.begun === undefined ? voice.voice : { ...voice.voice, begun: before.begun }
     yield* say({ id, key, newest: voice.newest, mark, answered, voice: heardFrom }).pipe(
       Effect.ensuring(Effect.sync(() => forget(id))),

@@ -20,9 +20,10 @@ const FASTEST = 4
 /** Flushes took 0.4–1.2 s with every engine that was measured; one that transcribes whole commits may be quiet for as long as that takes. */
 const FLUSH_LIMIT_MS = { WordTimes: 3_000, KnownDelay: 3_000, Commits: 6_000 } as const
 
-/** Who makes something of what a session says. Called in order, from the session's own fibers. */
+/** Who makes something of what a session says. Called in order, where the session has it. */
 export interface Listener {
-  readonly onEvent: (event: SpeechEvent) => Effect.Effect<void>
+  /** What it gives is waited for before the next event. */
+  readonly onEvent: (event: SpeechEvent) => Effect.Effect<void> | undefined
   /** A flush completed, of what ends at `position`; `paused` when nothing was sent since. */
   readonly onFlushed: (position: number, paused: boolean) => void
   /** The session must not be sent any more. */
@@ -104,22 +105,24 @@ export const open = Effect.fnUntraced(function* (
       onFlushed: (position, paused) => listener?.onFlushed(position, paused),
       onBroken: () => listener?.onBroken()
     })
-    const hear = (event: SpeechEvent) => {
+    const hear = (event: SpeechEvent): Effect.Effect<void> | undefined => {
       aliveMs = now()
       if (event._tag === "Marked") {
         markedTo = event.position
         // an engine that has fallen silent in the middle of speech looks as if it had said everything
-        if (capabilities.mark === "KnownDelay" && watch.owes(event.position)) return Effect.void
+        if (capabilities.mark === "KnownDelay" && watch.owes(event.position)) return undefined
         watch.proven()
       }
       if (saysSomething(event)) {
         watch.answered(now())
         hasSpoken = true
       }
-      return listener?.onEvent(event) ?? Effect.void
+      return listener?.onEvent(event)
     }
+    const heard: Effect.Effect<void, EngineError> =
+      session.hear?.(hear) ?? Stream.runForEach(session.events, (event) => hear(event) ?? Effect.void)
     yield* attended.await.pipe(
-      Effect.andThen(Stream.runForEach(session.events, hear)),
+      Effect.andThen(heard),
       Effect.andThen(Effect.fail(new EngineError({ reason: "Closed", detail: "the session ended without a reason" }))),
       Effect.raceFirst(feed.broken),
       asEngineError,

@@ -3,12 +3,13 @@
  * bytes waiting) is needed.
  */
 import type { IncomingMessage } from "node:http"
-import { Cause, Clock, Deferred, Duration, Effect, Metric, Queue, Schema, type Scope, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Schema, type Scope, Stream } from "effect"
 import { WebSocket } from "ws"
 import { EngineError } from "../services/SpeechEngine.ts"
 import { codeOf } from "./ErrorCode.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as Relay from "./Relay.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import * as SocketPulse from "./SocketPulse.ts"
 
@@ -63,6 +64,8 @@ export interface EngineSocket {
   readonly take: Effect.Effect<Incoming, EngineSocketError>
   /** In order, for one reader; fails with the reason the socket ended, behind all that came before. A slow reader holds the server up. */
   readonly messages: Stream.Stream<Incoming, EngineSocketError>
+  /** The same without a stream: gives each message to `take` in the moment it comes, while `take` keeps up. */
+  readonly read: <E>(take: Relay.Take<Incoming, E>) => Effect.Effect<never, EngineSocketError | E>
   /** For how long the server has said nothing, ms; 0 while messages wait for the reader. */
   readonly quietMs: () => number
   /** Bytes that the network has not taken yet. */
@@ -193,37 +196,38 @@ const converse = Effect.fnUntraced(function* (
   { maxWaitingBytes, pingEvery, pongWithin = "1 second" }: Options,
   now: () => number
 ) {
-  const metrics = yield* Effect.context<never>()
-  // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
-  const incoming = yield* Queue.unbounded<Incoming, EngineSocketError>()
+  const drop = yield* Metrics.countsOf(Metrics.drops, { reason: "engine_socket_full" })
+  const dropClosed = yield* Metrics.countsOf(Metrics.drops, { reason: "engine_socket_closed" })
   const died = yield* Deferred.make<string>()
   const pulse = SocketPulse.make(ws, now, Duration.toMillis(pongWithin))
-  let messages = 0
   let bytes = 0
   let heardMs = now()
-  const drop = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_full" })
-  const dropClosed = Metric.withAttributes(Metrics.drops, { reason: "engine_socket_closed" })
+  const isOver = (part: number) => waiting.size() >= part * PAUSE_AT.messages || bytes >= part * PAUSE_AT.bytes
+  // bounded by PAUSE_AT: the socket is not read while so many wait, nothing is dropped
+  const waiting = Relay.line<Incoming>((message) => {
+    bytes -= message.data.length
+    if (ws.isPaused && !isOver(1 / 2)) ws.resume()
+  })
+  const incoming = Relay.make<Incoming, EngineSocketError>({
+    keep: (message) => {
+      waiting.keep(message)
+      bytes += message.data.length
+      if (isOver(1)) ws.pause()
+    },
+    next: waiting.next
+  })
 
   ws.on("message", (data, isBinary) => {
     if (!Buffer.isBuffer(data)) return
     const message: Incoming = { data: isBinary ? data : data.toString(), atMs: now() }
     heardMs = message.atMs
-    Queue.offerUnsafe(incoming, message)
-    messages += 1
-    bytes += message.data.length
-    if (messages >= PAUSE_AT.messages || bytes >= PAUSE_AT.bytes) ws.pause()
+    incoming.put(message)
   })
   ws.on("close", (code) => {
-    const error = new EngineSocketError({ reason: "Closed", detail: "the server closed the connection", code })
-    Queue.failCauseUnsafe(incoming, Cause.fail(error))
+    incoming.end(
+      Effect.fail(new EngineSocketError({ reason: "Closed", detail: "the server closed the connection", code }))
+    )
   })
-
-  const taken = (message: Incoming): Incoming => {
-    messages -= 1
-    bytes -= message.data.length
-    if (ws.isPaused && messages < PAUSE_AT.messages / 2 && bytes < PAUSE_AT.bytes / 2) ws.resume()
-    return message
-  }
 
   const silent = Deferred.succeed(died, NO_SIGN_OF_LIFE)
   yield* Effect.forkScoped(Effect.andThen(pulse.lost, silent))
@@ -238,14 +242,15 @@ const converse = Effect.fnUntraced(function* (
         pulse.sent(message.length)
         return true
       }
-      const counted = ws.readyState === WebSocket.OPEN ? drop : dropClosed
-      counted.updateUnsafe(1, metrics)
+      const count = ws.readyState === WebSocket.OPEN ? drop : dropClosed
+      count()
       Deferred.doneUnsafe(died, Effect.succeed("it takes no more audio"))
       return false
     },
-    take: Effect.map(Queue.take(incoming), taken),
-    messages: Stream.map(Stream.fromQueue(incoming), taken),
-    quietMs: () => (messages > 0 ? 0 : now() - heardMs),
+    take: incoming.next,
+    messages: Stream.fromEffectRepeat(incoming.next),
+    read: incoming.read,
+    quietMs: () => (waiting.size() > 0 ? 0 : now() - heardMs),
     waitingBytes: () => ws.bufferedAmount,
     stuck: Deferred.await(died).pipe(
       // a socket that closed properly says so meanwhile

@@ -64,7 +64,13 @@ export const make = Effect.fn("EngineTranscriber.make")(function* (engines: Read
     prepare: pool.prepare,
     trouble: pool.trouble,
     transcribe: (voice) =>
-      engines.length === 0 ? Stream.drain(voice.frames) : Stream.unwrap(transcribe(voice, shared))
+      engines.length === 0
+        ? Stream.drain(voice.frames)
+        : Stream.unwrap(Effect.map(transcribe(voice, shared), ({ transcribed }) => transcribed)),
+    transcribeTo: (voice, take) =>
+      engines.length === 0
+        ? Stream.runDrain(voice.frames)
+        : Effect.scoped(Effect.flatMap(transcribe(voice, shared), ({ read }) => read(take)))
   })
 })
 
@@ -96,7 +102,7 @@ const transcribe = Effect.fnUntraced(function* (voice: Voice, shared: Shared) {
     const unheard = line.backlog().waiting()
     if (unheard !== undefined) interrupt({ cutter, metrics, outbox }, unheard)
   }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(outbox.end)), Effect.forkScoped)
-  return outbox.transcribed
+  return outbox
 })
 
 /** One session after the other while there is something to send; ends with the voice. */

@@ -1,7 +1,7 @@
 /**
  * Kyutai on Modal as a SpeechEngine: spaces between words, keep-alive, and flush by silence, which is all its protocol leaves to us.
  */
-import { Cause, Deferred, Effect, Exit, Layer, Queue, type Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Latch, Layer, type Scope, Stream } from "effect"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import { kyutaiLanguages } from "../domain/Language.ts"
 import type { SpeechEvent, Word } from "../domain/Speech.ts"
@@ -11,6 +11,7 @@ import * as EngineSocket from "./EngineSocket.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ModalFlushes from "./ModalFlushes.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import * as Relay from "./Relay.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import { NO_FREE_CHANNELS } from "./SocketModalClient.ts"
 
@@ -77,7 +78,12 @@ const open = Effect.fn("ModalEngine.open")(function* (
 
   const ended = yield* Deferred.make<never, EngineError>()
   // words and marks in one line; the socket is not read while it is full, nothing is dropped
-  const events = yield* Queue.bounded<SpeechEvent, EngineError>(EVENT_CAPACITY)
+  const roomy = Latch.makeUnsafe(true)
+  const isFull = () => waiting.size() >= EVENT_CAPACITY
+  const waiting = Relay.line<SpeechEvent>(() => {
+    if (!isFull()) roomy.openUnsafe()
+  })
+  const events = Relay.make<SpeechEvent, EngineError>(waiting)
   const words = wordReader()
   let lastSentMs = now()
   let hasSpoken = false
@@ -101,23 +107,28 @@ const open = Effect.fn("ModalEngine.open")(function* (
     yield* Effect.sleep(Math.max(1, lastSentMs + KEEP_ALIVE_MS - now()))
   }).pipe(Effect.forever, Effect.forkScoped)
 
-  const read = (message: ModalMessage): Effect.Effect<unknown> => {
-    if (message._tag !== "Token") return Effect.void
+  const read = (message: ModalMessage): Effect.Effect<void> | undefined => {
+    if (message._tag !== "Token") return undefined
     const found = words(message.text)
-    if (found.length === 0) return Effect.void
+    if (found.length === 0) return undefined
     hasSpoken = true
     flushes.told(message.atMs)
-    return Queue.offer(events, { _tag: "Appended", item: ITEM, words: found })
+    events.put({ _tag: "Appended", item: ITEM, words: found })
+    if (!isFull()) return undefined
+    roomy.closeUnsafe()
+    return roomy.await
   }
   const finish = (exit: Exit.Exit<void, EngineError>) => {
     const cause = Exit.isFailure(exit)
       ? exit.cause
       : Cause.fail(new EngineError({ reason: "Closed", detail: "the connection ended" }))
-    return Effect.andThen(Deferred.failCause(ended, cause), Queue.failCause(events, cause))
+    events.end(Effect.failCause(cause))
+    return Deferred.failCause(ended, cause)
   }
-  yield* socket.messages.pipe(
-    Stream.mapError((error) => endOf(error, hasSpoken, now() - openedMs)),
-    Stream.runForEach(read),
+  const reading: Effect.Effect<void, ModalError> =
+    socket.hear?.(read) ?? Stream.runForEach(socket.messages, (message) => read(message) ?? Effect.void)
+  yield* reading.pipe(
+    Effect.mapError((error) => endOf(error, hasSpoken, now() - openedMs)),
     Effect.onExit(finish),
     Effect.ignore,
     Effect.forkScoped
@@ -125,9 +136,9 @@ const open = Effect.fn("ModalEngine.open")(function* (
 
   const markUpTo = (position: number): void => {
     // while words wait in the socket nobody knows what they are about
-    if (!lossless || position <= mark || Queue.isFullUnsafe(events)) return
+    if (!lossless || position <= mark || isFull()) return
     mark = position
-    Queue.offerUnsafe(events, { _tag: "Marked", position })
+    events.put({ _tag: "Marked", position })
   }
   const untilQuiet = Effect.fnUntraced(function* (flush: ModalFlushes.ModalFlush) {
     do {
@@ -163,7 +174,8 @@ const open = Effect.fn("ModalEngine.open")(function* (
     copies: true,
     commit: Effect.void,
     flush: Effect.raceFirst(flush, Deferred.await(ended)),
-    events: Stream.fromQueue(events),
+    events: Stream.fromEffectRepeat(events.next),
+    hear: events.read,
     mark: () => mark
   }
 })

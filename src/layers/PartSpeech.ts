@@ -7,13 +7,13 @@ import { outranks, type Rank } from "../domain/Seat.ts"
 import { isFinal, type Transcribed } from "../domain/Segment.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 import type { HeardMark } from "../services/SpeechJournal.ts"
-import type { Begun, Transcriber, Voice } from "../services/Transcriber.ts"
+import { type Begun, type Transcriber, transcribeTo, type Voice } from "../services/Transcriber.ts"
 import type { PartSaid, Resumed } from "./CallPart.ts"
 import type { HeardVoice, SayVoice } from "./CallSpeech.ts"
 import { ticksOf } from "./OpusPacket.ts"
 
 export interface PartSpeechOptions {
-  readonly transcriber: Pick<Transcriber["Service"], "transcribe">
+  readonly transcriber: Pick<Transcriber["Service"], "transcribe" | "transcribeTo">
   /** Of the newest order. */
   readonly turn: () => number
 }
@@ -118,11 +118,12 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
         again: Deferred.makeUnsafe<Resumed>(),
         over: Latch.makeUnsafe(false)
       }
-      const take = Effect.fnUntraced(function* (said: ReadonlyArray<Transcribed>) {
-        yield* roomy.await
+      const take = (said: ReadonlyArray<Transcribed>): Effect.Effect<void> | undefined => {
+        if (!roomy.isOpen()) return Effect.flatMap(roomy.await, () => take(said) ?? Effect.void)
         put(one, said)
-        if (said.some(({ _tag }) => _tag === "Segment")) yield* answered
-      })
+        if (said.some(({ _tag }) => _tag === "Segment")) answered()
+        return undefined
+      }
       const tellOver = Effect.suspend(() => {
         one.isOver = true
         filled.openUnsafe()
@@ -133,7 +134,7 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
       yield* Effect.gen(function* () {
         let from = voice
         for (;;) {
-          const said = Stream.runForEachArray(transcriber.transcribe(from), take)
+          const said = transcribeTo(transcriber, from, take)
           const ended = Effect.as(Effect.andThen(said, tellOver), undefined)
           const again: Resumed | undefined = yield* Effect.raceFirst(ended, Deferred.await(one.again))
           if (again === undefined) return

@@ -1,8 +1,9 @@
 /**
  * SegmentOutbox: what was made of one voice, on its way to one reader.
  */
-import { Cause, Effect, Latch, Stream } from "effect"
+import { Cause, Effect, Latch, Pull, Stream } from "effect"
 import { isFinal, type Segment, type Transcribed } from "../domain/Segment.ts"
+import * as Relay from "./Relay.ts"
 
 /** Finals that wait before the engine's events do; a reader that far behind has stopped. */
 const CAPACITY = 512
@@ -17,13 +18,18 @@ export interface SegmentOutbox {
   readonly settle: (position: number, open?: "later") => void
   /** So much speech from `position` on (samples) was given up: told behind everything that was put. */
   readonly interrupt: (position: number, samples: number) => void
-  /** Waits while more than `CAPACITY` states do. Whoever puts, asks here before the next. */
-  readonly room: Effect.Effect<void>
+  /** Waits while more than `CAPACITY` states do; `undefined` while they do not. Whoever puts, asks here before the next. */
+  readonly room: () => Effect.Effect<void> | undefined
   /** No more comes; what waits is still read. */
   readonly end: () => void
   /** For one reader. */
   readonly transcribed: Stream.Stream<Transcribed>
+  /** The same without a stream: gives what is there to `take` until the end. */
+  readonly read: (take: Relay.Take<Batch>) => Effect.Effect<void>
 }
+
+/** What is there at a time, and belongs together. */
+type Batch = [Transcribed, ...Array<Transcribed>]
 
 /** What a reader that asks for it is told behind whatever is put, when it has changed. */
 export type ReadMark = () => { readonly position: number; readonly said: string }
@@ -31,25 +37,28 @@ export type ReadMark = () => { readonly position: number; readonly said: string 
 /** An empty outbox. Bounded by `room`; nothing but what is superseded (partials, `Settled`, `Marked`) is dropped. */
 export const make = (readMark?: ReadMark): SegmentOutbox => {
   let waiting: Array<Transcribed> = []
-  let ended = false
   let isOpen = false
   /** The reader was told of it; and what it is told when the open segment ends. */
   let settled = 0
   let settling = 0
   let marked: ReturnType<ReadMark> = { position: 0, said: "" }
-  const filled = Latch.makeUnsafe(false)
   const roomy = Latch.makeUnsafe(true)
-
-  const pull = Effect.suspend(function next(): Effect.Effect<
-    readonly [Transcribed, ...Array<Transcribed>],
-    Cause.Done
-  > {
-    const [first, ...others] = waiting
-    if (first === undefined) return ended ? Cause.done() : Effect.flatMap(filled.await, () => Effect.suspend(next))
+  const takeAll = (): Batch | undefined => {
+    if (!isBatch(waiting)) return undefined
+    const all = waiting
     waiting = []
-    roomy.openUnsafe()
-    if (!ended) filled.closeUnsafe()
-    return Effect.succeed([first, ...others])
+    return all
+  }
+  const relay = Relay.make<Batch, Cause.Done>({
+    keep: (all) => {
+      waiting = all
+      if (waiting.length > CAPACITY) roomy.closeUnsafe()
+    },
+    next: () => {
+      const all = takeAll()
+      roomy.openUnsafe()
+      return all
+    }
   })
 
   const tell = (isLater = false): void => {
@@ -64,9 +73,9 @@ export const make = (readMark?: ReadMark): SegmentOutbox => {
     marked = next
     waiting.push({ _tag: "Marked", ...next })
   }
-  const wake = (): void => {
-    if (waiting.length > 0) filled.openUnsafe()
-    if (waiting.length > CAPACITY) roomy.closeUnsafe()
+  const handOn = (): void => {
+    const all = takeAll()
+    if (all !== undefined) relay.put(all)
   }
 
   return {
@@ -81,22 +90,22 @@ export const make = (readMark?: ReadMark): SegmentOutbox => {
         tell()
       }
       mark(isOwed)
-      wake()
+      handOn()
     },
     settle: (position, open) => {
       settling = Math.max(settling, position)
       tell(open === "later")
-      wake()
+      handOn()
     },
     interrupt: (position, samples) => {
       waiting.push({ _tag: "Interrupted", position, samples })
-      wake()
+      handOn()
     },
-    room: roomy.await,
-    end: () => {
-      ended = true
-      filled.openUnsafe()
-    },
-    transcribed: Stream.fromPull(Effect.succeed(pull))
+    room: () => (roomy.isOpen() ? undefined : roomy.await),
+    end: () => relay.end(Cause.done()),
+    transcribed: Stream.fromPull(Effect.succeed(relay.next)),
+    read: (take) => Pull.catchDone(relay.read(take), () => Effect.void)
   }
 }
+
+const isBatch = (all: Array<Transcribed>): all is Batch => all.length > 0

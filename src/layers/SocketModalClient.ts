@@ -2,7 +2,7 @@
  * ModalClient over an `EngineSocket`.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Clock, type Duration, Effect, Layer, Metric, Option, Redacted, Stream } from "effect"
+import { Clock, type Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { ModalClient, ModalError, type ModalMessage, type ModalSocket } from "../services/ModalClient.ts"
 import * as EngineSocket from "./EngineSocket.ts"
@@ -47,6 +47,7 @@ export const layer = (options: Options): Layer.Layer<ModalClient> =>
     Effect.gen(function* () {
       const http = yield* HttpClient.HttpClient
       const openTimeout = options.openTimeout ?? "180 seconds"
+      const onUnknown = yield* Metrics.countsOf(Metrics.unknownMessages, { source: "modal" })
       const open = Effect.gen(function* () {
         const target = yield* targetOf(options.url)
         const socket = yield* EngineSocket.open({
@@ -56,7 +57,7 @@ export const layer = (options: Options): Layer.Layer<ModalClient> =>
           maxWaitingBytes: MAX_WAITING_BYTES,
           skipCertVerify: options.skipCertVerify ?? false
         }).pipe(Effect.mapError(toModalError))
-        return converse(socket)
+        return converse(socket, onUnknown)
       })
       const probe = Effect.gen(function* () {
         const { headers, url } = yield* targetOf(options.url)
@@ -135,25 +136,29 @@ const faultOf = (message: string): string =>
 const toModalError = ({ reason, detail, code, retryAfterMs }: EngineSocket.EngineSocketError): ModalError =>
   new ModalError({ reason, detail, ...(code === undefined ? {} : { code }), ...RetryAfter.part(retryAfterMs) })
 
-const converse = (socket: EngineSocket.EngineSocket): ModalSocket => {
-  const read = ({ data, atMs }: EngineSocket.Incoming): Effect.Effect<Option.Option<ModalMessage>, ModalError> => {
+const converse = (socket: EngineSocket.EngineSocket, onUnknown: () => void): ModalSocket => {
+  const read = ({ data, atMs }: EngineSocket.Incoming): ModalMessage | ModalError | undefined => {
     const isText = typeof data === "string" && data.length <= ModalProtocol.MAX_MESSAGE_CHARS
     const message = isText ? Option.getOrUndefined(ModalProtocol.parse(data)) : undefined
     switch (message?.type) {
       case "token":
-        return Effect.succeedSome({ _tag: "Token", text: message.text.slice(0, ModalProtocol.MAX_TOKEN_CHARS), atMs })
+        return { _tag: "Token", text: message.text.slice(0, ModalProtocol.MAX_TOKEN_CHARS), atMs }
       case "vad_end":
-        return Effect.succeedSome({ _tag: "VadEnd" })
+        return { _tag: "VadEnd" }
       case "ping":
-        return Effect.succeedSome({ _tag: "Ping" })
+        return { _tag: "Ping" }
       case "error":
-        return Effect.fail(new ModalError({ reason: "ServerError", detail: faultOf(message.message) }))
+        return new ModalError({ reason: "ServerError", detail: faultOf(message.message) })
       default:
-        return Effect.as(
-          Metric.update(Metric.withAttributes(Metrics.unknownMessages, { source: "modal" }), 1),
-          Option.none()
-        )
+        onUnknown()
+        return undefined
     }
+  }
+  const stuck = Effect.mapError(socket.stuck, ({ detail }) => new ModalError({ reason: "Silent", detail }))
+  const messageIn = (incoming: EngineSocket.Incoming): Effect.Effect<Option.Option<ModalMessage>, ModalError> => {
+    const message = read(incoming)
+    if (message instanceof ModalError) return Effect.fail(message)
+    return Effect.succeed(Option.fromUndefinedOr(message))
   }
   return {
     // every platform Node runs on is little endian
@@ -163,10 +168,21 @@ const converse = (socket: EngineSocket.EngineSocket): ModalSocket => {
     },
     messages: socket.messages.pipe(
       Stream.mapError(toModalError),
-      Stream.interruptWhen(Effect.mapError(socket.stuck, ({ detail }) => new ModalError({ reason: "Silent", detail }))),
-      Stream.mapEffect(read),
+      Stream.interruptWhen(stuck),
+      Stream.mapEffect(messageIn),
       Stream.filter(Option.isSome),
       Stream.map((message) => message.value)
-    )
+    ),
+    hear: (take) =>
+      socket
+        .read((incoming) => {
+          const message = read(incoming)
+          if (message === undefined) return undefined
+          return message instanceof ModalError ? Effect.fail(message) : take(message)
+        })
+        .pipe(
+          Effect.mapError((error) => (error instanceof ModalError ? error : toModalError(error))),
+          Effect.raceFirst(stuck)
+        )
   }
 }

@@ -1,7 +1,7 @@
 /**
  * VoiceAccount: what a voice of a call counts, as metrics. Plain, but for the metrics themselves.
  */
-import { type Context, Effect, Metric } from "effect"
+import { type Context, Metric } from "effect"
 import { msOfSamples } from "../domain/Audio.ts"
 import * as Metrics from "./Metrics.ts"
 import type * as Voice from "./Voice.ts"
@@ -25,10 +25,10 @@ export const notice = (one: CountedVoice, atMs: number) => {
   one.wasSpeaking = isSpeaking
 }
 
-export const answered = (one: CountedVoice, atMs: number): Effect.Effect<void> => {
+export const answered = (one: CountedVoice, atMs: number, metrics: Context.Context<never>): void => {
   const since = one.unansweredSinceMs
   one.unansweredSinceMs = undefined
-  return since === undefined ? Effect.void : Metric.update(Metrics.firstCaption, (atMs - since) / 1000)
+  if (since !== undefined) Metrics.firstCaption.updateUnsafe((atMs - since) / 1000, metrics)
 }
 
 export type Report = Voice.VoiceCounters & { readonly queued: number; readonly shed: number }

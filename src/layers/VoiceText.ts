@@ -98,7 +98,7 @@ export const converse = Effect.fnUntraced(function* (
     onEvent: (event) => {
       hasSpoken = true
       take(event)
-      return outbox.room
+      return outbox.room()
     },
     onFlushed: (position, paused) => {
       flushed(position, paused)

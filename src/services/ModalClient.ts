@@ -48,6 +48,8 @@ export interface ModalSocket {
   readonly keepAlive: () => void
   /** In order; fails with the reason the socket ended. */
   readonly messages: Stream.Stream<ModalMessage, ModalError>
+  /** In place of `messages`, and faster: see `EngineSession.hear`. */
+  readonly hear?: (take: (message: ModalMessage) => Effect.Effect<void> | undefined) => Effect.Effect<never, ModalError>
 }
 
 /** Opens sockets. No policy: no retry, no keep-alive by itself, no flush. The socket closes with its scope. */

@@ -77,6 +77,11 @@ export interface EngineSession {
    * a loss the voice is sent again from the last `Marked` on, and as many words as came behind it are recognised as heard before.
    */
   readonly events: Stream.Stream<SpeechEvent, EngineError>
+  /**
+   * In place of `events`, and faster: gives each event to `take` in the moment it comes, from whatever brings it. What `take` gives is waited for
+   * before the next; what it throws ends the session. Fails as `events` does. Absent: there are only `events`.
+   */
+  readonly hear?: (take: (event: SpeechEvent) => Effect.Effect<void> | undefined) => Effect.Effect<never, EngineError>
   /** Position of the newest `Marked`, 0 before the first. */
   readonly mark: () => number
   /**

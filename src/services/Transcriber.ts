@@ -1,7 +1,7 @@
 /**
  * Transcriber: a voice in, segments out.
  */
-import { Context, type Effect, Stream } from "effect"
+import { Context, Effect, Stream } from "effect"
 import type { AudioFrame } from "../domain/Audio.ts"
 import type { LanguageId, Languages } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
@@ -46,6 +46,9 @@ export interface Voice {
   readonly begun?: Begun
 }
 
+/** Plain and short: whoever says it waits. */
+export type TakeSaid = (said: ReadonlyArray<Transcribed>) => Effect.Effect<void> | undefined
+
 export interface Begun {
   /** What was heard before it (samples) is said. */
   readonly position: number
@@ -72,6 +75,11 @@ export class Transcriber extends Context.Service<
   Transcriber,
   {
     readonly transcribe: (voice: Voice) => Stream.Stream<Transcribed>
+    /**
+     * In place of `transcribe`, and faster: gives what belongs together to `take` in the moment it is there; completes where the stream ends. What
+     * `take` gives is waited for before the next. Absent: see `transcribeTo`.
+     */
+    readonly transcribeTo?: (voice: Voice, take: TakeSaid) => Effect.Effect<void>
     readonly languages: Languages
     /** Voices like this one will come soon: engines that sleep are woken. Returns at once. */
     readonly prepare: (voice: Pick<Voice, "language" | "privacy">) => Effect.Effect<void>
@@ -79,6 +87,15 @@ export class Transcriber extends Context.Service<
     readonly trouble?: (voice: Pick<Voice, "language" | "privacy">) => EngineTrouble | undefined
   }
 >()("parlance/services/Transcriber") {}
+
+/** Everything that is made of a voice goes to `take`, by the shortest way the Transcriber has. */
+export const transcribeTo = (
+  transcriber: Pick<Transcriber["Service"], "transcribe" | "transcribeTo">,
+  voice: Voice,
+  take: TakeSaid
+): Effect.Effect<void> =>
+  transcriber.transcribeTo?.(voice, take) ??
+  Stream.runForEachArray(transcriber.transcribe(voice), (said) => take(said) ?? Effect.void)
 
 /** Only the segments, for readers who never ask whether all was said. */
 export const segments = <E, R>(transcribed: Stream.Stream<Transcribed, E, R>): Stream.Stream<Segment, E, R> =>

@@ -100,7 +100,11 @@ describe("EngineSocket", () => {
       const one = yield* Effect.promise(() => client)
       assert.strictEqual(one.protocol, "b")
       const received: Array<string> = []
-      one.on("message", (data, isBinary) => received.push(`${isBinary} ${String(data)}`))
+      const both = new Promise<void>((done) =>
+        one.on("message", (data, isBinary) => {
+          if (received.push(`${isBinary} ${String(data)}`) === 2) done()
+        })
+      )
       const bytes = Buffer.from("bytes")
       socket.send("text")
       socket.send(bytes)
@@ -110,6 +114,7 @@ describe("EngineSocket", () => {
       assert.strictEqual((yield* socket.take).data, "text")
       const { data } = yield* socket.take
       assert.isTrue(data instanceof Uint8Array)
+      yield* Effect.promise(() => both)
       assert.deepStrictEqual(received, ["false text", "true bytes"])
     })
   )

@@ -26,7 +26,7 @@ const voice = Effect.gen(function* () {
       voice: { id: "ada", frames: Stream.never, replay: () => [], language: () => defaultLanguage },
       newest: () => {},
       mark: () => {},
-      answered: Effect.void
+      answered: () => {}
     })
   )
   return { speech, say: (word: string) => Queue.offerUnsafe(said, final(word)) }

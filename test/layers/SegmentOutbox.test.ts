@@ -64,6 +64,26 @@ describe("SegmentOutbox", () => {
     })
   )
 
+  it.effect("gives what belongs together in the moment it is there, to a reader who takes it so", () =>
+    Effect.gen(function* () {
+      const outbox = SegmentOutbox.make()
+      const seen: Array<ReadonlyArray<string>> = []
+      outbox.put([state("a", 0), state("a", 1, true), state("b", 0)])
+      const reading = yield* outbox
+        .read((said) => {
+          seen.push(names(said))
+          return undefined
+        })
+        .pipe(Effect.forkChild)
+      yield* TestClock.adjust(0)
+      outbox.put([state("b", 1), state("b", 2, true)])
+      outbox.settle(10)
+      assert.deepStrictEqual(seen, [["a1!", "b0"], ["b2!"], ["settled 10"]])
+      outbox.end()
+      yield* Fiber.join(reading)
+    })
+  )
+
   it.effect("makes the engine's events wait for a reader who stopped, and loses no final", () =>
     Effect.gen(function* () {
       const outbox = SegmentOutbox.make()
@@ -71,7 +91,7 @@ describe("SegmentOutbox", () => {
         Array.from({ length: 2000 }, (_, index) => state(`s${index}`, 0, true)),
         (one) =>
           Effect.andThen(
-            outbox.room,
+            Effect.suspend(() => outbox.room() ?? Effect.void),
             Effect.sync(() => outbox.put([one]))
           ),
         { discard: true }
