@@ -10,6 +10,7 @@
  */
 import { randomInt } from "node:crypto"
 import { type RTCDtlsTransport, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, StunProtocol } from "werift"
+import type { IceConsents } from "./IceConsents.ts"
 import * as RtpDatagram from "./RtpDatagram.ts"
 import * as RtpReceiver from "./RtpReceiver.ts"
 import type { SocketReader, TakenSocket } from "./SocketReader.ts"
@@ -18,6 +19,8 @@ import * as SrtpReceiver from "./SrtpReceiver.ts"
 export interface WeriftMediaOptions extends Omit<RtpReceiver.RtpReceiverOptions, "srtp"> {
   /** Reads the socket of the chosen way, where it can; absent: Node does. */
   readonly sockets?: SocketReader | undefined
+  /** Asks the other side whether it still listens; absent: werift does. */
+  readonly consents?: IceConsents | undefined
   /** Something has thrown that was told of a packet. */
   readonly onDefect: () => void
 }
@@ -49,7 +52,11 @@ export const take = (
   if (nominated?.protocol instanceof StunProtocol) {
     const socket = nominated.protocol.transport
     const handUp = socket.onData
-    socket.onData = (datagram, from) => (RtpDatagram.isRtp(datagram) ? receive(datagram) : handUp(datagram, from))
+    const consent = options.consents?.keep(transport.iceTransport.connection)
+    socket.onData = (datagram, from) => {
+      if (RtpDatagram.isRtp(datagram)) receive(datagram)
+      else if (consent?.take(datagram, from) !== true) handUp(datagram, from)
+    }
     taken = options.sockets?.take(socket.socket, {
       onRtp: receiver.receive,
       rest: receiver.rest,

@@ -19,6 +19,7 @@ import { type PacketListener, PeerError, type PeerState } from "../services/Peer
 import type { Candidate } from "../services/Signaling.ts"
 import * as DtlsGoodbye from "./DtlsGoodbye.ts"
 import * as DtlsHandshake from "./DtlsHandshake.ts"
+import type { IceConsents } from "./IceConsents.ts"
 import { isUsable, type Offer } from "./OfferSdp.ts"
 import type { SocketReader } from "./SocketReader.ts"
 import * as WeriftMedia from "./WeriftMedia.ts"
@@ -32,6 +33,8 @@ export interface WeriftPeerOptions {
   readonly mediaPath: "short" | "werift"
   /** Of all peers whose RTP takes the short way; `undefined`: Node reads each for itself. */
   readonly sockets: SocketReader | undefined
+  /** The same of their consent; `undefined`: werift asks for each. */
+  readonly consents: IceConsents | undefined
   readonly listener: PacketListener
   readonly onState: (state: PeerState) => void
   readonly onCandidate: (candidate: Candidate) => void
@@ -128,6 +131,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
     const taken = WeriftMedia.take(transport, {
       now: options.now,
       sockets: options.sockets,
+      consents: options.consents,
       onDefect: options.onDefect,
       listener: guardedListener,
       offer: () => (state === "closed" ? undefined : offer),

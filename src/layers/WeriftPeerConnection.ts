@@ -4,6 +4,7 @@
 import { Deferred, Effect, Exit, Layer, Scope } from "effect"
 import { type Peer, PeerConnection, type PeerError, type PeerOptions } from "../services/PeerConnection.ts"
 import * as DtlsCurve from "./DtlsCurve.ts"
+import * as IceConsents from "./IceConsents.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import * as OfferSdp from "./OfferSdp.ts"
@@ -53,6 +54,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
       const { hostAddresses = OwnAddresses.unlisted(), mediaPath = "batched", useIpv6 = false } = options
 
       const sockets = mediaPath === "batched" ? SocketReader.make({ now }) : undefined
+      const consents = mediaPath === "werift" ? undefined : IceConsents.make({ now })
 
       const open = Effect.fnUntraced(function* (wanted: PeerOptions): Effect.fn.Return<Peer, PeerError, Scope.Scope> {
         const offer = yield* readOffer(wanted.sdp, unusable)
@@ -70,6 +72,7 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
               hostAddresses,
               mediaPath: mediaPath === "werift" ? "werift" : "short",
               sockets,
+              consents,
               listener: wanted,
               onState: (state) => {
                 if (state !== "connecting") Deferred.doneUnsafe(settled, Effect.void)
