@@ -2,7 +2,9 @@
  * Opus packets in one preallocated piece of memory: the newest stay, the oldest are overwritten. No object per packet.
  */
 
-/** One packet, read in place: valid until the next `append` or `next`. */
+import * as ByteViews from "./ByteViews.ts"
+
+/** One packet: valid until the next `next`, of whichever ring. */
 export interface RingRecord {
   position: number
   packet: Uint8Array
@@ -41,6 +43,8 @@ const SKIP = 0xffff
 
 /** Of so many packets one is marked: whoever looks for a place passes over the others, of which a ring may hold many thousands. */
 const MARK_EVERY = 64
+/** Where packets are read, one after the other; a larger one has memory of its own. */
+const packets = ByteViews.make(new Uint8Array(2048))
 
 /** Makes a ring of `size` bytes; the memory is allocated with the first packet. */
 export const make = (size: number): ByteRing => {
@@ -123,7 +127,11 @@ export const make = (size: number): ByteRing => {
           if (cursor >= head) return undefined
           const start = (cursor % size) + HEADER
           record.position = positionAt(cursor)
-          record.packet = bytes.subarray(start, start + lengthAt(cursor))
+          const length = lengthAt(cursor)
+          const packet = packets.of(length)
+          // `set` would want a view
+          for (let n = 0; n < length; n++) packet[n] = bytes[start + n] ?? 0
+          record.packet = packet
           cursor = after(cursor)
           return record
         }

@@ -44,6 +44,7 @@ export type Entry =
   | { readonly _tag: "Unsaid"; readonly room: RoomToken; readonly texts: ReadonlyArray<UnsaidText> }
 
 const kinds = ["Voice", "Began", "Heard", "Ended", "Marked", "Forgotten", "Unsaid"] as const
+const HEARD = kinds.indexOf("Heard")
 const HEADER = 9
 
 export interface EntryWriter {
@@ -57,35 +58,41 @@ export interface EntryWriter {
 
 /** Makes a writer whose memory grows with what waits in it. */
 export const writer = (): EntryWriter => {
-  let bytes = Buffer.allocUnsafe(16_384)
+  let bytes = new Uint8Array(16_384)
+  let view = new DataView(bytes.buffer)
   let length = 0
 
   const reserve = (more: number) => {
     if (length + more <= bytes.length) return
-    const larger = Buffer.allocUnsafe(Math.max(2 * bytes.length, length + more))
-    bytes.copy(larger, 0, 0, length)
+    const larger = new Uint8Array(Math.max(2 * bytes.length, length + more))
+    larger.set(bytes.subarray(0, length))
     bytes = larger
+    view = new DataView(bytes.buffer)
   }
-  const head = (tag: Entry["_tag"], number: number, body: number) => {
+  const head = (kind: number, number: number, body: number) => {
     reserve(HEADER + body)
-    bytes.writeUInt8(kinds.indexOf(tag), length)
-    bytes.writeUInt32BE(number, length + 1)
-    bytes.writeUInt32BE(body, length + 5)
+    view.setUint8(length, kind)
+    view.setUint32(length + 1, number)
+    view.setUint32(length + 5, body)
     length += HEADER
   }
+  const begin = (tag: Entry["_tag"], number: number, body: number) => head(kinds.indexOf(tag), number, body)
   const numbers = (tag: Entry["_tag"], number: number, values: ReadonlyArray<number>) => {
-    head(tag, number, 8 * values.length)
-    for (const value of values) length = bytes.writeDoubleBE(value, length)
+    begin(tag, number, 8 * values.length)
+    for (const value of values) {
+      view.setFloat64(length, value)
+      length += 8
+    }
   }
   const hear: EntryWriter["hear"] = (number, position, packet) => {
-    head("Heard", number, 8 + packet.length)
-    length = bytes.writeDoubleBE(position, length)
-    bytes.set(packet, length)
-    length += packet.length
+    head(HEARD, number, 8 + packet.length)
+    view.setFloat64(length, position)
+    bytes.set(packet, length + 8)
+    length += 8 + packet.length
   }
   const json = (tag: Entry["_tag"], number: number, value: unknown) => {
     const body = Buffer.from(JSON.stringify(value))
-    head(tag, number, body.length)
+    begin(tag, number, body.length)
     bytes.set(body, length)
     length += body.length
   }
@@ -104,7 +111,7 @@ export const writer = (): EntryWriter => {
         case "Marked":
           return json(entry._tag, entry.number, entry.mark)
         case "Forgotten":
-          return head(entry._tag, entry.number, 0)
+          return begin(entry._tag, entry.number, 0)
         case "Unsaid":
           return json(entry._tag, 0, { room: entry.room, texts: entry.texts })
       }

@@ -103,11 +103,13 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
         onRefused()
         continue
       }
+      // Whoever hears the next reads rings too.
+      const audioLevel = levelOf(packet)
       if (isDue && isBehind(keptHeader, header)) {
         isDue = false
         current?.()
       }
-      show(keptHeader, payload, levelOf(packet), position)
+      show(keptHeader, payload, audioLevel, position)
       shown.wasPassedOver = true
       onPacket(shown)
     }
