@@ -1,7 +1,7 @@
 /**
  * Harness: what the suite needs of an engine and of the server it speaks to.
  */
-import { Duration, Effect, Schema, type Scope } from "effect"
+import { Context, Duration, Effect, Schema, type Scope } from "effect"
 import type { SpeechEngine } from "../services/SpeechEngine.ts"
 import type { Speak } from "./Speech.ts"
 
@@ -42,6 +42,8 @@ export interface Harness {
   readonly start: Effect.Effect<Subject, unknown, Scope.Scope>
   /** How many times real time the server may be sent audio in tests. Absent: 10. A server that is strict about it wants 1. */
   readonly speed?: number
+  /** How many times their time everything may take, on a machine that is busy. Absent: 1. */
+  readonly patience?: number
   /** What must never be read in an error: keys and tokens the engine was given. */
   readonly secrets?: ReadonlyArray<string>
 }
@@ -53,7 +55,7 @@ export type Verdict = "Conforms" | "DoesNotApply"
 export interface Check {
   /** The promise, completing "an engine …". */
   readonly name: string
-  /** Takes real time: up to 18 s with a slow server. */
+  /** Takes real time: up to 18 s with a slow server, times `patience`. */
   readonly run: (harness: Harness) => Effect.Effect<Verdict, ConformanceError>
 }
 
@@ -63,11 +65,19 @@ export const fault = (detail: string): ConformanceError => new ConformanceError(
 export const ensure = (holds: boolean, detail: () => string): Effect.Effect<void, ConformanceError> =>
   holds ? Effect.void : Effect.fail(fault(detail()))
 
-/** A promise that has to come true within this time. */
+/** `Harness.patience`. */
+const Patience = Context.Reference<number>("parlance/conformance/Patience", { defaultValue: () => 1 })
+
+/** A promise that has to come true within this time, on a machine that is not busy. */
 export const within =
   (limit: Duration.Input, otherwise: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConformanceError, R> =>
-    Effect.timeoutOrElse(effect, { duration: limit, orElse: () => Effect.fail(fault(otherwise)) })
+    Effect.flatMap(Patience, (patience) =>
+      Effect.timeoutOrElse(effect, {
+        duration: Duration.times(Duration.fromInputUnsafe(limit), patience),
+        orElse: () => Effect.fail(fault(otherwise))
+      })
+    )
 
 /** Waits until it holds. */
 export const until = (limit: Duration.Input, otherwise: string, holds: () => boolean) =>
@@ -88,6 +98,7 @@ export const check = (
       Effect.map((verdict) => verdict ?? "Conforms"),
       Effect.scoped,
       within(LIMIT, `${Duration.format(Duration.fromInputUnsafe(LIMIT))} were not enough`),
+      Effect.provideService(Patience, harness.patience ?? 1),
       Effect.mapError((error) => (error instanceof ConformanceError ? error : fault(String(error)))),
       Effect.catchDefect((defect) => Effect.fail(fault(`a defect: ${String(defect)}`)))
     )

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import * as AwsEngine from "../../src/layers/AwsEngine.ts"
 import * as AwsSimulator from "../../src/layers/AwsSimulator.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const harness: Conformance.Harness = {
   // the service takes no audio faster than it is spoken: the engine holds the rest back
@@ -27,5 +28,5 @@ const harness: Conformance.Harness = {
 }
 
 describe.concurrent("Amazon Transcribe", () => {
-  for (const check of Conformance.checks) it.live(check.name, () => check.run(harness))
+  for (const check of Conformance.checks) it.live(check.name, () => check.run(BusyMachine.patient(harness)))
 })

@@ -5,6 +5,7 @@ import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
 import * as ModalEngine from "../../src/layers/ModalEngine.ts"
 import * as SocketModalClient from "../../src/layers/SocketModalClient.ts"
 import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const harness: Conformance.Harness = {
   start: Effect.gen(function* () {
@@ -24,5 +25,5 @@ const harness: Conformance.Harness = {
 }
 
 describe("Kyutai on Modal, as an engine", () => {
-  for (const check of Conformance.checks) it.live(check.name, () => check.run(harness))
+  for (const check of Conformance.checks) it.live(check.name, () => check.run(BusyMachine.patient(harness)))
 })

@@ -4,6 +4,7 @@ import { Effect, Metric, Redacted } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import * as MoshiEngine from "../../src/layers/MoshiEngine.ts"
 import * as MoshiSimulator from "../../src/layers/MoshiSimulator.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const KEY = "token-hunter2"
 
@@ -27,6 +28,6 @@ for (const model of ["1b", "2.6b"] as const)
   describe(`MoshiEngine, ${model} model`, () => {
     for (const check of Conformance.checks)
       it.live(check.name, () =>
-        check.run(harnessOf(model)).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+        check.run(BusyMachine.patient(harnessOf(model))).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
       )
   })

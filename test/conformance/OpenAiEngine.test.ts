@@ -3,6 +3,7 @@ import { Effect, Redacted } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import * as OpenAiEngine from "../../src/layers/OpenAiEngine.ts"
 import * as OpenAiSimulator from "../../src/layers/OpenAiSimulator.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const harness = (model: string): Conformance.Harness => ({
   secrets: [OpenAiSimulator.KEY],
@@ -23,5 +24,6 @@ const harness = (model: string): Conformance.Harness => ({
 
 describe.concurrent("OpenAI", () => {
   for (const model of ["gpt-live-transcribe", "gpt-4o-transcribe"])
-    for (const check of Conformance.checks) it.live(`${model} ${check.name}`, () => check.run(harness(model)))
+    for (const check of Conformance.checks)
+      it.live(`${model} ${check.name}`, () => check.run(BusyMachine.patient(harness(model))))
 })

@@ -4,6 +4,7 @@ import { Effect, Metric, Redacted } from "effect"
 import * as Conformance from "../../src/conformance/index.ts"
 import * as TldwEngine from "../../src/layers/TldwEngine.ts"
 import * as TldwSimulator from "../../src/layers/TldwSimulator.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const KEY = "key-hunter2"
 
@@ -37,6 +38,8 @@ for (const [era, model] of [
   describe(`TldwEngine with ${model}, a server of ${era}`, () => {
     for (const check of Conformance.checks)
       it.live(check.name, () =>
-        check.run(harnessOf(era, model)).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+        check
+          .run(BusyMachine.patient(harnessOf(era, model)))
+          .pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
       )
   })

@@ -5,6 +5,7 @@ import * as Conformance from "../../src/conformance/index.ts"
 import * as VoskEngine from "../../src/layers/VoskEngine.ts"
 import * as VoskSimulator from "../../src/layers/VoskSimulator.ts"
 import { SpeechEngine } from "../../src/services/SpeechEngine.ts"
+import * as BusyMachine from "../support/BusyMachine.ts"
 
 const kinds = ["Python", "Cpp", "Nextcloud"] as const
 
@@ -28,6 +29,6 @@ for (const kind of kinds)
   describe(`a Vosk server (${kind}), as an engine`, () => {
     for (const check of Conformance.checks)
       it.live(check.name, () =>
-        check.run(harnessOf(kind)).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+        check.run(BusyMachine.patient(harnessOf(kind))).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
       )
   })

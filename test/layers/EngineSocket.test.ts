@@ -165,7 +165,7 @@ describe("EngineSocket", () => {
         const socket = yield* EngineSocket.open({ ...options, url, pongWithin })
         const server = yield* Effect.promise(() => client)
         // the first ping, which shows that it answers them, is answered by now
-        yield* Effect.sleep("200 millis")
+        yield* Effect.sleep("1 second")
         server.pause()
         const fromMs = performance.now()
         yield* Effect.forkScoped(

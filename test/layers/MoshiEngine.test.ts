@@ -417,9 +417,8 @@ describe("MoshiProtocol", () => {
       for (let i = 0; i < 1000; i++) encoder(pcm)
       return performance.now() - startedMs
     }
-    timeOf(theirs)
-    timeOf(ours)
-    const [fast, slow] = [timeOf(ours), timeOf(theirs)]
-    assert.isBelow(fast, slow)
+    // The best of several: this process may be kept waiting in any of them.
+    const turns = Array.from({ length: 5 }, () => [timeOf(ours), timeOf(theirs)] as const)
+    assert.isBelow(Math.min(...turns.map(([one]) => one)), Math.min(...turns.map(([, other]) => other)))
   })
 })

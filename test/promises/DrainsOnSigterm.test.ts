@@ -16,7 +16,10 @@ const PATIENCE = 180_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(body), PATIENCE)
 
-const text = (url: string) => Effect.promise(() => fetch(url).then((response) => response.text()))
+/** Who waits in vain does so for its share of this time; a busy machine needs more of it than a calm one. */
+const UNHURRIED = { LT_SHUTDOWN_SECONDS: "16" }
+
+const text = (url: string) => Effect.promise(() => fetch(url, EndingScene.ALONE).then((response) => response.text()))
 
 /** Everybody has heard some of it, and not all. */
 const inMidSentence = Effect.fnUntraced(function* (scene: EndingScene.EndingScene) {
@@ -33,7 +36,7 @@ describe("a process that is told to end when all was said, and not all understoo
     live(
       `by ${signal} delivers the last words to viewers, streams and readers of the feed, and says bye`,
       Effect.gen(function* () {
-        const scene = yield* EndingScene.make({ calls: 2, streams: 3 })
+        const scene = yield* EndingScene.make({ calls: 2, streams: 3, environment: UNHURRIED })
         const feed = yield* Effect.forkScoped(text(`${scene.api}/api/v1/calls/room0/captions`))
         yield* scene.speak
         const metrics = yield* text(`${scene.api}/metrics`)
@@ -77,7 +80,7 @@ describe("a process that is told to end while people speak", () => {
     "has delivered what it had heard of each when it goes, and begins nothing new meanwhile",
     Effect.gen(function* () {
       // What was said last is a second and a half away from its words: there is time to ask.
-      const scene = yield* EndingScene.make({ calls: 1, streams: 1, engine: { delayMs: 1500 } })
+      const scene = yield* EndingScene.make({ calls: 1, streams: 1, environment: UNHURRIED, engine: { delayMs: 1500 } })
       yield* inMidSentence(scene)
       const shown = scene.calls.map(({ captions }) => EndingScene.wordsOf(captions().at(-1)?.message ?? "").length)
       scene.service.child.kill("SIGTERM")
@@ -87,10 +90,15 @@ describe("a process that is told to end while people speak", () => {
       assert.deepStrictEqual(asked, { status: 503, body: '{"error":"shutting down"}' })
       // Everything else is still answered.
       for (const path of ["/heartbeat", "/health", "/api/v1/status"]) {
-        assert.strictEqual(yield* Effect.promise(() => fetch(`${scene.api}${path}`).then(({ status }) => status)), 200)
+        assert.strictEqual(
+          yield* Effect.promise(() => fetch(`${scene.api}${path}`, EndingScene.ALONE).then(({ status }) => status)),
+          200
+        )
       }
       const ended = yield* Effect.promise(() =>
-        fetch(`${scene.api}/api/v1/call/transcribe/nobody`, { method: "DELETE" }).then(({ status }) => status)
+        fetch(`${scene.api}/api/v1/call/transcribe/nobody`, { ...EndingScene.ALONE, method: "DELETE" }).then(
+          ({ status }) => status
+        )
       )
       assert.strictEqual(ended, 404)
       const refusal = yield* Effect.flip(DoorSetup.connect(`${scene.api.replace("http", "ws")}/v1/transcriptions`))
@@ -106,7 +114,7 @@ describe("a process that is told to end while people speak", () => {
   live(
     "with an engine that never finishes shows as final what it had, and is gone in time",
     Effect.gen(function* () {
-      const scene = yield* EndingScene.make({ calls: 2, streams: 2 })
+      const scene = yield* EndingScene.make({ calls: 2, streams: 2, environment: UNHURRIED })
       yield* inMidSentence(scene)
       scene.engine.control({ _tag: "Behave", as: "silent" })
       scene.service.child.kill("SIGTERM")
@@ -123,7 +131,7 @@ describe("a process that is told to end while people speak", () => {
   live(
     "with an HPB that answers nothing is gone in time, and its streams have everything",
     Effect.gen(function* () {
-      const scene = yield* EndingScene.make({ calls: 2, streams: 2 })
+      const scene = yield* EndingScene.make({ calls: 2, streams: 2, environment: UNHURRIED })
       yield* scene.speak
       scene.freezeHpb()
       scene.service.child.kill("SIGTERM")

@@ -34,6 +34,9 @@ export interface EndingScene {
   readonly members: () => number
 }
 
+/** Over a connection of its own: none that the service is about to close. */
+export const ALONE = { headers: { connection: "close" } }
+
 export const words = Array.from({ length: 8 }, (_, index) => index * 97)
 export const spoken = words.map(ToneWords.wordText)
 
@@ -65,7 +68,7 @@ export const make = Effect.fnUntraced(function* (
   const speakers = yield* Effect.forEach(rooms, (room) => talk.addSpeaker({ name: "Ada", room }))
   const viewers = yield* Effect.forEach(rooms, (room) => talk.addViewer({ name: "Vera", room }))
   for (const room of rooms) assert.strictEqual((yield* startCall(api, room)).status, 200)
-  yield* Effect.promise(() => fetch(`${api}/health`).then((response) => response.text())).pipe(
+  yield* Effect.promise(() => fetch(`${api}/health`, ALONE).then((response) => response.text())).pipe(
     Effect.repeat({
       until: (text) => text.includes(`"speakers":${rooms.length}`),
       schedule: Schedule.spaced("50 millis")
@@ -127,7 +130,7 @@ export const startCall = (api: string, roomToken: string) =>
   Effect.promise(() =>
     fetch(`${api}/api/v1/call/transcribe`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { ...ALONE.headers, "content-type": "application/json" },
       body: JSON.stringify({ roomToken })
     }).then(async (response) => ({ status: response.status, body: await response.text() }))
   )

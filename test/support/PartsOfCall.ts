@@ -58,6 +58,8 @@ export interface PartsOutcome {
 
 const STEP_MS = 20
 const AFTERWARDS_MS = 16_000
+/** Where nothing fails nobody waits for anything but the last words. */
+const CALM_AFTERWARDS_MS = 6_000
 /** What a part has heard within this before it died may not be in its journal: 40 ms, and what is on its way to it. */
 const UNWRITTEN_MS = 100
 
@@ -218,9 +220,9 @@ const scene = Effect.fnUntraced(function* (
     }
   })
   yield* Effect.forkScoped(journey)
-  const endMs = sounds.endMs()
+  const endMs = sounds.endMs() + (options.faults === undefined ? CALM_AFTERWARDS_MS : AFTERWARDS_MS)
   let speakers = 0
-  for (let atMs = 0; atMs < endMs + AFTERWARDS_MS; atMs += STEP_MS) {
+  for (let atMs = 0; atMs < endMs; atMs += STEP_MS) {
     const partMs = dice.between(1, STEP_MS - 1)
     yield* TestClock.adjust(partMs)
     sounds.send(STEP_MS)

@@ -99,6 +99,22 @@ export const within = <E>(seconds: number, isSo: Effect.Effect<boolean, E>) => {
   })
 }
 
+/**
+ * Until each room has had one session of ours for a second. While a call goes from one process to the other two are there, of which one is silent,
+ * and nobody knows beforehand when the last of the calls that are to move has.
+ */
+export const untilAlone = ({ servicesIn }: TalkSimulator.Simulation, these: ReadonlyArray<string>) =>
+  Effect.suspend(() => {
+    let sinceMs = performance.now()
+    return within(
+      60,
+      Effect.sync(() => {
+        if (these.some((room) => servicesIn(room) !== 1)) sinceMs = performance.now()
+        return performance.now() - sinceMs >= 1000
+      })
+    )
+  })
+
 /** What each runner has to do: a call counts one, or as many as are heard in it. */
 export const workOf = (seats: ReadonlyArray<Seat>, sizes: ReadonlyMap<string, number>): ReadonlyArray<number> => {
   const work = new Map<string, number>()
