@@ -1,5 +1,5 @@
 /**
- * Sound on its way to the service: what is not sent yet, and what was sent but is not in a finished line yet, because a connection that
+ * Sound on its way to the service: what is not sent yet, and what was sent but may not be in a finished line yet, because a connection that
  * breaks takes that with it.
  */
 
@@ -7,7 +7,7 @@
 /**
  * @typedef {object} Backlog Positions are ms from the beginning of the recording.
  * @property {() => Chunk | undefined} next what is to be sent now
- * @property {(positionMs: number) => void} said everything before it has become text
+ * @property {(positionMs: number) => void} said everything before it has become text of finished lines
  * @property {() => void} interrupted the connection is gone
  * @property {() => { readonly fromMs: number, readonly lostMs: number, readonly isRepeated: boolean }} rewind for a new connection
  * @property {() => number} sentMs

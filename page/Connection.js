@@ -20,6 +20,7 @@
  * @property {(words: Words) => void} onPartial
  * @property {(words: Words) => void} onFinal
  * @property {(gap: { readonly atMs: number, readonly missingMs: number }) => void} onGap words are missing there: no engine could hear it
+ * @property {(positionMs: number) => void} onSettled everything said before it is in finals that came before
  * @property {(end: Ended) => void} onEnd once, also when it never came to be
  */
 /** @typedef {{ readonly code: string, readonly detail: string, readonly isClean: boolean }} Ended `code` as the service names it, or "Lost". */
@@ -82,6 +83,7 @@ export const connect = (start, told) => {
     }
     const missing = message["interrupted"]
     if (typeof missing === "number") told.onGap({ atMs: numberOf(message["at"]) * 1000, missingMs: missing * 1000 })
+    if (typeof message["settled"] === "number") told.onSettled(message["settled"] * 1000)
     const times = {
       segment: textOf(message["segment"]),
       startMs: numberOf(message["start"]) * 1000,

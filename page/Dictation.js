@@ -1,9 +1,10 @@
 /**
  * One recording: sound goes to the service over a connection, words come back. The connection may break; the recording does not: sound is
- * kept meanwhile, and what was not in a finished line is heard again over the next connection.
+ * kept meanwhile, and what may not be in a finished line is heard again over the next connection.
  */
 import { connect } from "./Connection.js"
 import * as Problems from "./Problems.js"
+import { makeRepeats } from "./Repeats.js"
 
 /** @typedef {import("./Backlog.js").Backlog} Backlog */
 /** @typedef {import("./Connection.js").Connection} Connection */
@@ -46,6 +47,7 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
   let fromMs = 0
   let hasBroken = false
   let heardAtMs = performance.now()
+  const repeats = makeRepeats()
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let retry
 
@@ -89,6 +91,7 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
         isReady = true
         failures = 0
         heardAtMs = performance.now()
+        repeats.interrupted(begun.isRepeated)
         if (hasBroken) sayWhatWasKept(begun)
         onReady(ready)
         onState({ name: isStopping ? "finishing" : "listening" })
@@ -96,12 +99,17 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
       },
       onPartial: (words) => {
         heardAtMs = performance.now()
-        transcript.partial(words.segment, placed(words))
+        transcript.partial(words.segment, placed({ ...words, text: repeats.partial(words.text) }))
       },
       onFinal: (words) => {
         heardAtMs = performance.now()
-        transcript.final(words.segment, placed(words))
-        backlog.said(fromMs + words.endMs)
+        transcript.final(words.segment, placed({ ...words, text: repeats.final(words.text) }))
+      },
+      // Where a line ends in the sound is an estimate: what lies before its end may have words of the next.
+      onSettled: (positionMs) => {
+        heardAtMs = performance.now()
+        repeats.settled()
+        backlog.said(fromMs + positionMs)
       },
       onGap: ({ atMs, missingMs }) => {
         heardAtMs = performance.now()

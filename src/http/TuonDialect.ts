@@ -106,6 +106,8 @@ const converse = (sessionId: string): Conversation => {
         return details ? [say({ speech: "stopped", at: seconds(event.atMs) })] : []
       case "Interrupted":
         return details ? [say({ interrupted: seconds(event.lengthMs), at: seconds(event.atMs) })] : []
+      case "Settled":
+        return details ? [say({ settled: seconds(event.throughMs) })] : []
       case "Committed":
         return details ? [say({ committed: true })] : []
       case "Finished":

@@ -187,6 +187,12 @@ describe("the dialect of tuon", () => {
     ])
   })
 
+  it("with details says what would not have to be said again", () => {
+    const settled = { _tag: "Settled", throughMs: 2400 } as const
+    assert.deepStrictEqual(started({ details: true }).tells(settled), [{ settled: 2.4 }])
+    assert.deepStrictEqual(started().tells(settled), [])
+  })
+
   it("says what went wrong for people and closes with the code of the failure", () => {
     const failures: ReadonlyArray<Failure> = [
       "BadAudio",
