@@ -4,10 +4,14 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { assert } from "@effect/vitest"
 import axe from "axe-core"
 import { Context, Effect, Layer, Schedule, Scope } from "effect"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import * as KyutaiSimulator from "../../src/layers/KyutaiSimulator.ts"
+import * as OpusCodec from "../../src/layers/OpusCodec.ts"
+import type { Codec } from "../../src/services/Decoder.ts"
+import * as GivenSound from "./GivenSound.ts"
 import * as ServiceProcess from "./ServiceProcess.ts"
 import { temporaryFolder } from "./TemporaryFolder.ts"
 import { type ToneWav, toneWav } from "./ToneWav.ts"
@@ -21,6 +25,8 @@ export interface ServedPage {
   /** Words in finished lines, in order, lower case, without punctuation. */
   readonly words: Effect.Effect<ReadonlyArray<string>>
   readonly status: Effect.Effect<string>
+  /** What the browser gave to it of the microphone's sound. */
+  readonly given: Effect.Effect<GivenSound.Given>
 }
 
 export interface OpenOptions extends BrowserContextOptions {
@@ -29,6 +35,12 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly preferences?: Readonly<Record<string, string>>
   readonly path?: string
 }
+
+/** Real speech in a real browser: only what never ends is to fail by it. */
+export const patienceMs = 120_000
+
+/** Longer than the pause between the utterances of the microphone, and any standstill in it. */
+const overMs = 2500
 
 /** A browser, and a microphone that says `said` whenever it is opened. */
 export class PageScene extends Context.Service<
@@ -64,6 +76,7 @@ export const layer = (environment: Record<string, string> = {}): Layer.Layer<Pag
       const microphone = join(folder, "microphone.wav")
       writeFileSync(microphone, said.wav)
       const engine = yield* Effect.orDie(KyutaiSimulator.make())
+      const codec = yield* OpusCodec.wasm
       const port = yield* ServiceProcess.freePort
       const service = yield* makeService({
         STT_STREAM_URL: engine.url,
@@ -88,7 +101,7 @@ export const layer = (environment: Record<string, string> = {}): Layer.Layer<Pag
         url,
         said,
         engine,
-        open: (options = {}) => openPage(browser, url, options),
+        open: (options = {}) => openPage(browser, { url, makeCodec: codec.make }, options),
         killService: service.kill,
         startService: service.start
       }
@@ -120,7 +133,16 @@ const watch = (preferences: Readonly<Record<string, string>>) => `
     if (localStorage.getItem("parlance." + name) === null) localStorage.setItem("parlance." + name, value)
   }`
 
-const openPage = Effect.fnUntraced(function* (browser: Browser, url: string, options: OpenOptions) {
+interface Surroundings {
+  readonly url: string
+  readonly makeCodec: () => Codec
+}
+
+const openPage = Effect.fnUntraced(function* (
+  browser: Browser,
+  { makeCodec, url }: Surroundings,
+  options: OpenOptions
+) {
   const { path = "/", preferences = {}, token: known = token, ...context } = options
   const window = yield* Effect.acquireRelease(
     Effect.promise(() =>
@@ -136,6 +158,7 @@ const openPage = Effect.fnUntraced(function* (browser: Browser, url: string, opt
   yield* Effect.promise(() =>
     window.addInitScript(watch({ ...(known === "" ? {} : { token: known }), ...preferences }))
   )
+  yield* GivenSound.watch(window)
   const page = yield* Effect.promise(() => window.newPage())
   const offences: Array<string> = []
   page.on("pageerror", ({ message }) => offences.push(message))
@@ -149,13 +172,32 @@ const openPage = Effect.fnUntraced(function* (browser: Browser, url: string, opt
     words: Effect.promise(() => page.locator("#lines p > span:not(.note)").allTextContents()).pipe(
       Effect.map((lines) => lines.flatMap((line) => line.toLowerCase().match(/[a-z]+/g) ?? []))
     ),
-    status: Effect.promise(() => page.textContent("#status")).pipe(Effect.map((text) => text ?? ""))
+    status: Effect.promise(() => page.textContent("#status")).pipe(Effect.map((text) => text ?? "")),
+    given: GivenSound.listen(page, makeCodec)
   } satisfies ServedPage
 })
 
 /** Waits until it is so; the test's own time limit ends what never comes. */
 export const until = <A>(look: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
   Effect.repeat(look, { until: isSo, schedule: Schedule.spaced("50 millis") })
+
+/** The microphone has said all, and the page shows the last word of it that the browser gave whole. */
+export const isSaid = Effect.fnUntraced(function* ({ given, words }: ServedPage) {
+  const { wholeOfLast } = yield* until(given, ({ quietMs }) => quietMs >= overMs)
+  yield* until(words, (heard) => wholeOfLast.slice(-1).every((word) => heard.includes(word)))
+})
+
+/** The page shows what the microphone said: every word that the browser gave whole, each once and in order, and nothing else. */
+export const isExact = Effect.fnUntraced(function* ({ given, words }: ServedPage) {
+  const { said } = yield* PageScene
+  const { doubtful, whole } = yield* given
+  const heard = yield* words
+  assert.isNotEmpty(whole)
+  assert.deepStrictEqual(
+    heard,
+    said.words.filter((word) => whole.includes(word) || (doubtful.has(word) && heard.includes(word)))
+  )
+})
 
 /** Kept in `artefacts/page`, for people to look at. */
 export const picture = (page: Page, name: string, options: { readonly fullPage?: boolean } = {}) =>
