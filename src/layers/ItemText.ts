@@ -103,6 +103,7 @@ export const make = (id: string): ItemText => {
       return { committed: joinText(lead, committed), open: behind(visible, committed).trim() }
     },
     times: (length = Number.POSITIVE_INFINITY) => {
+      if (timed.length === 0) return {}
       const until = hidden + length - ledBy(lead)
       const within = timed.filter(({ end }) => end > hidden && end <= until)
       const startMs = within[0]?.word.startMs

@@ -139,7 +139,7 @@ const toModalError = ({ reason, detail, code, retryAfterMs }: EngineSocket.Engin
 const converse = (socket: EngineSocket.EngineSocket, onUnknown: () => void): ModalSocket => {
   const read = ({ data, atMs }: EngineSocket.Incoming): ModalMessage | ModalError | undefined => {
     const isText = typeof data === "string" && data.length <= ModalProtocol.MAX_MESSAGE_CHARS
-    const message = isText ? Option.getOrUndefined(ModalProtocol.parse(data)) : undefined
+    const message = isText ? ModalProtocol.parse(data) : undefined
     switch (message?.type) {
       case "token":
         return { _tag: "Token", text: message.text.slice(0, ModalProtocol.MAX_TOKEN_CHARS), atMs }

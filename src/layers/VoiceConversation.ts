@@ -2,7 +2,7 @@
  * VoiceConversation: one open session with an engine as one voice uses it: catch up, send, flush at pauses, notice that it has fallen silent,
  * and know when to close.
  */
-import { Effect, Metric, type Scope } from "effect"
+import { Effect, Latch, Metric, type Scope } from "effect"
 import { type AudioFrame, FRAME_SAMPLES } from "../domain/Audio.ts"
 import type { EndCause } from "../domain/Speech.ts"
 import { EngineError } from "../services/SpeechEngine.ts"
@@ -68,9 +68,44 @@ export const conduct = Effect.fnUntraced(function* <Relief extends object>(
 ): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
   const { line } = conversation
   yield* Effect.addFinalizer(() => Effect.sync(line.disconnect))
-  const talk = Effect.andThen(catchUp(conversation), untilReasonToClose(conversation))
-  return yield* Effect.raceFirst(talk, watch(conversation))
+  const rounds = makeRounds(conversation)
+  const talk = Effect.andThen(catchUp(conversation), untilReasonToClose(conversation, rounds))
+  return yield* Effect.raceAllFirst([talk, watch(conversation, rounds), rounds.run])
 })
+
+/** One timer wakes everybody who looks at the time: a race with a timer, once a second for each, costs as much as all words. */
+interface Rounds {
+  readonly run: Effect.Effect<never>
+  /** The next one is not later, ms. */
+  readonly nextMs: () => number
+  /** At the end of the one in which this process had stood still last, ms. */
+  readonly stoodMs: () => number
+  /** Waits for the next, but for those in which this process had stood still: what the engine said meanwhile is read first. */
+  readonly next: Effect.Effect<void>
+}
+
+/** Each round rings the line. */
+const makeRounds = <Relief>({ line, link, now }: Conversation<Relief>): Rounds => {
+  const bell = Latch.makeUnsafe(false)
+  let nextMs = now() + LOOK_MS
+  let stoodMs = 0
+  const round = Effect.suspend(() => {
+    const inMs = Math.min(LOOK_MS, Math.max(SOON_MS, link.watch().dueInMs(now())))
+    nextMs = now() + inMs
+    return Effect.map(Standstill.sleep(inMs, now), (stood) => {
+      nextMs = now() + LOOK_MS
+      if (stood) stoodMs = now()
+      else bell.openUnsafe()
+      line.ring()
+    })
+  })
+  return {
+    run: Effect.forever(round, { disableYield: true }),
+    nextMs: () => nextMs,
+    stoodMs: () => stoodMs,
+    next: Effect.tap(bell.await, () => bell.close)
+  }
+}
 
 /** Sends the backlog, then connects the line. */
 const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, utterances }: Conversation<Relief>) {
@@ -97,13 +132,10 @@ const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, 
 })
 
 /** Suspects the session of having fallen silent when there is reason to. */
-const watch = Effect.fnUntraced(function* <Relief extends object>({
-  audition,
-  hasOther,
-  line,
-  link,
-  now
-}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>, EngineError> {
+const watch = Effect.fnUntraced(function* <Relief extends object>(
+  { audition, hasOther, line, link, now }: Conversation<Relief>,
+  rounds: Rounds
+): Effect.fn.Return<Outcome<Relief>, EngineError> {
   for (;;) {
     const watch = link.watch()
     if (watch.isStalled(now())) {
@@ -118,30 +150,24 @@ const watch = Effect.fnUntraced(function* <Relief extends object>({
     if (line.isConnected() && link.isFallingBehind() && hasOther()) {
       return yield* new EngineError({ reason: "Busy", detail: "it falls behind what is spoken" })
     }
-    // what the engine said while this process stood still is read first
-    while (yield* Standstill.sleep(Math.min(LOOK_MS, Math.max(SOON_MS, watch.dueInMs(now()))), now));
+    yield* rounds.next
   }
 })
 
-const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
-  audition,
-  betterSinceMs,
-  line,
-  link,
-  now,
-  onClosing,
-  onPause,
-  openTextMs
-}: Conversation<Relief>): Effect.fn.Return<Outcome<Relief>> {
+const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>(
+  { audition, betterSinceMs, line, link, now, onClosing, onPause, openTextMs }: Conversation<Relief>,
+  rounds: Rounds
+): Effect.fn.Return<Outcome<Relief>> {
   const { capabilities, feed, openedMs } = link
   const life = capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY
   const pausedMs = () => openedMs + life * RENEW_AT_PAUSE
   const leaveMs = () =>
     Math.min(openedMs + life * RENEW_ANYHOW, (betterSinceMs() ?? Number.POSITIVE_INFINITY) + PATIENCE_FOR_PAUSE_MS)
   const idleMs = () => feed.activeMs() + IDLE_MS
-  /** When this process had stood still last: what was spoken meanwhile is still to come. */
   let stoodMs = 0
-  const staleMs = () => (feed.isOpen() ? Math.max(feed.activeMs(), stoodMs) + STALE_MS : Number.POSITIVE_INFINITY)
+  // when this process had stood still: what was spoken meanwhile is still to come
+  const staleMs = () =>
+    feed.isOpen() ? Math.max(feed.activeMs(), stoodMs, rounds.stoodMs()) + STALE_MS : Number.POSITIVE_INFINITY
   const lateMs = () =>
     feed.isPaused() ? (openTextMs() ?? Number.POSITIVE_INFINITY) + STALE_MS : Number.POSITIVE_INFINITY
   /** The voice is over: what this session has not proven is heard once more, while somebody may be asked. */
@@ -154,7 +180,6 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
     }
     return undefined
   })
-  const lookInMs = (dueMs: number) => Math.max(1, Math.min(dueMs - now(), LOOK_MS))
   const reason = (): EndCause | undefined => {
     if (line.ended()) return "StreamEnd"
     if (feed.isPaused() && (now() >= pausedMs() || betterSinceMs() !== undefined)) return "Rotation"
@@ -176,7 +201,10 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>({
     if (now() >= lateMs()) onPause()
     const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
     const dueMs = Math.min(renewalMs, idleMs(), staleMs(), lateMs())
-    const stood = yield* Effect.raceFirst(Effect.as(line.rung, false), Standstill.sleep(lookInMs(dueMs), now))
-    if (stood) stoodMs = now()
+    if (dueMs >= rounds.nextMs()) yield* line.rung
+    else {
+      const dueIn = Standstill.sleep(Math.max(1, dueMs - now()), now)
+      if (yield* Effect.raceFirst(Effect.as(line.rung, false), dueIn)) stoodMs = now()
+    }
   }
 })
