@@ -71,8 +71,8 @@ export const overload = Effect.fnUntraced(function* (
   peak: number,
   options: SpeakersOptions
 ): Effect.fn.Return<OverloadCost, Processes.ProcessError, Scope.Scope> {
-  const { levels, speakers, speaking } = crowd
-  const { seconds, silence, warmUp } = options
+  const { levels, speakers, speaking, warmUp } = crowd
+  const { seconds, silence } = options
   const port = yield* Health.freePort
   const stage = yield* Stage.make(crowd, options, port)
   const length = warmUp + BEFORE_S + PREPARING_S + seconds + MORE_S + AFTER_S

@@ -81,8 +81,8 @@ export const speakers = Effect.fnUntraced(function* (
   crowd: Crowd,
   options: SpeakersOptions
 ): Effect.fn.Return<SpeakersCost, Processes.ProcessError, Scope.Scope> {
-  const { levels, speakers: number, speaking } = crowd
-  const { seconds, silence, warmUp } = options
+  const { levels, speakers: number, speaking, warmUp } = crowd
+  const { seconds, silence } = options
   const decodeMicroseconds = yield* calibrate
   const stage = yield* Stage.make(crowd, options)
   const length = warmUp + seconds + DRAIN_S

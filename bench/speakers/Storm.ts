@@ -51,8 +51,8 @@ export const storm = Effect.fnUntraced(function* (
   joining: number,
   options: SpeakersOptions
 ): Effect.fn.Return<StormCost, Processes.ProcessError, Scope.Scope> {
-  const { levels, speakers, speaking } = crowd
-  const { silence, warmUp } = options
+  const { levels, speakers, speaking, warmUp } = crowd
+  const { silence } = options
   const stage = yield* Stage.make(crowd, options)
   const seconds = warmUp + BEFORE_S + STORM_S + AFTER_S
   const of = { of: speakers, seconds, speaking, silence, levels }

@@ -13,7 +13,7 @@ const refusal = (...args: ReadonlyArray<string>) => Schema.decodeUnknownSync(Tex
 describe("what is asked of the benchmark of speakers", () => {
   it("is one run on the fast path, all speaking, where only a number is given", () => {
     assert.deepStrictEqual(series(options("--speakers", "100")), [
-      [{ speakers: 100, speaking: 1, levels: true, path: "fast", runners: 1 }]
+      [{ speakers: 100, speaking: 1, levels: true, path: "fast", runners: 1, warmUp: 6 }]
     ])
     assert.strictEqual(options("--speakers", "100").seconds, 20)
   })
@@ -29,7 +29,8 @@ describe("what is asked of the benchmark of speakers", () => {
       assert.strictEqual(new Set(crowds.map((crowd) => JSON.stringify({ ...crowd, speakers: 0 }))).size, 1)
     }
     const [first] = series(options("--table", "--speakers", "10,20", "--speaking", "1", "--path", "plain"))
-    assert.deepStrictEqual(first?.at(-1), { speakers: 20, speaking: 1, levels: true, path: "plain", runners: 1 })
+    const last = { speakers: 20, speaking: 1, levels: true, path: "plain", runners: 1, warmUp: 6 }
+    assert.deepStrictEqual(first?.at(-1), last)
   })
 
   it("is with and without levels where not all speak", () => {
@@ -38,6 +39,15 @@ describe("what is asked of the benchmark of speakers", () => {
       levels.map((crowd) => crowd.levels),
       [true, false]
     )
+  })
+
+  it("warms up for longer where most are silent, unless it is told how long", () => {
+    const warmUps = (...args: ReadonlyArray<string>) =>
+      series(options("--speaking", "1,0.1", "--levels", "with", ...args))
+        .flat()
+        .map(({ warmUp }) => warmUp)
+    assert.deepStrictEqual(warmUps(), [6, 30])
+    assert.deepStrictEqual(warmUps("--warm-up", "9"), [9, 9])
   })
 
   it("may be minutes", () => {
