@@ -91,8 +91,9 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
       const { protocol } = pair
       const [address, port] = pair.remoteAddr
       let { iceControlling } = ice
-      let attributes = consent.attributes()
-      if (attributes === undefined) return undefined
+      const said = consent.attributes()
+      if (said === undefined) return undefined
+      let attributes = said
       const keys = { local: keyOf(localPassword), remote: keyOf(remotePassword) }
       const send = (message: Buffer) => void protocol.sendData(message, [address, port]).catch(() => undefined)
       let asked = Buffer.alloc(0)
