@@ -4,19 +4,26 @@
 import { Deferred, Effect, FiberMap, Option, Redacted, Scope, Stream } from "effect"
 import type { IceServer, RoomToken } from "../domain/Call.ts"
 import * as Parts from "../domain/CallParts.ts"
+import type * as HandOver from "../domain/HandOver.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import type { Incarnation, Rank } from "../domain/Seat.ts"
+import type { Incarnation } from "../domain/Seat.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import type { LeftVoice } from "../services/SpeechJournal.ts"
-import type { CallParts, PartEnd, PartLink, PartOrder } from "./CallPart.ts"
+import type { CallParts, Heir, PartEnd, PartLink, PartOrder } from "./CallPart.ts"
+import type { CallSeat } from "./CallSeat.ts"
+import type { CallVoices } from "./CallVoices.ts"
 import type { RemoteVoices } from "./RemoteVoices.ts"
+import * as VoiceGiven from "./VoiceGiven.ts"
 
 export interface CallDivisionOptions {
   readonly room: RoomToken
-  readonly rank: Rank
+  readonly seat: Pick<CallSeat, "rank" | "isGoing">
   readonly parts: CallParts
   readonly remote: RemoteVoices
+  /** The voices that are heard here, and which of them are kept for now. */
+  readonly own: Heir
+  readonly keep: CallVoices["keep"]
   readonly language: () => LanguageId
   readonly privacy: () => Privacy
   readonly iceServers: () => ReadonlyArray<IceServer> | undefined
@@ -36,7 +43,7 @@ export interface CallDivision {
   readonly follow: (wanted: ReadonlyArray<VoiceKey>) => void
   /** `true`: the parts are listened to, and hear. `false`: nobody reads; also those of a lead before, which go on until either is said. */
   readonly setHearing: (on: boolean) => void
-  /** Voices of parts with a connected peer. */
+  /** Voices of parts with a connected peer, without those that are about to be heard here. */
   readonly connected: () => number
   /** Last words of the parts; then there are none. */
   readonly finish: Effect.Effect<void>
@@ -45,7 +52,7 @@ export interface CallDivision {
 interface Part {
   readonly link: PartLink
   isListening: boolean
-  /** Nobody is heard there any more. */
+  /** Its runner ends: nobody is to be heard there any more. */
   isLeaving: boolean
   /** The newest order. */
   told: { readonly text: string; readonly servers: PartOrder["iceServers"] } | undefined
@@ -59,7 +66,7 @@ const OPENED_WITHIN = "3 seconds"
 const AGAIN = "10 seconds"
 /** A journal that works has it by then; acknowledged is what is older. */
 const JOURNALLED_WITHIN = "100 millis"
-const LISTEN_AGAIN = "100 millis"
+const SOON = "100 millis"
 /** A disk that takes longer holds up nobody's captions. */
 const FOUND_WITHIN = "1 second"
 
@@ -67,15 +74,17 @@ const FOUND_WITHIN = "1 second"
 export const make = Effect.fnUntraced(function* (
   options: CallDivisionOptions
 ): Effect.fn.Return<CallDivision, never, Scope.Scope> {
-  const { iceServers, language, most, onChange, parts, privacy, rank, remote, room } = options
+  const { iceServers, language, most, onChange, parts, privacy, remote, room, seat } = options
   const fibers = yield* FiberMap.make<string, void, never>()
   const fork = yield* FiberMap.runtime(fibers)()
   const scope = yield* Effect.scope
   const running = new Map<Incarnation, Part>()
   let wanted: ReadonlyArray<VoiceKey> = []
   let heardBy: ReadonlyMap<string, Place> = new Map()
+  /** Who ends and hears these until somebody else does. */
+  const givenBy = new Map<string, Incarnation>()
   /** A part is being opened: who has no place waits for it. Or there is none to be had, and everybody else is heard here. */
-  let opening: "No" | "Yes" | "InVain" = "No"
+  let opening: "No" | "Yes" | "InVain" | "Never" = "No"
   let isHearing = false
   let hasBegun = false
   let given:
@@ -88,13 +97,19 @@ export const make = Effect.fnUntraced(function* (
     return given.servers
   }
 
+  const isOurs = (key: VoiceKey) => heardBy.get(voiceId(key)) === "here"
+  const isGoing = () => seat.isGoing?.() === true
+  const isKept = (key: VoiceKey) => isOurs(key) && givenBy.has(voiceId(key))
   const tell = (part: Part) => {
     // parts of a lead before go on as they are, until it is known who reads
     if (!hasBegun) return
     const { link } = part
-    const hears = wanted.filter((key) => heardBy.get(voiceId(key)) === link.incarnation)
+    const isThere = (key: VoiceKey) => heardBy.get(voiceId(key)) === link.incarnation
+    const hears = wanted.filter((key) => isThere(key) || givenBy.get(voiceId(key)) === link.incarnation)
     const rules = { language: language(), privacy: privacy() }
-    const order = { lead: rank, hears, isHearing, turn: remote.turn(), ...rules }
+    const keeps = hears.filter((key) => isThere(key) && givenBy.has(voiceId(key)))
+    const moved = remote.movedFrom(link.incarnation)
+    const order = { lead: seat.rank, hears, keeps, moved, isHearing, turn: remote.turn(), ...rules }
     const told = { text: JSON.stringify(order), servers: redacted() }
     if (told.text === part.told?.text && told.servers === part.told.servers) return
     part.told = told
@@ -112,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
     fork(`${incarnation} leaves`, Effect.andThen(Deferred.await(leaving), leave(part)))
     let taken: Array<number> = []
     let older: ReadonlyArray<number> = []
-    const take = hear(rank, remote.resumed()).pipe(
+    const take = hear(seat.rank, remote.resumed()).pipe(
       Stream.runForEach((batches) =>
         Effect.sync(() => {
           for (const batch of batches) remote.take(incarnation, batch, (number) => taken.push(number))
@@ -126,7 +141,7 @@ export const make = Effect.fnUntraced(function* (
     })
     fork(`${incarnation} is acknowledged`, Effect.forever(Effect.andThen(Effect.sleep(JOURNALLED_WITHIN), prove)))
     // the way there may break: what was not acknowledged comes again
-    const takeAll = Effect.forever(Effect.andThen(take, Effect.sleep(LISTEN_AGAIN)))
+    const takeAll = Effect.forever(Effect.andThen(take, Effect.sleep(SOON)))
     fork(`${incarnation} says`, Effect.asVoid(Effect.raceFirst(takeAll, Deferred.await(gone))))
   }
 
@@ -137,6 +152,8 @@ export const make = Effect.fnUntraced(function* (
   }
   const lose: (part: Part, end: PartEnd) => Effect.Effect<void> = Effect.fnUntraced(function* (part, end) {
     const { incarnation } = part.link
+    // whoever takes the call sees to its voices
+    while (part.isLeaving && end === "Left" && isGoing()) yield* Effect.sleep(SOON)
     running.delete(incarnation)
     yield* FiberMap.remove(fibers, `${incarnation} is acknowledged`)
     yield* FiberMap.remove(fibers, `${incarnation} leaves`)
@@ -144,21 +161,75 @@ export const make = Effect.fnUntraced(function* (
       isHearing && end === "Died"
         ? yield* Effect.timeoutOption(options.findLeft(incarnation), FOUND_WITHIN)
         : Option.none()
-    const unsaid = remote.lost(
-      incarnation,
-      Option.getOrElse(left, () => [])
+    const found = Option.getOrElse(left, (): ReadonlyArray<LeftVoice> => [])
+    const unsaid = remote.lost(incarnation, found)
+    const voices = wanted.filter((key) => givenBy.get(voiceId(key)) === incarnation)
+    const going = new Set(voices.map(voiceId))
+    for (const voice of unsaid) if (!going.has(voiceId(voice.key))) options.retell(voice)
+    yield* goOn(
+      VoiceGiven.ofJournal({ unsaid: [], voices: unsaid.filter(({ key }) => going.has(voiceId(key))) }).voices
     )
-    for (const voice of unsaid) options.retell(voice)
-    yield* Effect.logWarning("a part of the call is gone: its voices are heard elsewhere", { unsaid: unsaid.length })
+    for (const voice of going) givenBy.delete(voice)
+    yield* part.isLeaving
+      ? Effect.logInfo("a part of the call has left")
+      : Effect.logWarning("a part of the call is gone: its voices are heard elsewhere", { unsaid: unsaid.length })
     divide()
     yield* onChange
   })
 
-  const leave = (part: Part) =>
-    Effect.suspend(() => {
-      part.isLeaving = true
+  const heirAt = (place: Place | undefined): Heir | undefined =>
+    place === "here" ? options.own : place && running.get(place)?.link
+  const byPlace = <A extends { readonly key: VoiceKey }>(voices: ReadonlyArray<A>) =>
+    Map.groupBy(voices, ({ key }) => heardBy.get(voiceId(key)))
+  /** Each at its place; who cannot is said here. */
+  const goOn = Effect.fnUntraced(function* (given: ReadonlyArray<HandOver.LeftVoice>) {
+    const left = yield* Effect.forEach(
+      byPlace(given),
+      ([place, voices]) => heirAt(place)?.take(voices) ?? Effect.succeed(voices.map(({ id }) => id)),
+      { concurrency: "unbounded" }
+    )
+    const unsaid = new Set(left.flat())
+    for (const voice of given) {
+      const said = unsaid.has(voice.id) ? VoiceGiven.toJournal(room, voice) : undefined
+      if (said?.hasSpeech === true) options.retell(said)
+    }
+  })
+  /** Of whom the part hears, those who are heard elsewhere by now go on there. */
+  const move = Effect.fnUntraced(function* ({ link: { given, incarnation } }: Part) {
+    const isHeld = (key: VoiceKey) => givenBy.get(voiceId(key)) === incarnation
+    const kept = yield* Effect.forEach(
+      byPlace(wanted.filter(isHeld).map((key) => ({ key }))),
+      ([place, voices]) =>
+        Effect.map(heirAt(place)?.kept(voices.map(({ key }) => key)) ?? Effect.succeed([]), (ready) =>
+          ready.map((key) => ({ key, place }))
+        ),
+      { concurrency: "unbounded" }
+    )
+    const ready = () =>
+      kept.flat().flatMap(({ key, place }) => (isHeld(key) && heardBy.get(voiceId(key)) === place ? [key] : []))
+    const swap = Effect.gen(function* () {
+      const left = isGoing() || ready().length === 0 ? undefined : yield* given(ready())
+      if (left === undefined) return
+      const going = new Set(ready().map(voiceId))
+      const mine = left.filter(({ key }) => going.has(voiceId(key)))
+      yield* goOn(remote.moved(incarnation, mine))
+      for (const voice of going) givenBy.delete(voice)
       divide()
-      return onChange
+    })
+    const hold = Effect.sync(() => remote.hold(incarnation))
+    yield* Effect.uninterruptible(Effect.acquireUseRelease(hold, () => swap, Effect.sync))
+  })
+  /** It goes on until all are heard elsewhere. */
+  const leave = (part: Part) =>
+    Effect.gen(function* () {
+      const { incarnation } = part.link
+      part.isLeaving = true
+      // whom it only keeps is still heard by another
+      for (const [voice, place] of heardBy)
+        if (place === incarnation && !givenBy.has(voice)) givenBy.set(voice, incarnation)
+      divide()
+      yield* onChange
+      while ([...givenBy.values()].includes(incarnation)) yield* Effect.andThen(move(part), Effect.sleep(SOON))
     })
 
   const open = Effect.gen(function* () {
@@ -184,6 +255,9 @@ export const make = Effect.fnUntraced(function* (
     const everywhere = new Map(division.heardBy)
     if (opening === "InVain") for (const voice of division.beyond) everywhere.set(voice, "here")
     heardBy = everywhere
+    const present = new Set(wanted.map(voiceId))
+    for (const voice of givenBy.keys()) if (!present.has(voice)) givenBy.delete(voice)
+    options.keep(isKept, isOurs)
     for (const part of running.values()) tell(part)
     if (division.beyond.length === 0 || opening !== "No" || !isHearing) return
     opening = "Yes"
@@ -197,7 +271,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    isOurs: (key) => heardBy.get(voiceId(key)) === "here",
+    isOurs,
     follow: (next) => {
       wanted = next
       divide()
@@ -206,13 +280,20 @@ export const make = Effect.fnUntraced(function* (
       if (on === isHearing && hasBegun) return
       isHearing = on
       hasBegun = true
-      if (!on) remote.silence()
+      if (!on) {
+        remote.silence()
+        givenBy.clear()
+      }
       divide()
       if (on) for (const part of running.values()) listen(part)
     },
-    connected: () => [...running.values()].reduce((sum, { link }) => sum + link.connected(), 0),
-    finish: Effect.suspend(() =>
-      Effect.forEach(running.values(), ({ link }) => link.finish, { concurrency: "unbounded", discard: true })
-    )
+    connected: () => {
+      const elsewhere = [...running.values()].reduce((sum, { link }) => sum + link.connected(), 0)
+      return Math.max(0, elsewhere - wanted.filter(isKept).length)
+    },
+    finish: Effect.suspend(() => {
+      opening = "Never"
+      return Effect.forEach(running.values(), ({ link }) => link.finish, { concurrency: "unbounded", discard: true })
+    })
   }
 })

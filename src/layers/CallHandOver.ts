@@ -7,8 +7,10 @@
 import { Effect, FiberHandle, type Scope, Semaphore } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
 import { humansInCall, publishers } from "../domain/Roster.ts"
+import type { VoiceKey } from "../domain/Speaker.ts"
 import type { SessionFence, SignalingSession } from "../services/Signaling.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
+import type { Heir } from "./CallPart.ts"
 import type { Answer, RunningCall } from "./CallSeat.ts"
 import { HAND_OVER_MS, HandOverRefused } from "./CallSeat.ts"
 import type { CallVoices } from "./CallVoices.ts"
@@ -116,3 +118,34 @@ export const taking = Effect.fnUntraced(function* ({ ask, connected, now, sessio
   })
   return { answer, stoppedMs: now() - ANSWER_MS }
 })
+
+export interface HeirOptions {
+  readonly voices: Pick<CallVoices, "take">
+  /** Whether a peer of it is connected. */
+  readonly heard: (voice: VoiceKey) => boolean
+  readonly now: () => number
+}
+
+/** Whoever is not heard by then is asked about once more. */
+const KEPT_WITHIN_MS = 1_000
+
+/** The side that takes single voices, of a part of the call. */
+export const heir = ({ heard, now, voices }: HeirOptions): Heir => {
+  // whoever gives them may not have got the answer
+  const taken = new Set<string>()
+  return {
+    kept: Effect.fnUntraced(function* (wanted) {
+      const untilMs = now() + KEPT_WITHIN_MS
+      while (!wanted.every(heard) && now() < untilMs) yield* Effect.sleep(LOOK_AGAIN)
+      const ready = wanted.filter(heard)
+      if (ready.length > 0) yield* Effect.sleep(KEPT_FIRST)
+      return ready
+    }),
+    take: (given) =>
+      Effect.sync(() => {
+        const stoppedMs = now() - ANSWER_MS
+        for (const one of given) if (!taken.has(one.id) && voices.take(one, stoppedMs)) taken.add(one.id)
+        return given.flatMap(({ id }) => (taken.has(id) ? [] : [id]))
+      })
+  }
+}

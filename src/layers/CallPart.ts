@@ -4,6 +4,7 @@
  */
 import type { Deferred, Effect, Redacted, Scope, Stream } from "effect"
 import type { IceServer, RoomToken } from "../domain/Call.ts"
+import type * as HandOver from "../domain/HandOver.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import type { Incarnation, Rank } from "../domain/Seat.ts"
@@ -14,6 +15,10 @@ import type { VoiceKey } from "../domain/Speaker.ts"
 export interface PartOrder {
   readonly lead: Rank
   readonly hears: ReadonlyArray<VoiceKey>
+  /** Those of them whom another part hears until they go on here: what comes is kept. Whoever is not among them any more goes on with that. */
+  readonly keeps: ReadonlyArray<VoiceKey>
+  /** Voices (their ids) of this part that go on elsewhere by now: they end without another word. */
+  readonly moved: ReadonlyArray<string>
   /** Somebody reads. Otherwise nobody is heard, and what was not said is forgotten. */
   readonly isHearing: boolean
   /** Counts how often this lead has ended hearing; what is said carries it. */
@@ -48,12 +53,20 @@ export interface Resumed {
   readonly segments: number
 }
 
+/** Where voices go on that another part hears. */
+export interface Heir {
+  /** Which of these it has kept for long enough to go on with them; completes when that is all of them, or within two seconds. */
+  readonly kept: (voices: ReadonlyArray<VoiceKey>) => Effect.Effect<ReadonlyArray<VoiceKey>>
+  /** They go on exactly behind what was given. Gives back the ids of those that were not kept: what was given of them is still to be said. */
+  readonly take: (given: ReadonlyArray<HandOver.LeftVoice>) => Effect.Effect<ReadonlyArray<string>>
+}
+
 /** A part, as leads see it. */
-export interface RunningPart {
+export interface RunningPart extends Heir {
   readonly incarnation: Incarnation
-  /** Whom it hears; a new lead leaves them there. */
+  /** Whom it hears, without those that it only keeps; a new lead leaves them there. */
   readonly hears: () => ReadonlyArray<VoiceKey>
-  /** Voices with a connected peer. */
+  /** Voices with a connected peer, likewise. */
   readonly connected: () => number
   /** Returns at once; of several leads the one with the highest rank counts. */
   readonly order: (order: PartOrder) => void
@@ -64,6 +77,8 @@ export interface RunningPart {
   readonly listen: (lead: Rank, resumed: ReadonlyArray<Resumed>) => Stream.Stream<ReadonlyArray<PartSaid>>
   /** These were taken: published, and in the lead's journal. */
   readonly acknowledge: (numbers: ReadonlyArray<number>) => void
+  /** What was heard of these by now and may not be said; it goes on hearing them. `undefined`: it cannot be asked. */
+  readonly given: (voices: ReadonlyArray<VoiceKey>) => Effect.Effect<ReadonlyArray<HandOver.LeftVoice> | undefined>
   /** All voices end, then the part; completes when their last words were acknowledged, within some seconds. */
   readonly finish: Effect.Effect<void>
 }
@@ -73,7 +88,7 @@ export type PartEnd = "Died" | "Left"
 
 /** How a lead has a part. */
 export interface PartLink extends RunningPart {
-  /** Done when its runner ends: its voices are to be heard elsewhere, their last words still come. */
+  /** Done when its runner ends: it goes on for some seconds, in which its voices are to be heard elsewhere. */
   readonly leaving: Deferred.Deferred<void>
   /** Done when it is certain that the part hears nobody any more. */
   readonly gone: Deferred.Deferred<PartEnd>

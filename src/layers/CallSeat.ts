@@ -17,6 +17,8 @@ export interface CallSeat {
   readonly onOutranked: (by: Rank) => void
   /** The call runs, and can be given away; not called again for the same run of the program. */
   readonly onRunning?: (running: RunningCall) => void
+  /** Another runner is about to take the call, and has looked at who hears whom: voices stay where they are. */
+  readonly isGoing?: () => boolean
   /** Where another runner still has the call: nothing is announced or said before it was asked. Absent: it is taken as it is. */
   readonly takeOver?: TakeOver
 }

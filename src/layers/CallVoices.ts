@@ -4,13 +4,12 @@
 import { Effect, FiberMap, Schedule, type Scope } from "effect"
 import type * as HandOver from "../domain/HandOver.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import { joinText } from "../domain/Segment.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { Decoder } from "../services/Decoder.ts"
 import type { PacketListener, RtpPacket } from "../services/PeerConnection.ts"
-import type { CallJournal, HeardMark, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
+import type { CallJournal, HeardMark, LeftVoice } from "../services/SpeechJournal.ts"
 import { Stopping } from "../services/Stopping.ts"
-import { type Begun, Transcriber } from "../services/Transcriber.ts"
+import { Transcriber } from "../services/Transcriber.ts"
 import * as CallSpeech from "./CallSpeech.ts"
 import * as EarlierSpeech from "./EarlierSpeech.ts"
 import * as EngineAdvice from "./EngineAdvice.ts"
@@ -22,7 +21,6 @@ import * as Shedding from "./Shedding.ts"
 import * as Voice from "./Voice.ts"
 import * as VoiceAccount from "./VoiceAccount.ts"
 import * as VoiceGiven from "./VoiceGiven.ts"
-import * as VoiceSplice from "./VoiceSplice.ts"
 import * as VoiceTicks from "./VoiceTicks.ts"
 
 export interface CallVoicesOptions extends CallSpeech.CallSpeechOptions {
@@ -44,6 +42,10 @@ export interface CallVoices {
   readonly given: () => ReadonlyArray<HandOver.LeftVoice>
   /** Goes on exactly behind what the other has given when it was asked (ms); without it, behind what its journal has. */
   readonly goOn: (left: HandOver.Left | undefined, askedMs: number) => Effect.Effect<void>
+  /** These are heard by another part for now, of those that are heard here; see `KeptVoices`. */
+  readonly keep: KeptVoices.KeptVoices["keep"]
+  /** Whether one of them goes on here, exactly behind what was given of it about then (ms). */
+  readonly take: (left: HandOver.LeftVoice, askedMs: number) => boolean
   /** What a process that was killed had heard and not said: said first. To be called before anybody is heard. */
   readonly takeUp: Effect.Effect<void>
   /** What another had heard and not said is said now, in front of what is heard of the publisher from now on. */
@@ -58,6 +60,8 @@ export interface CallVoices {
   readonly isSpeaking: (key: VoiceKey) => boolean
   /** Nobody reads: every voice and its engine session ends at once. */
   readonly silence: Effect.Effect<void>
+  /** This voice (its id) ends at once: another goes on with it. */
+  readonly drop: (id: string) => Effect.Effect<void>
   /** Every voice ends and its last words are published; bounded by `lastWords`, and by what there is where the service stops. */
   readonly finish: Effect.Effect<void>
   /** Why a voice gives no text although it is heard, if that is so. */
@@ -87,11 +91,15 @@ export const make = Effect.fnUntraced(function* (
   const earlier = EarlierSpeech.make({ ...options, decoder, transcriber, now, fork })
   const { toldBefore } = earlier
   const say = options.say ?? CallSpeech.captioning(options, { now, transcriber, toldBefore })
-  const kept = KeptVoices.make(now)
-  let isKeeping = options.keeps === true
+  let isTaking = options.keeps === true
 
   /** `before`: what is heard first, and what of that is said. */
-  const hear = Effect.fnUntraced(function* (key: VoiceKey, id: string, { shed }: Shedding.Shedding, before?: Before) {
+  const hear = Effect.fnUntraced(function* (
+    key: VoiceKey,
+    id: string,
+    { shed }: Shedding.Shedding,
+    before?: KeptVoices.Before
+  ) {
     const journal = options.journal.voice(id, key, (position, listener) => voice.tell(position, listener))
     const voice: Voice.HeardVoice = yield* Voice.make({
       id,
@@ -130,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
   }, Effect.scoped)
 
   const takeUp = Effect.suspend(() => {
-    if (isKeeping) return Effect.void
+    if (isTaking) return Effect.void
     const { unsaid, voices } = LeftParts.joined(options.journal.take())
     const ids = LeftParts.idsOf(voices, nextId)
     earlier.publish(unsaid, (voice) => ids.get(voice) ?? `${voice}:${generation++}`)
@@ -146,7 +154,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** A new voice, and who is to be given its packets. */
-  const begin = (key: VoiceKey, id: string, before?: Before): PacketListener => {
+  const begin = (key: VoiceKey, id: string, before?: KeptVoices.Before): PacketListener => {
     const shedding = Shedding.make(isSaturated)
     fork(id, hear(key, id, shedding, before))
     let known: HeardVoice | undefined
@@ -173,46 +181,26 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
+  const kept = KeptVoices.make({ now, nextId, begin })
+  if (isTaking) kept.keep(everybody, everybody)
   const goOn = Effect.fnUntraced(function* (given: HandOver.Left | undefined, askedMs: number) {
-    if (!isKeeping) return
-    isKeeping = false
+    if (!isTaking) return
+    isTaking = false
     const left = given ?? VoiceGiven.ofJournal(LeftParts.joined(options.journal.take()))
-    const mine = new Map(kept.take().map((one) => [voiceId(one.key), one]))
     const voices = left.voices.map((one) => ({ ...one, hasSpeech: one.speech.length > 0 }))
     const ids = LeftParts.idsOf(voices, nextId)
     earlier.publish(left.unsaid, (voice) => ids.get(voice) ?? `${voice}:${generation++}`)
     for (const one of left.voices) {
       const id = ids.get(one.id) ?? nextId(one.key)
       const unsaid = left.unsaid.find(({ voice }) => voice === one.id)
-      const own = one.isOver ? undefined : mine.get(voiceId(one.key))
-      const splice = own === undefined ? undefined : VoiceSplice.make(one, own.packets, askedMs)
-      // What a dead one left ends somewhere: only equal packets tell where.
-      if (own === undefined || splice === undefined || (given === undefined && !splice.isExact)) {
-        const said = VoiceGiven.toJournal(options.room, one)
-        if (said?.hasSpeech === true) earlier.retell(said, id, unsaid)
-        continue
-      }
-      mine.delete(voiceId(one.key))
-      own.pass(spliced(one.key, id, splice, unsaid))
+      if (kept.goOn(one, { id, unsaid, askedMs, isLeft: given === undefined })) continue
+      const said = VoiceGiven.toJournal(options.room, one)
+      if (said?.hasSpeech === true) earlier.retell(said, id, unsaid)
     }
     options.elsewhere?.resume(LeftParts.resumed(voices, left.unsaid))
-    for (const { key, packets, pass } of mine.values()) pass(begin(key, nextId(key), { packets }))
+    kept.keep(nobody, everybody)
     yield* Effect.logInfo("the call goes on here", { voices: left.voices.length, captions: left.unsaid.length })
   })
-
-  const spliced = (key: VoiceKey, id: string, splice: VoiceSplice.SplicedVoice, unsaid: UnsaidText | undefined) => {
-    const said = { said: joinText(splice.begun?.said ?? "", unsaid?.ahead ?? ""), segments: unsaid?.texts.length ?? 0 }
-    const begun = splice.begun === undefined ? {} : { begun: { ...splice.begun, ...said } }
-    const listener = begin(key, id, { packets: splice.packets, ...begun })
-    let isBehind = false
-    return {
-      ...listener,
-      onPacket: (packet: RtpPacket) => {
-        isBehind ||= splice.isBehind(packet, packet.atMs ?? now())
-        if (isBehind) listener.onPacket(packet)
-      }
-    }
-  }
 
   const forget = (id: string) => {
     const one = heard.get(id)
@@ -240,7 +228,17 @@ export const make = Effect.fnUntraced(function* (
     takeUp,
     toldBefore,
     retell: (left) => earlier.retell(left, nextId(left.key), undefined),
-    start: (key) => (isKeeping ? kept.start(key) : begin(key, nextId(key))),
+    keep: (isKept, isOurs) => {
+      if (!isTaking) kept.keep(isKept, isOurs)
+    },
+    take: (left, askedMs) =>
+      kept.goOn(left, {
+        id: nextId(left.key),
+        unsaid: undefined,
+        askedMs,
+        isLeft: left.newest.length === 0
+      }),
+    start: (key) => (kept.isKept(key) ? kept.start(key) : begin(key, nextId(key))),
     given: () => [
       ...earlier.given(),
       ...(options.elsewhere?.given() ?? []),
@@ -259,6 +257,7 @@ export const make = Effect.fnUntraced(function* (
     },
     isSpeaking: (key) => [...heard.values()].some((one) => voiceId(one.key) === voiceId(key) && one.voice.isSpeaking()),
     silence: FiberMap.clear(fibers),
+    drop: (id) => FiberMap.remove(fibers, id),
     finish: endAll.pipe(
       Effect.andThen(Effect.raceFirst(FiberMap.awaitEmpty(fibers), stopping.until("Published"))),
       Effect.timeoutOption(lastWords),
@@ -271,14 +270,11 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+const nobody = () => false
+const everybody = () => true
+
 /** Frames that wait for the reader of a voice. */
 const QUEUED = 64
-
-/** What a voice hears first. */
-interface Before {
-  readonly packets: ReadonlyArray<VoiceSplice.KeptPacket>
-  readonly begun?: Begun
-}
 
 interface HeardVoice extends VoiceAccount.CountedVoice {
   readonly id: string

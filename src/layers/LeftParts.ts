@@ -4,7 +4,7 @@
 import type { Incarnation } from "../domain/Seat.ts"
 import { joinText } from "../domain/Segment.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
-import type { HeardMark, Left, LeftVoice, UnsaidText } from "../services/SpeechJournal.ts"
+import type { HeardMark, Left, UnsaidText } from "../services/SpeechJournal.ts"
 import type { Resumed } from "./CallPart.ts"
 
 /** Each voice once: with the speech that one journal has, and what was said of it as the one that is furthest has it. */
@@ -18,7 +18,11 @@ export const joined = ({ unsaid, voices }: Left): Left => ({
 })
 
 /** The same voice, said as far as `mark`. */
-export const withMark = (voice: LeftVoice, { position, said }: HeardMark): LeftVoice => ({ ...voice, position, said })
+export const withMark = <V extends HeardMark>(voice: V, { position, said }: HeardMark): V => ({
+  ...voice,
+  position,
+  said
+})
 
 /** A mark behind another is a later one. At the same position more was said. */
 const compare = (one: HeardMark, other: HeardMark): number =>

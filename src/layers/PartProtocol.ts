@@ -5,6 +5,7 @@ import { Schema } from "effect"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { IceServer, RoomToken, SessionId } from "../domain/Call.ts"
+import * as HandOver from "../domain/HandOver.ts"
 import { LanguageId } from "../domain/Language.ts"
 import { Privacy } from "../domain/Privacy.ts"
 import { Incarnation } from "../domain/Seat.ts"
@@ -51,6 +52,8 @@ const VoiceKeySchema = Schema.Struct({ publisher: SessionId, roomType: Schema.Li
 const OrderSchema = Schema.Struct({
   lead: RankSchema,
   hears: Schema.Array(VoiceKeySchema),
+  keeps: Schema.Array(VoiceKeySchema),
+  moved: Schema.Array(Schema.String),
   isHearing: Schema.Boolean,
   turn: Schema.Int,
   language: LanguageId,
@@ -107,6 +110,24 @@ export const PartRpcs = RpcGroup.make(
     success: Schema.Array(SaidSchema),
     error: NoSuchPart,
     stream: true
+  }),
+  /** What it has heard of these and may not have said. */
+  Rpc.make("GivePart", {
+    payload: { ...which, voices: Schema.Array(VoiceKeySchema) },
+    success: Schema.Array(HandOver.LeftVoice),
+    error: NoSuchPart
+  }),
+  /** Which of these it has kept for long enough; see `Heir`. */
+  Rpc.make("KeptInPart", {
+    payload: { ...which, voices: Schema.Array(VoiceKeySchema) },
+    success: Schema.Array(VoiceKeySchema),
+    error: NoSuchPart
+  }),
+  /** They go on there; the ids of those that do not. May be repeated. */
+  Rpc.make("TakeInPart", {
+    payload: { ...which, given: Schema.Array(HandOver.LeftVoice) },
+    success: Schema.Array(Schema.String),
+    error: NoSuchPart
   }),
   /** Its last words are said; answered when they were acknowledged, and nobody is heard any more. */
   Rpc.make("FinishPart", { payload: { ...which, lead: RankSchema }, error: NoSuchPart })

@@ -110,7 +110,7 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
       const { answered, id, key, mark, voice } = heard
       const one: SaidVoice = {
         ...{ id, key, waiting: [], isOver: false, isToldOver: false },
-        mark: { position: 0, said: "" },
+        mark: voice.begun === undefined ? { position: 0, said: "" } : markOf(voice.begun),
         reach: (at) => {
           one.mark = at
           mark(at)
@@ -131,6 +131,8 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
         return one.over.await
       })
       voices.set(id, one)
+      // another part has heard it before: where it went on is known before anything is said of it
+      if (voice.begun !== undefined) put(one, [{ _tag: "Marked", ...markOf(voice.begun) }])
       yield* Effect.gen(function* () {
         let from = voice
         for (;;) {
@@ -188,6 +190,8 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
     silence: forgetUnacknowledged
   }
 }
+
+const markOf = ({ position, said }: HeardMark): HeardMark => ({ position, said })
 
 /** All that was heard by now is known to an engine only behind the mark. */
 const begunOf = ({ newest }: HeardVoice, { position, said, segments }: Resumed): Begun => {

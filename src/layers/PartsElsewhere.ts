@@ -2,7 +2,7 @@
  * Where the calls of this runner get their parts from: the other runners. The one that has least to do hears the next part, a lead tells each of its
  * parts something every second, and takes as gone whoever certainly hears nobody any more.
  */
-import { Deferred, Effect, Latch, Option, type Scope, Stream } from "effect"
+import { Deferred, Effect, Latch, Option, Schedule, type Scope, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import { leastBusy } from "../domain/Placement.ts"
 import type { Rank } from "../domain/Seat.ts"
@@ -30,6 +30,9 @@ const ANSWER_LIMIT = "1 second"
 const AGAIN = "200 millis"
 /** A new lead does not wait longer for a runner that is frozen; what that hears ends by itself. */
 const FOUND_WITHIN = "300 millis"
+/** Half a second more than it takes at most. */
+const KEPT_WITHIN = "2 seconds"
+const TAKEN_WITHIN = "3 seconds"
 const OPENED_WITHIN = "2500 millis"
 /** After its last words, and the way there and back. */
 const FINISHED_WITHIN = "14 seconds"
@@ -126,6 +129,24 @@ export const make = Effect.fnUntraced(function* ({
           Stream.catchCause(() => Stream.empty),
           Stream.ensuring(Effect.sync(news.openUnsafe))
         ),
+      kept: (voices) =>
+        Effect.orElseSucceed(
+          fleet.ask(address, (client) => client.KeptInPart({ room, life, voices }), KEPT_WITHIN),
+          () => []
+        ),
+      given: (voices) =>
+        Effect.orElseSucceed(
+          fleet.ask(address, (client) => client.GivePart({ room, life, voices }), ANSWER_LIMIT),
+          () => undefined
+        ),
+      take: (given) =>
+        fleet
+          .ask(address, (client) => client.TakeInPart({ room, life, given }), ANSWER_LIMIT)
+          .pipe(
+            Effect.retry({ while: ({ _tag }) => _tag !== "NoSuchPart", schedule: Schedule.spaced(AGAIN) }),
+            Effect.timeout(TAKEN_WITHIN),
+            Effect.orElseSucceed(() => given.map(({ id }) => id))
+          ),
       finish: Effect.suspend(() => (order === undefined ? Effect.void : finish(order.lead)))
     }
     const finish = (lead: Rank) =>

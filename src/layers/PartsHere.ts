@@ -1,10 +1,11 @@
 /**
  * The parts that this runner hears of calls of others: one of each room at most, each for as long as a lead wants it.
  */
-import { Deferred, Effect, Exit, FiberSet, Option, Scope, Semaphore, Stream } from "effect"
+import { Deferred, Effect, Exit, FiberSet, Option, Schedule, Scope, Semaphore, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import type { CallWork } from "../domain/Placement.ts"
 import { type Incarnation, outranks, type Rank } from "../domain/Seat.ts"
+import { Stopping } from "../services/Stopping.ts"
 import type { PartSaid, RunningPart } from "./CallPart.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { type FoundPart, NoSuchPart, PartRefused } from "./PartProtocol.ts"
@@ -21,12 +22,15 @@ export interface PartsHereOptions {
 }
 
 export interface PartsHere {
-  readonly answers: Pick<RunnerAnswers, "FindPart" | "OpenPart" | "TellPart" | "ListenToPart" | "FinishPart">
+  readonly answers: Pick<
+    RunnerAnswers,
+    "FindPart" | "OpenPart" | "TellPart" | "ListenToPart" | "GivePart" | "KeptInPart" | "TakeInPart" | "FinishPart"
+  >
   /** The part of this room that is heard here. */
   readonly find: (room: RoomToken) => Option.Option<FoundPart>
   /** Voices of others' calls with a connected peer. */
   readonly work: () => ReadonlyArray<CallWork>
-  /** All say their last words and end; their leads have others hear. */
+  /** All end when their leads have others hear their voices; returns at once. What is left of the time is for their last words. */
   readonly leave: Effect.Effect<void>
 }
 
@@ -35,10 +39,14 @@ export interface PartsHere {
  * cannot be reached is back by then, or not soon. `PartsElsewhere` counts on it.
  */
 export const LEASE_MS = 8_000
+/** A part that ends waits no longer for its lead, also where the service has more time. */
+const RELIEVED_WITHIN = "6 seconds"
+const LOOK = "20 millis"
 
 interface Part {
   readonly life: number
   readonly running: RunningPart
+  readonly isNeeded: () => boolean
   readonly leaving: Deferred.Deferred<void>
   readonly over: Deferred.Deferred<void>
   /** Who gave the newest order. */
@@ -57,6 +65,8 @@ export const make = Effect.fnUntraced(function* (
   const now = yield* monotonicMs
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const opening = Semaphore.makeUnsafe(1)
+  const leaving = Semaphore.makeUnsafe(1)
+  const stopping = yield* Stopping
   const parts = new Map<RoomToken, Part>()
   let lives = 0
 
@@ -69,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
       isLed: () => now() - (parts.get(room)?.toldMs ?? now()) < LEASE_MS
     }).pipe(Scope.provide(own), Effect.provideContext(context))
     const [leaving, over] = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()]
-    const part = { life, running: made.part, leaving, over, lead: undefined, toldMs: now() }
+    const part = { life, running: made.part, isNeeded: made.isNeeded, leaving, over, lead: undefined, toldMs: now() }
     parts.set(room, part)
     // not before it is closed: until then somebody is heard
     const end = Effect.ensuring(
@@ -96,6 +106,23 @@ export const make = Effect.fnUntraced(function* (
     })
   const found = (room: RoomToken) => Option.map(Option.fromUndefinedOr(parts.get(room)), foundOf)
   const isOutranked = ({ lead }: Part, by: Rank) => lead !== undefined && outranks(lead, by)
+
+  const leaveOne = ({ isNeeded, leaving: told, over, running }: Part) =>
+    Effect.gen(function* () {
+      yield* Deferred.succeed(told, undefined)
+      const relieved = Effect.repeat(Effect.sync(isNeeded), {
+        while: (is) => is,
+        schedule: Schedule.spaced(LOOK)
+      })
+      const isOver = Effect.raceAllFirst([Effect.asVoid(relieved), Deferred.await(over), stopping.until("Words")])
+      yield* Effect.timeoutOption(isOver, RELIEVED_WITHIN)
+      yield* running.finish
+      yield* Deferred.await(over)
+    })
+  const leave = leaving.withPermits(1)(
+    Effect.suspend(() => Effect.forEach(parts.values(), leaveOne, { concurrency: "unbounded", discard: true }))
+  )
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(leave, LEASE_MS))
 
   return {
     answers: {
@@ -128,6 +155,12 @@ export const make = Effect.fnUntraced(function* (
             )
           )
         ),
+      GivePart: Effect.fnUntraced(function* ({ life, room, voices }) {
+        const { running } = yield* find(room, life)
+        return (yield* running.given(voices)) ?? []
+      }),
+      KeptInPart: ({ life, room, voices }) => Effect.flatMap(find(room, life), ({ running }) => running.kept(voices)),
+      TakeInPart: ({ given, life, room }) => Effect.flatMap(find(room, life), ({ running }) => running.take(given)),
       FinishPart: Effect.fnUntraced(function* ({ lead, life, room }) {
         const part = yield* find(room, life)
         if (isOutranked(part, lead)) return yield* new NoSuchPart()
@@ -137,17 +170,7 @@ export const make = Effect.fnUntraced(function* (
     },
     find: found,
     work: () => [...parts].map(([room, { running }]) => ({ room, work: running.connected() })),
-    leave: Effect.suspend(() =>
-      Effect.forEach(
-        parts.values(),
-        ({ leaving, over, running }) =>
-          Deferred.succeed(leaving, undefined).pipe(
-            Effect.andThen(running.finish),
-            Effect.andThen(Deferred.await(over))
-          ),
-        { concurrency: "unbounded", discard: true }
-      )
-    )
+    leave: Effect.asVoid(Effect.forkDetach(leave))
   }
 })
 

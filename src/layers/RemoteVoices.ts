@@ -30,6 +30,12 @@ export interface RemoteVoices {
   /** Nobody reads: what comes of an earlier turn is passed over. */
   readonly silence: () => void
   readonly turn: () => number
+  /** What the part says waits until it is let `go`: what was given of its voices meanwhile is not said twice. */
+  readonly hold: (part: Incarnation) => () => void
+  /** Others go on with these voices, and the part is not listened to any more. What was given of them, as far as it is said by now. */
+  readonly moved: (part: Incarnation, given: ReadonlyArray<HandOver.LeftVoice>) => ReadonlyArray<HandOver.LeftVoice>
+  /** Voices of the part with which others go on. */
+  readonly movedFrom: (part: Incarnation) => ReadonlyArray<string>
   /** The part is gone: what stands open of its voices ends. Of what it left in its journal, what is not said. */
   readonly lost: (part: Incarnation, journal: ReadonlyArray<LeftVoice>) => ReadonlyArray<LeftVoice>
 }
@@ -57,6 +63,10 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
   const { fork, journal, now, toldBefore } = options
   const voices = new Map<string, RemoteVoice>()
   const over = new Map<string, HeardMark>()
+  /** By part: with whom others go on, so that what it leaves of them is not said. */
+  const movedOn = new Map<Incarnation, Set<string>>()
+  /** Of parts that are held. */
+  const held = new Map<Incarnation, Array<() => void>>()
   /** The newest number of each part. */
   const numbers = new Map<Incarnation, number>()
   let left: ReadonlyArray<Resumed> = []
@@ -114,24 +124,55 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
     return { position: mark.position, said: joinText(mark.said, open.open) }
   }
 
+  const take: RemoteVoices["take"] = (part, batch, taken) => {
+    const waiting = held.get(part)
+    if (waiting !== undefined) {
+      waiting.push(() => take(part, batch, taken))
+      return
+    }
+    const { isOver, key, number, said, voice } = batch
+    if (number <= (numbers.get(part) ?? 0)) return
+    numbers.set(part, number)
+    if (batch.turn !== turn || over.has(voice)) return taken(number)
+    const one = voices.get(voice) ?? begin(voice, key, part)
+    one.part = part
+    const run = () => {
+      if (voices.get(one.id) !== one) return taken(number)
+      one.take(said)
+      const newest = said.findLast(({ _tag }) => _tag === "Segment")
+      if (newest?._tag === "Segment") one.open = isFinal(newest.segment) ? undefined : newest.segment
+      if (isOver) end(one)
+      taken(number)
+    }
+    if (one.waiting === undefined) run()
+    else one.waiting.push(run)
+  }
+
   return {
-    take: (part, batch, taken) => {
-      const { isOver, key, number, said, voice } = batch
-      if (number <= (numbers.get(part) ?? 0)) return
-      numbers.set(part, number)
-      if (batch.turn !== turn || over.has(voice)) return taken(number)
-      const one = voices.get(voice) ?? begin(voice, key, part)
-      one.part = part
-      const run = () => {
-        one.take(said)
-        const newest = said.findLast(({ _tag }) => _tag === "Segment")
-        if (newest?._tag === "Segment") one.open = isFinal(newest.segment) ? undefined : newest.segment
-        if (isOver) end(one)
-        taken(number)
+    take,
+    hold: (part) => {
+      const waiting: Array<() => void> = []
+      held.set(part, waiting)
+      return () => {
+        if (held.get(part) !== waiting) return
+        held.delete(part)
+        for (const run of waiting) run()
       }
-      if (one.waiting === undefined) run()
-      else one.waiting.push(run)
     },
+    moved: (part, given) => {
+      const gone = movedOn.get(part) ?? new Set()
+      movedOn.set(part, gone)
+      return given.map((voice) => {
+        gone.add(voice.id)
+        const { id, position, said } = voice
+        const one = voices.get(id)
+        const mark = one === undefined ? (over.get(id) ?? { position, said }) : close(one)
+        if (one !== undefined) end(one)
+        over.set(id, mark)
+        return LeftParts.withMark(voice, mark)
+      })
+    },
+    movedFrom: (part) => [...(movedOn.get(part) ?? [])],
     given: () =>
       [...voices.values()].map(({ id, isOver, key, mark }) => {
         const none = new Uint8Array(0)
@@ -156,9 +197,13 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
         end(one)
       }
       numbers.delete(part)
-      return found.map((voice) => {
+      held.delete(part)
+      const gone = movedOn.get(part)
+      movedOn.delete(part)
+      return found.flatMap((voice) => {
+        if (gone?.has(voice.id) === true) return []
         const mark = marks.get(voice.id)
-        return mark === undefined ? voice : LeftParts.withMark(voice, mark)
+        return [mark === undefined ? voice : LeftParts.withMark(voice, mark)]
       })
     }
   }

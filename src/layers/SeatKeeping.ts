@@ -62,6 +62,8 @@ interface Held {
   takenFrom: Seat | undefined
   /** Since when another runner has what it needs to go on; monotonic. */
   givenMs: number | undefined
+  /** Somebody may be about to take it; monotonic. */
+  goesUntilMs: number
   running: CallSeat.RunningCall | undefined
   isRun: boolean
 }
@@ -116,6 +118,7 @@ export const make = Effect.fnUntraced(function* (
     onRunning: (running) => {
       mine.running = running
     },
+    isGoing: () => isEnding() || now() < mine.goesUntilMs,
     ...(mine.takenFrom === undefined ? {} : { takeOver: { ask: ask(mine, mine.takenFrom) } })
   })
 
@@ -202,6 +205,7 @@ export const make = Effect.fnUntraced(function* (
       before: known,
       takenFrom: isAlive ? known : undefined,
       givenMs: undefined,
+      goesUntilMs: 0,
       running: undefined,
       isRun: false
     }
@@ -291,6 +295,7 @@ export const make = Effect.fnUntraced(function* (
     offer: (room) => {
       const mine = held.get(room)
       if (mine === undefined || keeping.wishes(room) === undefined || !mine.isOurs || isGiven(mine)) return undefined
+      mine.goesUntilMs = now() + CallSeat.HAND_OVER_MS
       return { seat: mine.seat, ...wishesOf(room) }
     },
     give,

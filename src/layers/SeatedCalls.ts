@@ -184,8 +184,8 @@ const make = Effect.fnUntraced(function* ({
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isEnding = true
-      // As the calls are now; and in this order: a call that is given away may have a part here.
-      const left = look.pipe(Effect.andThen(reviews.leave), Effect.andThen(here.leave))
+      // As the calls are now. Parts need longer than calls: some of their leads may be moving themselves.
+      const left = here.leave.pipe(Effect.andThen(look), Effect.andThen(reviews.leave))
       return Effect.timeoutOption(left, SeatReview.LEAVE_LIMIT)
     })
   )

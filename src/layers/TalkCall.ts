@@ -113,9 +113,10 @@ const run = Effect.fnUntraced(function* (
       ? undefined
       : yield* CallDivision.make({
           ...(options.voicesOfPart === undefined ? {} : { most: options.voicesOfPart }),
-          ...{ room, rank: seat.rank, parts, remote, language, privacy, iceServers: intents.iceServers },
+          ...{ room, seat, parts, remote, language, privacy, iceServers: intents.iceServers },
           findLeft: (part) => journals.leftBy?.(room, part) ?? Effect.succeed([]),
-          retell: voices.retell,
+          own: CallHandOver.heir({ voices, heard: (key): boolean => subscriptions.heard(key), now }),
+          ...{ keep: voices.keep, retell: voices.retell },
           onChange: Effect.suspend((): Effect.Effect<void> => subscriptions.lookAgain)
         })
   const subscriptions = yield* Subscriptions.make({

@@ -3,9 +3,10 @@
  */
 import { Deferred, Effect, Latch, Redacted, Schedule, type Scope, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
+import type * as HandOver from "../domain/HandOver.ts"
 import { defaultLanguage } from "../domain/Language.ts"
 import { type Incarnation, outranks, type Rank } from "../domain/Seat.ts"
-import { voiceId } from "../domain/Speaker.ts"
+import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
 import type { PeerConnection } from "../services/PeerConnection.ts"
@@ -13,12 +14,15 @@ import { Signaling } from "../services/Signaling.ts"
 import { SpeechJournal } from "../services/SpeechJournal.ts"
 import { Transcriber } from "../services/Transcriber.ts"
 import type { CallSink } from "../services/TranscriptSink.ts"
+import * as CallHandOver from "./CallHandOver.ts"
 import * as CallIceServers from "./CallIceServers.ts"
 import type { PartOrder, RunningPart } from "./CallPart.ts"
 import * as CallVoices from "./CallVoices.ts"
 import * as LeftParts from "./LeftParts.ts"
+import { monotonicMs } from "./Monotonic.ts"
 import * as PartSpeech from "./PartSpeech.ts"
 import * as Subscriptions from "./Subscriptions.ts"
+import * as VoiceGiven from "./VoiceGiven.ts"
 
 export interface TalkPartOptions {
   readonly incarnation: Incarnation
@@ -37,10 +41,14 @@ export type Dependencies = Signaling | Nextcloud | PeerConnection | Decoder | Tr
 /** As of voices that are captioned where they are heard, and the way to the lead. */
 const LAST_WORDS = "12 seconds"
 const LED_EVERY = "1 second"
+/** What came while the process stood still is heard by then. */
+const CAUGHT_UP = "30 millis"
 
 const nobody: Omit<PartOrder, "lead"> & { readonly lead: Rank | undefined } = {
   lead: undefined,
   hears: [],
+  keeps: [],
+  moved: [],
   isHearing: false,
   turn: 0,
   language: defaultLanguage,
@@ -50,18 +58,22 @@ const nobody: Omit<PartOrder, "lead"> & { readonly lead: Rank | undefined } = {
 
 /**
  * Joins the room as one part of its call, for as long as the scope; nobody is heard before the first order. `run` completes when the part
- * is finished, or no lead wants it.
+ * is finished, or no lead wants it. `isNeeded`: it hears somebody for somebody who reads.
  */
 export const make = Effect.fnUntraced(function* (
   room: RoomToken,
   options: TalkPartOptions
 ): Effect.fn.Return<
-  { readonly part: RunningPart; readonly run: Effect.Effect<void> },
+  { readonly part: RunningPart; readonly run: Effect.Effect<void>; readonly isNeeded: () => boolean },
   never,
   Dependencies | Scope.Scope
 > {
+  const now = yield* monotonicMs
   let order = nobody
   let hears: ReadonlySet<string> = new Set()
+  let keeps: ReadonlySet<string> = new Set()
+  const isOurs = (key: VoiceKey) => hears.has(voiceId(key))
+  const isKept = (key: VoiceKey) => keeps.has(voiceId(key))
   const changed = Latch.makeUnsafe(false)
   // silent for ever: a session without a rank sends no caption
   const session = yield* (yield* Signaling).join(room, () => undefined)
@@ -84,18 +96,21 @@ export const make = Effect.fnUntraced(function* (
     session,
     iceServers,
     screenShares: options.screenShares,
-    isOurs: (key) => hears.has(voiceId(key)),
-    maxVoices: options.maxVoices,
+    isOurs,
+    // who is only kept is counted where it is heard
+    maxVoices: () => options.maxVoices() + order.keeps.length,
     onVoice: voices.start,
     onVoiceEnd: voices.end,
     isSpeaking: voices.isSpeaking
   })
   let followed = nobody
+  /** As it was when all voices ended: what is said since is no longer here, but where it ends is. */
+  let last: ReadonlyArray<HandOver.LeftVoice> | undefined
   const finished = Deferred.makeUnsafe<void>()
   const follow = Effect.gen(function* () {
     yield* changed.await
     changed.closeUnsafe()
-    const { isHearing, lead, turn } = order
+    const { isHearing, lead, moved, turn } = order
     const isSameLead = lead?.epoch === followed.lead?.epoch && lead?.incarnation === followed.lead?.incarnation
     // it may have ended and begun again since we looked
     const hasEnded = isSameLead && turn !== followed.turn
@@ -106,6 +121,7 @@ export const make = Effect.fnUntraced(function* (
       speech.silence()
     }
     yield* subscriptions.setHearing(isHearing)
+    yield* Effect.forEach(moved, voices.drop, { discard: true })
   })
   const unwanted = Effect.repeat(Effect.sync(options.isLed), {
     while: (isLed) => isLed,
@@ -114,23 +130,34 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.forever(follow))
   yield* Effect.forkScoped(Stream.runForEach(session.events, subscriptions.handle))
   return {
+    isNeeded: () => order.isHearing && order.hears.length > 0,
     run: Effect.asVoid(Effect.raceFirst(Deferred.await(finished), unwanted)),
     part: {
       incarnation: options.incarnation,
-      hears: () => order.hears,
-      connected: subscriptions.connected,
+      hears: () => order.hears.filter((key) => !isKept(key)),
+      connected: () => subscriptions.connected() - order.keeps.filter(subscriptions.heard).length,
       order: (next) => {
         if (order.lead !== undefined && outranks(order.lead, next.lead)) return
         order = next
         hears = new Set(next.hears.map(voiceId))
+        keeps = new Set(next.keeps.map(voiceId))
+        voices.keep(isKept, (key) => order.isHearing && isOurs(key))
         changed.openUnsafe()
       },
       listen: speech.listen,
       acknowledge: speech.acknowledge,
-      finish: Effect.timeoutOption(voices.finish, LAST_WORDS).pipe(
-        Effect.andThen(Deferred.succeed(finished, undefined)),
-        Effect.asVoid
-      )
+      ...CallHandOver.heir({ voices, heard: subscriptions.heard, now }),
+      given: (wanted) =>
+        Effect.gen(function* () {
+          yield* Effect.sleep(CAUGHT_UP)
+          const asked = new Set(wanted.map(voiceId))
+          const all = (last ?? voices.given()).filter(({ isOver, key }) => !isOver && asked.has(voiceId(key)))
+          return VoiceGiven.within(all).voices
+        }),
+      finish: Effect.suspend(() => {
+        last ??= voices.given()
+        return Effect.timeoutOption(voices.finish, LAST_WORDS)
+      }).pipe(Effect.andThen(Deferred.succeed(finished, undefined)), Effect.asVoid)
     }
   }
 })

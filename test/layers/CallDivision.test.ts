@@ -26,6 +26,9 @@ const silent = (): RemoteVoices => {
       turn += 1
     },
     turn: () => turn,
+    hold: () => () => {},
+    movedFrom: () => [],
+    moved: (_, given) => given,
     lost: () => []
   }
 }
@@ -44,6 +47,9 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
       order: (order) => orders.push(order),
       listen: () => Stream.never,
       acknowledge: () => {},
+      given: () => Effect.succeed([]),
+      kept: Effect.succeed,
+      take: () => Effect.succeed([]),
       finish: Effect.void,
       leaving: Deferred.makeUnsafe<void>(),
       gone: Deferred.makeUnsafe<PartEnd>()
@@ -52,7 +58,7 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
     return link
   }
   const division = yield* CallDivision.make({
-    ...{ room, rank, remote: silent(), most: 2 },
+    ...{ room, seat: { rank }, remote: silent(), most: 2 },
     parts: {
       running: () => Effect.sync(() => (before.length === 0 ? [] : [another(before)])),
       open: () => Effect.sync(() => (links.length >= available ? undefined : another([])))
@@ -60,6 +66,8 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
     language: () => rules.language,
     privacy: () => rules.privacy,
     iceServers: () => undefined,
+    own: { kept: Effect.succeed, take: () => Effect.succeed([]) },
+    keep: () => {},
     findLeft: () => Effect.succeed([]),
     retell: () => {},
     onChange: Effect.sync(() => {

@@ -27,6 +27,9 @@ export const answersOf = (incarnation: Incarnation, isEnding = false): RunnerFle
   OpenPart: () => Effect.die("not asked here"),
   TellPart: () => Effect.die("not asked here"),
   ListenToPart: () => Stream.die("not asked here"),
+  GivePart: () => Effect.die("not asked here"),
+  KeptInPart: () => Effect.die("not asked here"),
+  TakeInPart: () => Effect.die("not asked here"),
   FinishPart: () => Effect.die("not asked here")
 })
 

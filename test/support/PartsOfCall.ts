@@ -2,26 +2,29 @@
  * A call on the test clock that is heard in parts: a lead that captions, parts on other runners that hear, and whoever dies in between. The
  * captions of everybody are judged word by word.
  */
-import { Context, Deferred, Effect, FiberSet, Layer, Metric, Random, References, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, FiberSet, Layer, Metric, Random, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { participant } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as CallIntents from "../../src/layers/CallIntents.ts"
-import type { CallParts, PartEnd, PartLink } from "../../src/layers/CallPart.ts"
+import type { CallParts } from "../../src/layers/CallPart.ts"
 import type { Answer } from "../../src/layers/CallSeat.ts"
 import { monotonicMs } from "../../src/layers/Monotonic.ts"
-import * as TalkPart from "../../src/layers/TalkPart.ts"
 import { PeerConnection } from "../../src/services/PeerConnection.ts"
 import * as Dice from "../../tools/chaos/Dice.ts"
 import * as Utterances from "../../tools/chaos/deterministic/Utterances.ts"
 import * as Judge from "../../tools/chaos/Judge.ts"
 import * as CountedSound from "./CountedSound.ts"
+import * as RunnerOfPart from "./RunnerOfPart.ts"
 import * as RunnersOfCall from "./RunnersOfCall.ts"
 import * as ScriptedSession from "./ScriptedSession.ts"
 
 /** What becomes of a call that is heard in parts. */
 export const partFaults = [
   "a part dies",
+  "the runner of a part ends",
+  "the runners of two parts end",
+  "the runners of the lead and a part end",
   "the lead dies",
   "the lead and a part die",
   "the lead gives the call away",
@@ -103,54 +106,23 @@ const scene = Effect.fnUntraced(function* (
   const viewer = participant(ScriptedSession.nextcloudId(reader))
   intents.add({ room, viewer, language: defaultLanguage }, undefined)
 
-  const parts = new Map<RunnersOfCall.Runner, PartLink & { readonly breakWay: () => void }>()
+  const parts = new Map<RunnersOfCall.Runner, RunnerOfPart.RunnerOfPart>()
   const alive = () => [...parts.values()].filter(({ gone }) => !Deferred.isDoneUnsafe(gone))
-  const runPart = (made: Deferred.Deferred<PartLink>): RunnersOfCall.Program =>
-    Effect.fnUntraced(function* (runner, incarnation) {
-      const { part, run } = yield* TalkPart.make(room, {
-        ...{ incarnation, life: 1, screenShares: false, maxVoices: () => 200, isLed: () => true }
-      })
-      const ways = new Set<Deferred.Deferred<void>>()
-      const link = {
-        ...part,
-        listen: (...from: Parameters<PartLink["listen"]>) =>
-          Stream.suspend(() => {
-            const way = Deferred.makeUnsafe<void>()
-            ways.add(way)
-            return Stream.interruptWhen(part.listen(...from), Deferred.await(way))
-          }),
-        leaving: Deferred.makeUnsafe<void>(),
-        gone: Deferred.makeUnsafe<PartEnd>(),
-        breakWay: () => {
-          for (const way of ways) Deferred.doneUnsafe(way, Effect.void)
-        }
-      }
-      parts.set(runner, link)
-      yield* Deferred.succeed(made, link)
-      yield* run
-    }, Effect.scoped)
-  /** Whoever is dead tells nobody anything. */
-  const reachedBy = (runner: RunnersOfCall.Runner, link: PartLink): PartLink => ({
-    ...link,
-    order: (order) => {
-      if (!runner.isDead) link.order(order)
-    },
-    acknowledge: (numbers) => {
-      if (!runner.isDead) link.acknowledge(numbers)
-    },
-    finish: Effect.suspend(() => (runner.isDead ? Effect.void : link.finish))
-  })
   const partsFor = (by: RunnersOfCall.Runner): CallParts => ({
-    running: () => Effect.sync(() => [...parts.values()].map((link) => reachedBy(by, link))),
+    running: () => Effect.sync(() => [...parts.values()].map((link) => RunnerOfPart.reachedBy(by, link))),
     open: () =>
       Effect.gen(function* () {
-        const made = Deferred.makeUnsafe<PartLink>()
+        const made = Deferred.makeUnsafe<RunnerOfPart.RunnerOfPart>()
         yield* Effect.sleep(dice.between(0, 300))
-        const { runner } = yield* launch(undefined, undefined, runPart(made))
+        const program = RunnerOfPart.run(room, (runner, link) => {
+          parts.set(runner, link)
+          Deferred.doneUnsafe(made, Effect.succeed(link))
+        })
+        const { runner } = yield* launch(undefined, undefined, program)
         const link = yield* Deferred.await(made)
         // a process of its own: it goes on when the lead dies
         note(`${runner.name} is a part`)
-        return reachedBy(by, link)
+        return RunnerOfPart.reachedBy(by, link)
       }).pipe(Scope.provide(scope))
   })
   const runners = RunnersOfCall.make({
@@ -179,6 +151,10 @@ const scene = Effect.fnUntraced(function* (
     later(dice.between(0, 300), () => Deferred.doneUnsafe(link.gone, Effect.succeed("Died")))
     return true
   }
+  const endPart = Effect.suspend(() => {
+    const staying = alive().filter(({ leaving }) => !Deferred.isDoneUnsafe(leaving))
+    return staying[dice.between(0, Math.max(0, staying.length - 1))]?.end ?? Effect.void
+  })
   const killLead = Effect.gen(function* () {
     const elsewhere = new Set(alive().flatMap((link) => link.hears().map(({ publisher }) => `${publisher}`)))
     forgetNewest(names.filter((name) => !elsewhere.has(name)))
@@ -189,6 +165,7 @@ const scene = Effect.fnUntraced(function* (
   })
   const giveAway = Effect.gen(function* () {
     const giver = lead
+    giver.isGoing = true
     const ask = Effect.suspend(() => giver.running?.handOver ?? Effect.never).pipe(
       Effect.map((left): Answer => ({ _tag: "Given", left })),
       Effect.orElseSucceed((): Answer => ({ _tag: "Stays" }))
@@ -196,6 +173,7 @@ const scene = Effect.fnUntraced(function* (
     const { runner: taker } = yield* launch(giver, () => ask)
     while (!giver.isOver && !taker.isOver) yield* Effect.sleep(STEP_MS)
     lead = giver.isOver ? taker : giver
+    lead.isGoing = false
   })
   const deaf: Array<{ readonly names: ReadonlyArray<string>; readonly sinceMs: number }> = []
   const faults: Array<PartFault> = []
@@ -207,6 +185,9 @@ const scene = Effect.fnUntraced(function* (
       faults.push(fault)
       note(fault)
       if (fault === "a part dies") killPart()
+      if (fault === "the runner of a part ends") yield* endPart
+      if (fault === "the runners of two parts end") yield* Effect.all([endPart, endPart], { concurrency: 2 })
+      if (fault === "the runners of the lead and a part end") yield* Effect.all([endPart, giveAway], { concurrency: 2 })
       if (fault === "the lead dies") yield* killLead
       if (fault === "the lead and a part die") {
         killPart()

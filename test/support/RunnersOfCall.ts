@@ -32,6 +32,8 @@ export interface Runner {
   /** The process is gone: what it does reaches nobody. */
   readonly kill: () => void
   running: RunningCall | undefined
+  /** Another is about to take its call. */
+  isGoing: boolean
   status: TalkCall.ReadStatus | undefined
   isDead: boolean
   isOver: boolean
@@ -258,10 +260,7 @@ export const make = (world: World) => {
         runner.isOver = true
         fiber.interruptUnsafe()
       },
-      running: undefined,
-      status: undefined,
-      isDead: false,
-      isOver: false
+      ...{ running: undefined, status: undefined, isGoing: false, isDead: false, isOver: false }
     }
     runners.push(runner)
     const options =
@@ -277,6 +276,7 @@ export const make = (world: World) => {
       seat: {
         rank: runner.rank,
         onOutranked: () => {},
+        isGoing: () => runner.isGoing,
         onRunning: (running) => {
           runner.running = running
         },
