@@ -100,7 +100,7 @@ describe("runners", () => {
       process.kill(second, "SIGKILL")
       const open = (clients: typeof guests) => clients.filter(RunnersScene.isOpen).length
       yield* until(() => open(guests) < guests.length)
-      yield* Effect.sleep("300 millis")
+      yield* RunnersScene.untilStill(() => open([...guests, ...served]))
       yield* untilActive(ADMIN, open(guests))
       yield* untilActive(ADA, open(served))
 

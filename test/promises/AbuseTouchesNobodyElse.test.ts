@@ -9,6 +9,7 @@ import * as ToneModem from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as DoorSetup from "../support/DoorSetup.ts"
 import * as PlainDialect from "../support/PlainDialect.ts"
+import * as Standstill from "../support/Standstill.ts"
 import { until } from "../support/Until.ts"
 
 const path = "/v1/transcriptions"
@@ -134,7 +135,7 @@ describe("a client that breaks the rules of the wire", () => {
           { discard: true }
         )
       )
-    })
+    }).pipe(Standstill.played)
   )
 })
 
@@ -171,7 +172,7 @@ describe("a client that floods", () => {
         })
       )
       assert.isBelow(megabytes() - before, 200)
-    })
+    }).pipe(Standstill.played)
   )
 
   it.live("with audio that no engine takes is held up at its own end", () =>
@@ -189,7 +190,7 @@ describe("a client that floods", () => {
       for (const abuser of abusers) assert.isAbove(abuser.socket.bufferedAmount, 20_000_000)
       // The client's side is in this process too: 200 MB of messages that wait there are Buffers of one array.
       assert.isBelow(megabytes() - before, 200 + 150)
-    })
+    }).pipe(Standstill.played)
   )
 })
 
@@ -213,7 +214,7 @@ describe("a client that takes its time", () => {
           assert.strictEqual(halfFrame.code(), 1001)
         })
       )
-    })
+    }).pipe(Standstill.played)
   )
 
   it.live(
@@ -245,7 +246,7 @@ describe("a client that takes its time", () => {
         assert.strictEqual(yield* chatty.metric("stream_sessions_active"), 0)
         // of the whole process, which on a busy machine collects late
         assert.isBelow(megabytes() - before, 300)
-      }),
+      }).pipe(Standstill.played),
     180_000
   )
 })

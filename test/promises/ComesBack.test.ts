@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import * as CallScene from "../support/CallScene.ts"
+import * as Standstill from "../support/Standstill.ts"
 
 /** ms; real sockets, real speech. */
-const patience = 180_000
+const patience = 400_000
 
 /** Everything Ada said stands on the page, once and in order; waits for it. */
 const isRead = (scene: CallScene.CallScene, words: ReadonlyArray<number>) =>
@@ -22,7 +23,7 @@ describe("captions come back by themselves", () => {
         yield* Effect.forkScoped(Effect.andThen(Effect.sleep("2500 millis"), Effect.sync(scene.hpb.dropSockets)))
         yield* isRead(scene, yield* scene.say(0, 16))
         assert.strictEqual(scene.reader.rewritings(), 0)
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -36,7 +37,7 @@ describe("captions come back by themselves", () => {
         yield* scene.hpb.restart(500)
         yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
         yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -50,7 +51,7 @@ describe("captions come back by themselves", () => {
         yield* scene.hpb.restartMedia(500)
         yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
         yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -71,7 +72,7 @@ describe("captions come back by themselves", () => {
         yield* Effect.sleep("1 second")
         const before = scene.read().filter((word) => word !== undefined)
         yield* isRead(scene, [...before, ...(yield* scene.say(said, 6))])
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -91,7 +92,7 @@ describe("captions come back by themselves", () => {
         yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
         yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
         yield* CallScene.until(() => Effect.sync(() => scene.engine.counters().active <= 1))
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -104,7 +105,7 @@ describe("captions come back by themselves", () => {
         yield* isRead(scene, before)
         scene.engine.control({ _tag: "Kill", how: "crash" })
         yield* isRead(scene, [...before, ...(yield* scene.say(4, 6))])
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -114,7 +115,7 @@ describe("captions come back by themselves", () => {
       Effect.gen(function* () {
         const scene = yield* CallScene.make({ coldStartMs: 4_000 })
         yield* isRead(scene, yield* scene.say(0, 10))
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 })
@@ -133,7 +134,7 @@ describe("nothing is left behind", () => {
         const scene = yield* CallScene.make()
         scene.hpb.endCall(CallScene.room)
         yield* isGone(scene)
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -144,7 +145,7 @@ describe("nothing is left behind", () => {
         const scene = yield* CallScene.make()
         scene.hpb.deleteRoom(CallScene.room)
         yield* isGone(scene)
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -158,7 +159,7 @@ describe("nothing is left behind", () => {
         yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 0))
         assert.strictEqual(scene.hpb.servicesIn(CallScene.room), 1)
         yield* isGone(scene)
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -172,7 +173,7 @@ describe("nothing is left behind", () => {
         yield* scene.calls.start({ room: CallScene.room, viewer: scene.viewer, language: defaultLanguage })
         yield* CallScene.until(() => Effect.map(scene.calls.list, ([call]) => call?.speakers === 1))
         yield* isRead(scene, yield* scene.say(0, 3))
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 })

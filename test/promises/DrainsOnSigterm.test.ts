@@ -7,14 +7,15 @@ import { Effect, Fiber, Schedule, type Scope } from "effect"
 import * as DoorSetup from "../support/DoorSetup.ts"
 import * as EndingScene from "../support/EndingScene.ts"
 import { start } from "../support/ServiceProcess.ts"
+import * as Standstill from "../support/Standstill.ts"
 import { until } from "../support/Until.ts"
 
 const { spoken, words } = EndingScene
 
 /** ms; real processes, real speech, a busy machine. Whether the process ended in time is told by its exit code. */
-const PATIENCE = 180_000
+const PATIENCE = 600_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), PATIENCE)
+  it.live(name, () => Standstill.played(body), PATIENCE)
 
 /** Who waits in vain does so for its share of this time; a busy machine needs more of it than a calm one. */
 const UNHURRIED = { LT_SHUTDOWN_SECONDS: "16" }
@@ -36,7 +37,12 @@ describe("a process that is told to end when all was said, and not all understoo
     live(
       `by ${signal} delivers the last words to viewers, streams and readers of the feed, and says bye`,
       Effect.gen(function* () {
-        const scene = yield* EndingScene.make({ calls: 2, streams: 3, environment: UNHURRIED })
+        const scene = yield* EndingScene.make({
+          calls: 2,
+          streams: 3,
+          environment: UNHURRIED,
+          engine: { delayMs: 1500 }
+        })
         const feed = yield* Effect.forkScoped(text(`${scene.api}/api/v1/calls/room0/captions`))
         yield* scene.speak
         const metrics = yield* text(`${scene.api}/metrics`)

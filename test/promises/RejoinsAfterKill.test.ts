@@ -12,10 +12,11 @@ import * as ToneModem from "../../src/layers/ToneModem.ts"
 import * as ToneWords from "../../src/layers/ToneWords.ts"
 import { appApiHeaders, appSecret } from "../support/HttpSetup.ts"
 import { freePort, type ServiceProcess, start } from "../support/ServiceProcess.ts"
+import * as Standstill from "../support/Standstill.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 
 /** ms; real processes, real speech. */
-const patience = 240_000
+const patience = 600_000
 const post = { method: "POST", headers: { "content-type": "application/json", connection: "close" } }
 const turnServers = [{ urls: ["turn:127.0.0.1:9"], username: "user of the relay", credential: "secret of the relay" }]
 
@@ -141,7 +142,7 @@ describe("a process that is killed in mid-call", () => {
         assert.include(stored.join(), "everyone")
         assert.notInclude(stored.join(), "of the relay")
         assert.notInclude(stored.join(), Redacted.value(scene.talk.internalSecret))
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 
@@ -161,7 +162,7 @@ describe("a process that is killed in mid-call", () => {
         assert.strictEqual(scene.talk.servicesIn("one"), 1)
         yield* scene.kill(first, "SIGKILL")
         yield* scene.health('"speakers":1', ports[0])
-      }),
+      }).pipe(Standstill.played),
     patience
   )
 })

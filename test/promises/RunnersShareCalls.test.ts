@@ -13,7 +13,7 @@ import * as SharedCalls from "../support/SharedCalls.ts"
 import * as Standstill from "../support/Standstill.ts"
 
 /** ms; real processes, real speech. */
-const patience = 240_000
+const patience = 600_000
 
 /** Voices of the calls; those that are not named have none. */
 const sizes = new Map([

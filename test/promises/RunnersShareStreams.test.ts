@@ -6,14 +6,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as EndingScene from "../support/EndingScene.ts"
 import * as RunnersScene from "../support/RunnersScene.ts"
+import * as Standstill from "../support/Standstill.ts"
 import { until } from "../support/Until.ts"
 
 const { spoken, words } = EndingScene
 
 /** ms; real processes, real speech, a busy machine. */
-const PATIENCE = 240_000
+const PATIENCE = 600_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(body), PATIENCE)
+  it.live(name, () => Standstill.played(body), PATIENCE)
 
 const SESSIONS = 40
 
@@ -29,8 +30,8 @@ describe("a service of two runners", () => {
       })
       const clients = yield* open(SESSIONS)
       yield* RunnersScene.speak(clients, words.slice(0, 3))
-      const before = yield* scene.text("/metrics")
-      assert.strictEqual(RunnersScene.sumOf(before, "transcription_stream_sessions_active"), SESSIONS)
+      const active = (text: string) => RunnersScene.sumOf(text, "transcription_stream_sessions_active")
+      const before = yield* scene.text("/metrics").pipe(Effect.repeat({ until: (text) => active(text) === SESSIONS }))
       assert.strictEqual(RunnersScene.sumOf(before, "transcription_stream_sessions_total"), SESSIONS)
       assert.strictEqual(before.split("# TYPE transcription_stream_sessions_total counter").length, 2)
 
@@ -38,7 +39,7 @@ describe("a service of two runners", () => {
       assert.isDefined(second)
       process.kill(second ?? 0, "SIGKILL")
       yield* RunnersScene.untilOpen(clients, (count) => count < SESSIONS)
-      yield* Effect.sleep("300 millis")
+      yield* RunnersScene.untilStill(() => clients.filter(RunnersScene.isOpen).length)
       const left = clients.filter(RunnersScene.isOpen)
       // Neither has more than 60 %.
       assert.isAtLeast(left.length, 0.4 * SESSIONS)
@@ -73,7 +74,12 @@ describe("a service of two runners", () => {
   live(
     "ends with the last words of its calls too, and none of them is said twice",
     Effect.gen(function* () {
-      const scene = yield* EndingScene.make({ calls: 4, streams: 4, environment: { LT_RUNNERS: "2" } })
+      const scene = yield* EndingScene.make({
+        calls: 4,
+        streams: 4,
+        environment: { LT_RUNNERS: "2" },
+        engine: { delayMs: 1500 }
+      })
       yield* scene.speak
       const toldBefore = scene.engine.log().length
       scene.service.child.kill("SIGTERM")

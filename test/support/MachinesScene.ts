@@ -120,6 +120,12 @@ export const make = Effect.fnUntraced(function* (postgres: Postgres) {
     const stop = Effect.gen(function* () {
       isOver = true
       yield* Fiber.join(saying)
+      const isLastRead = () =>
+        viewer
+          .captions()
+          .some(({ message }) => message.split(" ").some((word) => ToneWords.wordIndex(word) === said.length - 1))
+      // A busy machine reads late; whom nobody heard at the end nobody reads at all.
+      yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: isLastRead }), Effect.timeoutOption("20 seconds"))
       yield* Effect.sleep("2 seconds")
       const inCaptions = (isMeant: (caption: ReceivedCaption) => boolean) =>
         viewer

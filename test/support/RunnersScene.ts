@@ -88,6 +88,18 @@ export const isOpen = ({ socket }: DoorSetup.DoorClient): boolean => socket.read
 export const untilOpen = (clients: ReadonlyArray<DoorSetup.DoorClient>, isThat: (count: number) => boolean) =>
   until(() => isThat(clients.filter(isOpen).length))
 
+/** Waits until this has not changed for a second. */
+export const untilStill = (count: () => number) =>
+  Effect.suspend(() => {
+    let [last, sinceMs] = [count(), performance.now()]
+    return until(() => {
+      const now = count()
+      if (now !== last) sinceMs = performance.now()
+      last = now
+      return performance.now() - sinceMs >= 1000
+    })
+  })
+
 /** The sum of a metric over its labels. */
 export const sumOf = (metrics: string, name: string): number =>
   metrics

@@ -11,6 +11,8 @@ const STALL_MS = 250
 export interface Standstill {
   /** Whether all went on from this moment to that, in ms since 1970. After so long as the process stood still all is as it was. */
   readonly wasWhole: (fromMs: number, toMs: number) => boolean
+  /** How long it has stood still, all in all, ms. */
+  readonly stoodMs: () => number
 }
 
 /** Watches until the scope closes. */
@@ -28,8 +30,27 @@ export const watch: Effect.Effect<Standstill, never, Scope.Scope> = Effect.map(
     }),
     ({ timer }) => Effect.sync(() => clearInterval(timer))
   ),
-  ({ stalls }) => ({
+  ({ stalls }): Standstill => ({
+    stoodMs: () => stalls.reduce((sum, { beganMs, endedMs }) => sum + endedMs - beganMs, 0),
     wasWhole: (fromMs, toMs) =>
       stalls.every(({ beganMs, endedMs }) => toMs < beganMs || fromMs > endedMs + (endedMs - beganMs))
   })
 )
+
+const TIMES = 3
+
+/**
+ * A case about words in real time. One that fails while this process stood still is played anew, in a scope of its own, twice at most: what is
+ * wrong without that is wrong at once, and what is always wrong stays so.
+ */
+export const played = <A, E, R>(play: Effect.Effect<A, E, R | Scope.Scope>, times = TIMES): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const standstill = yield* watch
+    const exit = yield* Effect.exit(Effect.scoped(play))
+    return { exit, isBlamed: standstill.stoodMs() > 0 }
+  }).pipe(
+    Effect.scoped,
+    Effect.flatMap(({ exit, isBlamed }) =>
+      exit._tag === "Failure" && isBlamed && times > 1 ? played(play, times - 1) : exit
+    )
+  )
