@@ -23,6 +23,8 @@ export class CodecMissing extends Schema.TaggedError<CodecMissing>()("CodecMissi
 export interface CodecLibrary {
   readonly name: string
   readonly make: () => Codec
+  /** One whose sound is valid until any of those that were made so decodes a packet: hundreds of voices in turn write where the processor has it at hand. */
+  readonly makeSharing: () => Codec
 }
 
 const ADDON = "native/build"
@@ -35,9 +37,13 @@ const SPARES = 64
 /** libopus in our own addon (`native/`), which writes into memory that stays. */
 export const addon: Effect.Effect<CodecLibrary, CodecMissing> = Effect.suspend(() => {
   const loaded = NativeAddon.load()
-  return typeof loaded === "string"
-    ? Effect.fail(new CodecMissing({ library: ADDON, detail: loaded }))
-    : Effect.succeed({ name: `${loaded.opus} (${ADDON})`, make: () => addonCodec(loaded) })
+  if (typeof loaded === "string") return Effect.fail(new CodecMissing({ library: ADDON, detail: loaded }))
+  const shared = makeRoom()
+  return Effect.succeed({
+    name: `${loaded.opus} (${ADDON})`,
+    make: () => addonCodec(loaded, makeRoom()),
+    makeSharing: () => addonCodec(loaded, shared)
+  })
 })
 
 /** libopus as a native addon of others: integers, in new memory for each packet. */
@@ -48,7 +54,8 @@ export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
     const { OpusEncoder } = loaded
     // A binary for another platform loads and fails here.
     new OpusEncoder(SAMPLE_RATE, 1).decode(silentPacket)
-    return { name: NATIVE, make: () => nativeCodec(new OpusEncoder(SAMPLE_RATE, 1)) }
+    const make = () => nativeCodec(new OpusEncoder(SAMPLE_RATE, 1))
+    return { name: NATIVE, make, makeSharing: make }
   },
   catch: (cause) =>
     new CodecMissing({ library: NATIVE, detail: cause instanceof Error ? cause.message : String(cause) })
@@ -62,28 +69,51 @@ export const wasm: Effect.Effect<CodecLibrary, never, Scope.Scope> = Effect.acqu
     return spares
   }),
   (spares) => Effect.sync(spares.close)
-).pipe(Effect.map((spares) => ({ name: WASM, make: () => wasmCodec(spares) })))
+).pipe(
+  Effect.map((spares) => {
+    const make = () => wasmCodec(spares)
+    return { name: WASM, make, makeSharing: make }
+  })
+)
 
 /** What a packet of 20 ms needs; few packets are longer. */
 const USUAL_SAMPLES = 480
 /** OPUS_BUFFER_TOO_SMALL. */
 const NO_ROOM = -2
 
-const addonCodec = (native: NativeAddon.NativeAddon): Codec => {
+/** Where packets are decoded to. */
+interface Room {
+  samples: Float32Array
+  /** Its beginning, by length. */
+  readonly results: Map<number, Float32Array>
+}
+
+const makeRoom = (): Room => ({ samples: new Float32Array(USUAL_SAMPLES), results: new Map() })
+
+const enlarge = (room: Room): void => {
+  room.samples = new Float32Array(MAX_SAMPLES)
+  room.results.clear()
+}
+
+const resultIn = ({ results, samples }: Room, length: number): Float32Array => {
+  const known = results.get(length)
+  if (known !== undefined) return known
+  const result = samples.subarray(0, length)
+  results.set(length, result)
+  return result
+}
+
+const addonCodec = (native: NativeAddon.NativeAddon, room: Room): Codec => {
   const decoder = native.makeDecoder()
-  let room = new Float32Array(USUAL_SAMPLES)
-  let result = room
   return {
     decode: (packet) => {
       if (decoder === undefined) return undefined
-      let samples = native.decode(decoder, packet, room)
-      if (samples === NO_ROOM && room.length < MAX_SAMPLES) {
-        room = new Float32Array(MAX_SAMPLES)
-        samples = native.decode(decoder, packet, room)
+      let samples = native.decode(decoder, packet, room.samples)
+      if (samples === NO_ROOM && room.samples.length < MAX_SAMPLES) {
+        enlarge(room)
+        samples = native.decode(decoder, packet, room.samples)
       }
-      if (samples <= 0) return undefined
-      if (result.length !== samples || result.buffer !== room.buffer) result = room.subarray(0, samples)
-      return result
+      return samples <= 0 ? undefined : resultIn(room, samples)
     },
     close: () => {
       if (decoder !== undefined) native.closeDecoder(decoder)

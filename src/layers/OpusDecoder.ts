@@ -17,8 +17,9 @@ import { frameTicksOf, MAX_TICKS, ticksOf } from "./OpusPacket.ts"
 import * as ReorderWindow from "./ReorderWindow.ts"
 import * as RtpTimeline from "./RtpTimeline.ts"
 
-const decoderOf = ({ make, name }: OpusCodec.CodecLibrary) =>
-  Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(make(), onAudio) })
+// What is heard live is used before the next packet is decoded.
+const decoderOf = ({ make, makeSharing, name }: OpusCodec.CodecLibrary) =>
+  Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(makeSharing(), onAudio) })
 
 /** libopus in our own addon; fails where it could not be built. */
 export const layerAddon = Layer.effect(Decoder, Effect.map(OpusCodec.addon, decoderOf))
