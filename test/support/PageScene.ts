@@ -138,6 +138,10 @@ interface Surroundings {
   readonly makeCodec: () => Codec
 }
 
+/** Runs in the page: that a line was cut is said in the line. */
+const readLines = `Array.from(document.querySelectorAll("#lines p > span:not(.note)"), ({ childNodes }) =>
+  Array.from(childNodes, (node) => (node instanceof Text ? node.data : "")).join(" ")).join(" ")`
+
 const openPage = Effect.fnUntraced(function* (
   browser: Browser,
   { makeCodec, url }: Surroundings,
@@ -169,8 +173,13 @@ const openPage = Effect.fnUntraced(function* (
   return {
     page,
     offences,
-    words: Effect.promise(() => page.locator("#lines p > span:not(.note)").allTextContents()).pipe(
-      Effect.map((lines) => lines.flatMap((line) => line.toLowerCase().match(/[a-z]+/g) ?? []))
+    words: Effect.promise(() => page.evaluate(readLines)).pipe(
+      Effect.map(
+        (text) =>
+          String(text)
+            .toLowerCase()
+            .match(/[a-z]+/g) ?? []
+      )
     ),
     status: Effect.promise(() => page.textContent("#status")).pipe(Effect.map((text) => text ?? "")),
     given: GivenSound.listen(page, makeCodec)
