@@ -37,12 +37,7 @@ describe("a process that is told to end when all was said, and not all understoo
     live(
       `by ${signal} delivers the last words to viewers, streams and readers of the feed, and says bye`,
       Effect.gen(function* () {
-        const scene = yield* EndingScene.make({
-          calls: 2,
-          streams: 3,
-          environment: UNHURRIED,
-          engine: { delayMs: 1500 }
-        })
+        const scene = yield* EndingScene.make({ calls: 2, streams: 3, environment: UNHURRIED })
         const feed = yield* Effect.forkScoped(text(`${scene.api}/api/v1/calls/room0/captions`))
         yield* scene.speak
         const metrics = yield* text(`${scene.api}/metrics`)

@@ -77,8 +77,7 @@ describe("a service of two runners", () => {
       const scene = yield* EndingScene.make({
         calls: 4,
         streams: 4,
-        environment: { LT_RUNNERS: "2", LT_SHUTDOWN_SECONDS: "16" },
-        engine: { delayMs: 1500 }
+        environment: { LT_RUNNERS: "2", LT_SHUTDOWN_SECONDS: "16" }
       })
       yield* scene.speak
       const toldBefore = scene.engine.log().length
