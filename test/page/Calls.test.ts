@@ -7,6 +7,7 @@ import * as TalkSimulator from "../../src/layers/TalkSimulator.ts"
 import { speak } from "../../src/layers/ToneModem.ts"
 import { wordText } from "../../src/layers/ToneWords.ts"
 import * as PageScene from "../support/PageScene.ts"
+import * as Standstill from "../support/Standstill.ts"
 
 const { until } = PageScene
 const does = <A>(action: () => Promise<A>) => Effect.promise(action)
@@ -26,11 +27,12 @@ const scene = Layer.unwrap(
 const wordsOf = (first: number) => Array.from({ length: 5 }, (_, at) => first + at)
 
 describe.skipIf(!existsSync(PageScene.chromiumPath))("the page of running calls", () => {
-  layer(scene, { timeout: "60 seconds", excludeTestServices: true })((it) => {
+  layer(scene, { timeout: PageScene.patienceMs, excludeTestServices: true })((it) => {
     it.effect(
       "shows what each speaker says as it is said, and that the call has ended",
       () =>
         Effect.gen(function* () {
+          const standstill = yield* Standstill.watch
           const hpb = yield* TalkSimulator.TalkSimulator
           const { open, url } = yield* PageScene.PageScene
           const control = (method: string, path: string, body?: object) =>
@@ -51,23 +53,33 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page of running calls"
           yield* control("POST", "", { roomToken: room })
           const { offences, page } = yield* open({ path: "/#calls" })
           yield* does(() => page.getByRole("button", { name: /planning.*2 speakers/ }).click({ timeout: 20_000 }))
-          for (const { first, speaker } of people) {
-            yield* speaker.say(speak(wordsOf(first), { speaker: 1, sampleRate: 48_000, firstSequence: 0 }).pcm)
-          }
-          for (const { first, name } of people) {
+          const speeches = yield* Effect.forEach(people, ({ first, name, speaker }) => {
+            const { pcm, words } = speak(wordsOf(first), { speaker: 1, sampleRate: 48_000, firstSequence: 0 })
+            return Effect.map(speaker.say(pcm), ({ startedAtMs }) => ({ name, startedAtMs, words }))
+          })
+          for (const { name, startedAtMs, words } of speeches) {
             const lane = page.getByRole("region", { name, exact: true })
-            const wanted = wordsOf(first).map(wordText).join(" ")
-            yield* until(
-              does(() => lane.locator("li").allTextContents()),
-              (lines) => lines.join(" ") === wanted
+            // The speaker is in this process: in which of its words that stood still, half of the sound comes late.
+            const needed = () =>
+              words.filter((one) => standstill.wasWhole(startedAtMs + one.startMs, startedAtMs + one.endMs))
+            const said = words.map(({ word }) => wordText(word))
+            // What is final is said once to a screen reader, with the name.
+            const announced = does(() => page.locator("#said p").allTextContents()).pipe(
+              Effect.map((all) => all.filter((line) => line.startsWith(`${name}: `)))
+            )
+            const shown = does(() => lane.locator("li").allTextContents())
+            const [lines] = yield* until(
+              Effect.all([shown, announced]),
+              ([lines, announced]) =>
+                needed().every(({ word }) => lines.join(" ").split(" ").includes(wordText(word))) &&
+                announced.join() === lines.map((line) => `${name}: ${line}`).join()
+            )
+            const read = lines.join(" ").split(" ")
+            assert.deepStrictEqual(
+              read,
+              said.filter((word) => read.includes(word))
             )
           }
-          // Said once to a screen reader, with the name.
-          const announced = yield* does(() => page.locator("#said p").allTextContents())
-          assert.deepStrictEqual(
-            announced.toSorted(),
-            people.map(({ first, name }) => `${name}: ${wordsOf(first).map(wordText).join(" ")}`).toSorted()
-          )
           yield* PageScene.picture(page, "calls-light", { fullPage: true })
           yield* does(() => page.emulateMedia({ colorScheme: "dark" }))
           yield* PageScene.picture(page, "calls-dark", { fullPage: true })
@@ -86,7 +98,7 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page of running calls"
           )
           assert.deepStrictEqual(offences, [])
         }).pipe(Effect.scoped),
-      60_000
+      PageScene.patienceMs
     )
   })
 })
