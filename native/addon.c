@@ -72,6 +72,7 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 /* Once for every thread that loads it; nothing is shared between them but constants. */
 NAPI_MODULE_INIT() {
   opus_exports(env, exports);
+  decoding_exports(env, exports);
   srtp_exports(env, exports);
   udp_exports(env, exports);
   return exports;

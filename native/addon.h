@@ -14,7 +14,7 @@
 #define MOST_ARGUMENTS 5
 
 /* First in whatever an external of ours points to, so that one kind is never taken for the other. */
-typedef enum { KIND_DECODER = 0x50444543, KIND_CIPHER = 0x50434950, KIND_READER = 0x50524452 } Kind;
+typedef enum { KIND_DECODER = 0x50444543, KIND_CIPHER = 0x50434950, KIND_READER = 0x50524452, KIND_THREAD = 0x50544852 } Kind;
 
 typedef struct {
   napi_value values[MOST_ARGUMENTS];
@@ -48,6 +48,7 @@ napi_value number_of(napi_env env, int32_t number);
 void export_function(napi_env env, napi_value exports, const char *name, napi_callback call);
 
 void opus_exports(napi_env env, napi_value exports);
+void decoding_exports(napi_env env, napi_value exports);
 void srtp_exports(napi_env env, napi_value exports);
 void udp_exports(napi_env env, napi_value exports);
 

@@ -133,7 +133,7 @@ const compile = async (all, folder) => {
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
   const objects = all.map((_, n) => join(folder, `${n}.o`))
   const made = join(folder, "parlance.node")
-  await run(compiler, [...common, ...linked, ...objects, "-lm", "-ldl", "-o", made])
+  await run(compiler, [...common, ...linked, ...objects, "-lm", "-ldl", "-pthread", "-o", made])
   return made
 }
 

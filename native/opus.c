@@ -1,27 +1,28 @@
 /* libopus, straight to 24 kHz mono float32 in memory of the caller. */
-#include "addon.h"
+#include "decoder.h"
 #include <limits.h>
-#include <opus.h>
 #include <stdlib.h>
 
-#define SAMPLE_RATE 24000
-/* 120 ms, the longest packet there is. */
-#define MOST_SAMPLES (SAMPLE_RATE * 120 / 1000)
 /* Concealment comes in steps of 2.5 ms. */
 #define STEP_SAMPLES (SAMPLE_RATE / 400)
 
-typedef struct {
-  Kind kind;
-  /* NULL: closed. */
-  OpusDecoder *opus;
-  /* How the last sample of one packet was bent, for the first of the next. */
-  float clip;
-} Decoder;
+static void close_now(Decoder *decoder) {
+  if (decoder->opus != NULL) opus_decoder_destroy(decoder->opus);
+  decoder->opus = NULL;
+}
 
 static void release(void *pointer) {
   Decoder *decoder = pointer;
-  if (decoder->opus != NULL) opus_decoder_destroy(decoder->opus);
+  decoder->is_forgotten = true;
+  if (decoder->lent > 0) return;
+  close_now(decoder);
   free(decoder);
+}
+
+void give_back(Decoder *decoder) {
+  if (--decoder->lent > 0) return;
+  if (decoder->is_forgotten) release(decoder);
+  else if (decoder->is_closed) close_now(decoder);
 }
 
 /* makeDecoder() → decoder | undefined */
@@ -39,25 +40,27 @@ static napi_value make_decoder(napi_env env, napi_callback_info info) {
   return external_of(env, decoder, release);
 }
 
-/* closeDecoder(decoder): its memory is free at once, and it decodes nothing more. */
+/* closeDecoder(decoder): its memory is free at once, or when it is given back, and it decodes nothing more. */
 static napi_value close_decoder(napi_env env, napi_callback_info info) {
   Arguments given = arguments_of(env, info);
   Decoder *decoder = pointer_of(env, given.values[0], KIND_DECODER);
-  if (decoder != NULL && decoder->opus != NULL) {
-    opus_decoder_destroy(decoder->opus);
-    decoder->opus = NULL;
-  }
+  if (decoder == NULL) return NULL;
+  decoder->is_closed = true;
+  if (decoder->lent == 0) close_now(decoder);
   return NULL;
 }
 
-/* Like `opus_decode`, which gives integers, it bends what is louder than full scale instead of letting it out. */
-static int32_t decode_into(Decoder *decoder, const Bytes *packet, Samples out, int samples, int fec) {
-  if (decoder == NULL || decoder->opus == NULL) return REFUSED;
-  const unsigned char *data = packet == NULL ? NULL : packet->data;
-  const opus_int32 length = packet == NULL ? 0 : (opus_int32)packet->length;
-  const int decoded = opus_decode_float(decoder->opus, data, length, out.data, samples, fec);
-  if (decoded > 0) opus_pcm_soft_clip(out.data, decoded, 1, &decoder->clip);
+int32_t decode_packet(Decoder *decoder, const uint8_t *packet, size_t length, float *out, int samples, int fec) {
+  const int decoded = opus_decode_float(decoder->opus, packet, (opus_int32)length, out, samples, fec);
+  if (decoded > 0) opus_pcm_soft_clip(out, decoded, 1, &decoder->clip);
   return decoded;
+}
+
+/* `packet` NULL: it was lost. */
+static int32_t decode_into(Decoder *decoder, const Bytes *packet, Samples out, int samples, int fec) {
+  if (decoder == NULL || decoder->is_closed || decoder->lent > 0) return REFUSED;
+  if (packet == NULL) return decode_packet(decoder, NULL, 0, out.data, samples, fec);
+  return decode_packet(decoder, packet->data, packet->length, out.data, samples, fec);
 }
 
 /* A packet libopus may be given: an empty one would mean a loss to it. */

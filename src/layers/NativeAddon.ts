@@ -25,6 +25,22 @@ export interface NativeAddon {
   readonly conceal: (decoder: NativeHandle, out: Float32Array) => number
   /** Fills `out`, the time of one lost packet, with what the packet behind it repeats of it (FEC), else with what may have been lost. */
   readonly recover: (decoder: NativeHandle, next: Uint8Array, out: Float32Array) => number
+  /** A thread that decodes; `onDone` is called, by the event loop, behind each batch, and keeps no process alive. `undefined` where the system gives none. */
+  readonly makeThread: (onDone: () => void) => NativeHandle | undefined
+  /** It ends behind the packet it is at, and takes no more. */
+  readonly closeThread: (thread: NativeHandle) => void
+  /**
+   * Takes as many packets as there are decoders; one batch at a time. `packets` and `table`, which says where each of them is, may be reused at once; what rows
+   * mean: `DecodingThread`. Until they are taken back, these decoders refuse everything else.
+   */
+  readonly decodeBeside: (
+    thread: NativeHandle,
+    decoders: ReadonlyArray<NativeHandle>,
+    packets: Uint8Array,
+    table: Float64Array
+  ) => number
+  /** How many packets of the batch became sound, or 0 where there is none; waits for the thread. Their sound stands in `sound`, each with the room it was given. */
+  readonly takeDecoded: (thread: NativeHandle, sound: Float32Array, table: Float64Array) => number
   /** Whether this Node has all of OpenSSL that opening needs; without it there are no ciphers. */
   readonly srtp: boolean
   /** Of derived keys (RFC 3711 §4.3); `undefined` where they do not fit the profile. */
@@ -70,6 +86,7 @@ export const MORE = 0x1_0000
 const FILE = "../../native/build/parlance.node"
 const FUNCTIONS = [
   ...["makeDecoder", "closeDecoder", "decode", "conceal", "recover"],
+  ...["makeThread", "closeThread", "decodeBeside", "takeDecoded"],
   ...["makeCipher", "open"],
   ...["makeReader", "addSocket", "removeSocket", "readSockets", "wakeSocket"]
 ]

@@ -7,6 +7,7 @@ import { Effect, Schema, type Scope } from "effect"
 import { createDecoder, type OpusDecoderHandle } from "libopus-wasm"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { Codec } from "../services/Decoder.ts"
+import * as DecodingThread from "./DecodingThread.ts"
 import * as NativeAddon from "./NativeAddon.ts"
 import { MAX_TICKS } from "./OpusPacket.ts"
 
@@ -20,11 +21,18 @@ export class CodecMissing extends Schema.TaggedError<CodecMissing>()("CodecMissi
   }
 }
 
+export interface OpusCodec extends Codec {
+  /** What the library's thread knows it by. */
+  readonly handle?: NativeAddon.NativeHandle | undefined
+}
+
 export interface CodecLibrary {
   readonly name: string
   readonly make: () => Codec
   /** One whose sound is valid until any of those that were made so decodes a packet: hundreds of voices in turn write where the processor has it at hand. */
-  readonly makeSharing: () => Codec
+  readonly makeSharing: () => OpusCodec
+  /** Decodes for those where it is wanted. */
+  readonly thread?: DecodingThread.DecodingThread
 }
 
 const ADDON = "native/build"
@@ -34,17 +42,25 @@ const WASM = "libopus-wasm"
 /** Decoders are made behind a promise; so many voices and replays may begin within one turn of the event loop. */
 const SPARES = 64
 
-/** libopus in our own addon (`native/`), which writes into memory that stays. */
-export const addon: Effect.Effect<CodecLibrary, CodecMissing> = Effect.suspend(() => {
-  const loaded = NativeAddon.load()
-  if (typeof loaded === "string") return Effect.fail(new CodecMissing({ library: ADDON, detail: loaded }))
-  const shared = makeRoom()
-  return Effect.succeed({
-    name: `${loaded.opus} (${ADDON})`,
-    make: () => addonCodec(loaded, makeRoom()),
-    makeSharing: () => addonCodec(loaded, shared)
+/** libopus in our own addon (`native/`), which writes into memory that stays. `fromPackets`: see `DecodingThread`. */
+export const addonFrom = (fromPackets?: number): Effect.Effect<CodecLibrary, CodecMissing, Scope.Scope> =>
+  Effect.gen(function* () {
+    const loaded = NativeAddon.load()
+    if (typeof loaded === "string") return yield* new CodecMissing({ library: ADDON, detail: loaded })
+    const shared = makeRoom()
+    const thread = yield* Effect.acquireRelease(
+      Effect.sync(() => DecodingThread.make({ addon: loaded, fromPackets })),
+      (one) => Effect.sync(one.close)
+    )
+    return {
+      name: `${loaded.opus} (${ADDON})`,
+      make: () => addonCodec(loaded, makeRoom()),
+      makeSharing: () => addonCodec(loaded, shared),
+      thread
+    }
   })
-})
+
+export const addon = addonFrom()
 
 /** libopus as a native addon of others: integers, in new memory for each packet. */
 export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
@@ -103,9 +119,10 @@ const resultIn = ({ results, samples }: Room, length: number): Float32Array => {
   return result
 }
 
-const addonCodec = (native: NativeAddon.NativeAddon, room: Room): Codec => {
+const addonCodec = (native: NativeAddon.NativeAddon, room: Room): OpusCodec => {
   const decoder = native.makeDecoder()
   return {
+    handle: decoder,
     decode: (packet) => {
       if (decoder === undefined) return undefined
       let samples = native.decode(decoder, packet, room.samples)

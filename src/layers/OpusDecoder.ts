@@ -1,7 +1,8 @@
 /**
- * The Decoder on libopus: order (`ReorderWindow`), clock (`RtpTimeline`), concealment, and silence that need not be decoded.
+ * The Decoder on libopus: order (`ReorderWindow`), clock (`RtpTimeline`), concealment, and silence that need not be decoded. Where much is
+ * decoded and the library can do it beside JavaScript, it does (`DecodingThread`).
  */
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result, type Scope } from "effect"
 import {
   type AudioOrigin,
   type Codec,
@@ -11,18 +12,23 @@ import {
   type PacketDecoder
 } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
+import type * as DecodingThread from "./DecodingThread.ts"
 import * as Encryption from "./FrameEncryption.ts"
 import * as OpusCodec from "./OpusCodec.ts"
 import { frameTicksOf, MAX_TICKS, ticksOf } from "./OpusPacket.ts"
 import * as ReorderWindow from "./ReorderWindow.ts"
 import * as RtpTimeline from "./RtpTimeline.ts"
+import * as SoundPieces from "./SoundPieces.ts"
 
 // What is heard live is used before the next packet is decoded.
-const decoderOf = ({ make, makeSharing, name }: OpusCodec.CodecLibrary) =>
-  Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(makeSharing(), onAudio) })
+const decoderOf = ({ make, makeSharing, name, thread }: OpusCodec.CodecLibrary) =>
+  Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(makeSharing(), onAudio, thread) })
 
-/** libopus in our own addon; fails where it could not be built. */
-export const layerAddon = Layer.effect(Decoder, Effect.map(OpusCodec.addon, decoderOf))
+/** libopus in our own addon; fails where it could not be built. From so many packets of all voices a second on, it decodes beside JavaScript. */
+export const layerAddonFrom = (fromPackets?: number) =>
+  Layer.effect(Decoder, Effect.map(OpusCodec.addonFrom(fromPackets), decoderOf))
+
+export const layerAddon = layerAddonFrom()
 
 /** libopus in an addon of others; fails where it could not be built. */
 export const layerNative = Layer.effect(Decoder, Effect.map(OpusCodec.native, decoderOf))
@@ -32,7 +38,7 @@ export const layerWasm = Layer.effect(Decoder, Effect.map(OpusCodec.wasm, decode
 
 /** The first of these libraries that can be used, else WebAssembly; the log says once which it is and why it is not another. */
 export const layerPreferring = (
-  ...preferred: ReadonlyArray<Effect.Effect<OpusCodec.CodecLibrary, OpusCodec.CodecMissing>>
+  ...preferred: ReadonlyArray<Effect.Effect<OpusCodec.CodecLibrary, OpusCodec.CodecMissing, Scope.Scope>>
 ) =>
   Layer.effect(
     Decoder,
@@ -58,12 +64,18 @@ const MAX_CONCEALED = 5
 /** DTX sends packets of at most two bytes (RFC 6716 §2.1.9 and libopus): nothing was said around them. */
 const DTX_BYTES = 2
 
-/** Decodes one voice with `codec`. */
-const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
+/** Decodes one voice with `codec`, on `thread` where that is wanted. */
+const makeDecoder = (
+  codec: OpusCodec.OpusCodec,
+  onAudio: OnAudio,
+  thread?: DecodingThread.DecodingThread
+): PacketDecoder => {
   const counters: DecoderCounters = { packets: 0, lost: 0, reordered: 0, late: 0, concealedSamples: 0, undecodable: 0 }
   const timeline = RtpTimeline.make()
   const encryption = Encryption.make()
   const silence = makeSilence(codec)
+  const pieces = SoundPieces.make()
+  const { handle } = codec
   const origin: { -readonly [K in keyof AudioOrigin]: AudioOrigin[K] } = {
     atMs: 0,
     audioLevel: undefined,
@@ -73,18 +85,58 @@ const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
   const concealment = new Uint8Array(1)
   let lastTicks = 0
   let lastWasDtx = true
+  let bug: { readonly cause: unknown } | undefined
 
-  const conceal = (lost: number, from: number, until: number) => {
+  /** The oldest piece has become sound, or is no Opus. */
+  const play = (packet: Uint8Array, pcm: Float32Array | undefined) => {
+    const piece = pieces.take()
+    if (pcm === undefined) {
+      if (!piece.isConcealed) counters.undecodable++
+      return
+    }
+    if (piece.isConcealed) counters.concealedSamples += pcm.length
+    if (piece.isProbed) silence.probe(pcm)
+    origin.atMs = piece.atMs
+    origin.audioLevel = piece.isConcealed || !silence.trusts() ? undefined : piece.audioLevel
+    origin.packet = packet
+    const from = Math.max(0, Math.floor(piece.end / 2) - Math.floor(piece.start / 2))
+    if (from === 0) onAudio(Math.floor(piece.start / 2), pcm, origin)
+    else if (from < pcm.length) onAudio(Math.floor(piece.end / 2), pcm.subarray(from), origin)
+  }
+  const taker: DecodingThread.Taker = {
+    decoded: (packet, pcm) => {
+      try {
+        play(packet, pcm)
+        for (let next = pieces.first(); next?.shown !== undefined; next = pieces.first()) play(next.packet, next.shown)
+      } catch (cause) {
+        // whoever hands over the next packet is told
+        bug = { cause }
+      }
+    }
+  }
+
+  /** A piece that was just added becomes sound: of `packet`, or what is shown instead. Tells whether it has, or may still become some. */
+  const render = (packet: Uint8Array, ticks: number, shown: Float32Array | undefined, isBeside: boolean): boolean => {
+    const isFirst = pieces.count() === 1
+    if (shown !== undefined && !isFirst) pieces.keep(packet, shown)
+    else if (shown === undefined && isBeside && thread !== undefined && handle !== undefined) {
+      thread.decode(handle, packet, ticks / 2, taker)
+    } else {
+      const pcm = shown ?? codec.decode(packet)
+      play(packet, pcm)
+      return pcm !== undefined
+    }
+    return true
+  }
+
+  const conceal = (lost: number, from: number, until: number, atMs: number, isBeside: boolean) => {
     const frameTicks = frameTicksOf(concealment[0] ?? 0)
-    origin.packet = concealment
-    origin.audioLevel = undefined
     let at = from
     const end = Math.min(until, from + lost * lastTicks)
     while (at + frameTicks <= end) {
-      const pcm = codec.decode(concealment)
-      if (pcm?.length !== frameTicks / 2) return
-      counters.concealedSamples += pcm.length
-      onAudio(Math.floor(at / 2), pcm, origin)
+      const piece = pieces.add(at, at, atMs)
+      piece.isConcealed = true
+      if (!render(concealment, frameTicks, undefined, isBeside)) return
       at += frameTicks
     }
   }
@@ -98,35 +150,48 @@ const makeDecoder = (codec: Codec, onAudio: OnAudio): PacketDecoder => {
       counters.undecodable++
       return
     }
-    origin.atMs = atMs
+    const isBeside = (handle !== undefined && thread?.isWanted(atMs) === true) || pieces.count() > 0
     const end = timeline.end()
     const start = timeline.place(packet.timestamp, packet.ssrc, atMs)
-    if (lost > 0 && lost <= MAX_CONCEALED && !lastWasDtx && start > end) conceal(lost, end, start)
-    const pcm = silence.decode(payload, packet.audioLevel, ticks)
-    if (pcm === undefined) {
-      counters.undecodable++
-      return
-    }
+    if (lost > 0 && lost <= MAX_CONCEALED && !lastWasDtx && start > end) conceal(lost, end, start, atMs, isBeside)
+    const piece = pieces.add(start, end, atMs)
+    piece.audioLevel = packet.audioLevel
+    const shown = silence.next(packet.audioLevel, ticks)
+    piece.isProbed = shown === undefined && silence.isProbe(packet.audioLevel)
+    if (!render(payload, ticks, shown, isBeside)) return
     timeline.extend(ticks)
     lastTicks = ticks
     lastWasDtx = payload.length <= DTX_BYTES
     concealment[0] = (payload[0] ?? 0) & 0xfc
-    origin.packet = payload
-    origin.audioLevel = silence.trusts() ? packet.audioLevel : undefined
-    const from = Math.max(0, Math.floor(end / 2) - Math.floor(start / 2))
-    if (from === 0) onAudio(Math.floor(start / 2), pcm, origin)
-    else if (from < pcm.length) onAudio(Math.floor(end / 2), pcm.subarray(from), origin)
   }
 
+  const settle = () => {
+    if (pieces.count() > 0) thread?.settle()
+  }
   const window = ReorderWindow.make(hear, counters)
   return {
-    decode: window.push,
+    decode: (packet, atMs) => {
+      if (bug !== undefined) {
+        const { cause } = bug
+        bug = undefined
+        throw cause
+      }
+      window.push(packet, atMs)
+    },
     tick: window.tick,
     passOver: window.passOver,
-    isWaiting: window.isWaiting,
-    isSilent: ({ audioLevel, payload }) => silence.holds(payload, audioLevel),
+    isWaiting: () => pieces.count() > 0 || window.isWaiting(),
+    isDecoding: () => pieces.count() > 0,
+    settle,
+    isSilent: ({ audioLevel, payload }) => {
+      settle()
+      return silence.holds(payload, audioLevel)
+    },
     counters,
-    close: codec.close
+    close: () => {
+      settle()
+      codec.close()
+    }
   }
 }
 
@@ -152,19 +217,19 @@ const makeSilence = (codec: Codec) => {
   let shown = zeros
   let run = 0
   let trusted = true
-  const decode = (payload: Uint8Array, level: number | undefined, ticks: number): Float32Array | undefined => {
+  /** What the next packet sounds like without being decoded; `undefined`: it is to be. */
+  const next = (level: number | undefined, ticks: number): Float32Array | undefined => {
     if (level !== SILENT_LEVEL || !trusted) {
       run = 0
-      return codec.decode(payload)
+      return undefined
     }
     run++
-    if (run > SETTLED && run % LOOK_EVERY !== 0) {
-      if (shown.length !== ticks / 2) shown = zeros.subarray(0, ticks / 2)
-      return shown
-    }
-    const pcm = codec.decode(payload)
-    if (pcm !== undefined && run >= SETTLED && pcm.some((sample) => Math.abs(sample) > AUDIBLE)) trusted = false
-    return pcm
+    if (run <= SETTLED || run % LOOK_EVERY === 0) return undefined
+    if (shown.length !== ticks / 2) shown = zeros.subarray(0, ticks / 2)
+    return shown
+  }
+  const probe = (pcm: Float32Array) => {
+    if (pcm.some((sample) => Math.abs(sample) > AUDIBLE)) trusted = false
   }
   /** Of a packet taken out of its turn. */
   const holds = (payload: Uint8Array, level = SILENT_LEVEL): boolean => {
@@ -174,7 +239,14 @@ const makeSilence = (codec: Codec) => {
     trusted = false
     return false
   }
-  return { decode, holds, trusts: () => trusted }
+  /** `isProbe`: the packet is decoded to be probed. */
+  return {
+    next,
+    isProbe: (level: number | undefined) => level === SILENT_LEVEL && run >= SETTLED,
+    probe,
+    holds,
+    trusts: () => trusted
+  }
 }
 
 /** The variance, so that a constant offset is no sound. */

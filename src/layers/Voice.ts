@@ -126,8 +126,14 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       marks: options.listener !== undefined,
       ...(options.privacy === undefined ? {} : { privacy: options.privacy })
     },
-    tell: memory.tell,
-    newest: (hear) => memory.newest(NEWEST, hear),
+    tell: (position, listener) => {
+      decoder.settle()
+      memory.tell(position, listener)
+    },
+    newest: (hear) => {
+      decoder.settle()
+      memory.newest(NEWEST, hear)
+    },
     onPacket: (packet, atMs) => {
       if (!ended) decoder.decode(packet, atMs)
     },
@@ -140,7 +146,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return
       decoder.tick(atMs)
-      if (hearing.isSpeaking() && lull.isOver(atMs)) hearing.endSpeech()
+      if (hearing.isSpeaking() && !decoder.isDecoding() && lull.isOver(atMs)) hearing.endSpeech()
     },
     get counters() {
       const { bytes, overwritten } = memory.counters
@@ -153,6 +159,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       if (ended) return
       ended = true
       decoder.tick(options.now() + PATIENCE_MS)
+      decoder.settle()
       hearing.end()
       decoder.close()
     }

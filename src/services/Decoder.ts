@@ -33,14 +33,21 @@ export interface AudioOrigin {
 export type OnAudio = (position: number, pcm: Float32Array, origin: AudioOrigin) => void
 
 export interface PacketDecoder {
-  /** Takes a packet that arrived at `atMs` (monotonic). An in-order packet is decoded at once; one behind a gap waits at most 40 ms. */
+  /**
+   * Takes a packet that arrived at `atMs` (monotonic). One behind a gap waits at most 40 ms. An in-order packet is decoded at once; where many speak, together with
+   * others some milliseconds later.
+   */
   readonly decode: (packet: RtpPacket, atMs: number) => void
   /** Gives up on gaps that are older than 40 ms. Called about every 20 ms; it is the only clock. */
   readonly tick: (atMs: number) => void
   /** A packet is passed over (see `Silence`): it counts as one that came, and what is missing before the next one was not lost. */
   readonly passOver: () => void
-  /** Packets wait behind a gap: whatever comes now may be what is missing. */
+  /** Packets wait behind a gap, or are being decoded: whatever comes now may be what is missing. */
   readonly isWaiting: () => boolean
+  /** Packets are being decoded. */
+  readonly isDecoding: () => boolean
+  /** Gives all that is being decoded before it returns. */
+  readonly settle: () => void
   /**
    * Whether a packet that is passed over is as silent as its level says or, without one, as a muted microphone. Decoded out of its turn: no audio is
    * given, no clock moves. After the first that is not, no level of this voice is believed.
@@ -60,7 +67,7 @@ export interface Codec {
 /**
  * Makes decoders: 24 kHz mono float32 whatever the sender uses (2.5–120 ms packets, code 0–3, mono or stereo).
  *
- * `onAudio` is called synchronously with samples and their position: position = RTP time since the first packet, exact across DTX,
+ * `onAudio` is called, within `decode`, `tick` or `settle` or between them, with samples and their position: position = RTP time since the first packet, exact across DTX,
  * loss, SSRC change and wrap-around; positions never decrease and never overlap. Short losses are concealed; longer gaps are left out
  * (the next position jumps). Nothing a sender can put into a packet throws.
  */

@@ -47,7 +47,7 @@ const suite = (addon: NativeAddon.NativeAddon) =>
           one.close()
           other.close()
         }
-      }).pipe(Effect.runPromise)
+      }).pipe(Effect.scoped, Effect.runPromise)
     )
 
     it("makes up what was lost, out of the packet behind it or of nothing", () => {
@@ -135,6 +135,66 @@ const suite = (addon: NativeAddon.NativeAddon) =>
       }
       assert.isBelow(call("decode", []), 0)
       assert.strictEqual(addon.decode(decoder, packet, out), 480)
+    })
+
+    it("leaves a decoder that a thread has to the thread, also when it is closed", () => {
+      const thread = made(addon.makeThread(() => undefined))
+      const [decoder, closed] = [made(addon.makeDecoder()), made(addon.makeDecoder())]
+      const packet = made(payloads("mono20")[0])
+      const out = new Float32Array(960)
+      const table = Float64Array.of(0, packet.length, 480, 0, 0, packet.length, 480, 0)
+      assert.strictEqual(addon.takeDecoded(thread, out, table), 0)
+      assert.strictEqual(addon.decodeBeside(thread, [decoder, closed], packet, table), 0)
+      assert.isBelow(addon.decode(decoder, packet, out), 0)
+      addon.closeDecoder(closed)
+      assert.isBelow(addon.decodeBeside(thread, [decoder], packet, table), 0)
+      assert.isBelow(addon.takeDecoded(thread, new Float32Array(959), table), 0)
+      assert.isBelow(addon.takeDecoded(thread, out, new Float64Array(7)), 0)
+      assert.strictEqual(addon.takeDecoded(thread, out, table), 2)
+      assert.deepStrictEqual([table[3], table[7]], [480, 480])
+      assert.deepStrictEqual(out.slice(0, 480), out.slice(480))
+      assert.isBelow(addon.decodeBeside(thread, [closed], packet, table), 0)
+      assert.strictEqual(addon.decode(decoder, packet, out), 480)
+      // It ends with a batch that nobody takes.
+      assert.strictEqual(addon.decodeBeside(thread, [decoder], packet, table), 0)
+      addon.closeThread(thread)
+      assert.strictEqual(addon.decode(decoder, packet, out), 480)
+      assert.isBelow(addon.takeDecoded(thread, out, table), 0)
+      assert.isBelow(addon.decodeBeside(thread, [decoder], packet, table), 0)
+    })
+
+    it("takes no batch that is not as agreed", () => {
+      const thread = made(addon.makeThread(() => undefined))
+      const decoder = made(addon.makeDecoder())
+      const packet = made(payloads("mono20")[0])
+      const rows: ReadonlyArray<ReadonlyArray<number>> = [
+        ...[-1, packet.length, 1e300, Number.NaN, Number.POSITIVE_INFINITY].map((offset) => [
+          offset,
+          packet.length,
+          480
+        ]),
+        ...[-1, 0, packet.length + 1, Number.NaN, Number.POSITIVE_INFINITY].map((length) => [0, length, 480]),
+        ...[-1, 0, 2881, 1e300, Number.NaN].map((samples) => [0, packet.length, samples])
+      ]
+      for (const row of rows) {
+        assert.isBelow(addon.decodeBeside(thread, [decoder], packet, Float64Array.of(...row, 0)), 0, String(row))
+      }
+      const table = Float64Array.of(0, packet.length, 480, 0)
+      const things: ReadonlyArray<unknown> = [undefined, null, 7, "text", {}, [], [1], [thread], decoder, packet, table]
+      const call = (name: "decodeBeside" | "takeDecoded", args: ReadonlyArray<unknown>) =>
+        Reflect.apply(addon[name], addon, args)
+      for (const one of things) {
+        assert.isBelow(call("decodeBeside", [one, [decoder], packet, table]), 0)
+        assert.isBelow(call("decodeBeside", [thread, one, packet, table]), 0)
+        if (one !== packet) assert.isBelow(call("decodeBeside", [thread, [decoder], one, table]), 0)
+        if (one !== table) assert.isBelow(call("decodeBeside", [thread, [decoder], packet, one]), 0)
+        assert.isBelow(call("takeDecoded", [one, new Float32Array(480), table]), 0)
+        assert.isUndefined(Reflect.apply(addon.closeThread, addon, [one === thread ? undefined : one]))
+        assert.isUndefined(Reflect.apply(addon.makeThread, addon, [one]))
+      }
+      assert.isBelow(addon.decodeBeside(thread, [decoder, decoder], packet, table), 0)
+      assert.strictEqual(addon.decodeBeside(thread, [decoder], packet, table), 0)
+      addon.closeThread(thread)
     })
 
     it("decodes nothing more when it was closed, and its memory is free", () => {

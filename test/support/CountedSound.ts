@@ -155,6 +155,8 @@ export const make = (speeches: ReadonlyArray<Speech>) => {
           passOver: () => {},
           isSilent: () => true,
           isWaiting: () => false,
+          isDecoding: () => false,
+          settle: () => undefined,
           counters,
           close: () => {}
         }

@@ -99,8 +99,13 @@ export const hear = (decoder: Decoder["Service"], arrivals: ReadonlyArray<Arriva
     pieces.push({ position, length: pcm.length, atMs: now })
     copies.push(pcm.slice())
   })
-  for (const { atMs, packet } of arrivals) {
-    for (; now + 20 < atMs && atMs - now < 10_000; now += 20) packets.tick(now)
+  for (const [n, { atMs, packet }] of arrivals.entries()) {
+    for (; now + 20 < atMs && atMs - now < 10_000; now += 20) {
+      packets.tick(now)
+      packets.settle()
+    }
+    // What is decoded elsewhere comes back two packets at a time.
+    if (n % 2 === 1) packets.settle()
     now = Math.max(now, atMs)
     // The payload is only lent: it is overwritten as soon as the call is over.
     const payload = Buffer.from(packet.payload)
@@ -108,6 +113,7 @@ export const hear = (decoder: Decoder["Service"], arrivals: ReadonlyArray<Arriva
     payload.fill(255)
   }
   for (let n = 1; n <= 5; n++) packets.tick(now + n * 20)
+  packets.settle()
   const pcm = new Float32Array(Math.min(end, 1e7))
   pieces.forEach(({ position }, n) => {
     const copy = copies[n]

@@ -65,6 +65,8 @@ export const decoder: Layer.Layer<Decoder> = Layer.succeed(Decoder, {
       passOver: () => {},
       isSilent: () => true,
       isWaiting: () => false,
+      isDecoding: () => false,
+      settle: () => undefined,
       counters,
       close: () => {}
     }
