@@ -1,6 +1,6 @@
 /* A thread that decodes: packets of many decoders in one batch, while JavaScript goes on. One batch at a time; everything but the decoding
  * itself is done by JavaScript's thread, and what a batch needs is copied, so that nothing of JavaScript's is touched meanwhile.
- * docs/decisions/0024-many-voices-are-decoded-beside-javascript.md */
+ * docs/decisions/0025-many-voices-are-decoded-beside-javascript.md */
 #define _GNU_SOURCE
 #include "decoder.h"
 #include <pthread.h>

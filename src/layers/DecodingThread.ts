@@ -2,7 +2,7 @@
  * A thread that decodes for many voices at once, while JavaScript goes on. What came in one turn of the event loop goes to it together, and comes
  * back, decoded and in order, in a later one.
  *
- * docs/decisions/0024-many-voices-are-decoded-beside-javascript.md
+ * docs/decisions/0025-many-voices-are-decoded-beside-javascript.md
  */
 import { availableParallelism } from "node:os"
 import type * as NativeAddon from "./NativeAddon.ts"
