@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os"
 import type * as NativeAddon from "./NativeAddon.ts"
 
 export interface DecodingThread {
-  /** Whether so much is decoded that it pays, judged by packets and the times they came. To be asked for each. */
+  /** Whether what comes at that time (ms) is to be decoded by it. To be asked for each packet. */
   readonly isWanted: (atMs: number) => boolean
   /** Takes a packet of which libopus makes `samples`. The bytes may be reused at once. */
   readonly decode: (decoder: NativeAddon.NativeHandle, packet: Uint8Array, samples: number, taker: Taker) => void
@@ -24,15 +24,17 @@ export interface Taker {
 
 export interface DecodingThreadOptions {
   readonly addon: NativeAddon.NativeAddon
-  /** Packets in a second from which on it is wanted. Below, to hand them over costs more than it spares: they are decoded where they come. */
-  readonly fromPackets?: number | undefined
+  /** Whether it is needed at that time (ms). Left out: `whenFull`. */
+  readonly isNeeded?: ((atMs: number) => boolean) | undefined
 }
 
-/** 80 people who speak: about a sixth of what one thread can do. */
-const FROM_PACKETS = 4_000
-/** It is no longer wanted below this share of them. */
-const STAY = 0.75
-const WINDOW_MS = 100
+/**
+ * Of the time of JavaScript's thread: from there on it is needed, and no longer below the second. To hand over and back costs a tenth more than to decode
+ * where packets come, so who has time does that; with it, three quarters of the work are left.
+ */
+const FULL = 0.8
+const ROOMY = 0.5
+const LOOK_MS = 1_000
 
 /** Of one packet in the table: where it is, its length, its samples, and what became of it (samples, or negative), as `native/decoding.c` reads it. */
 const ROW_FIELDS = 4
@@ -59,8 +61,7 @@ const makeBatch = (): Batch => ({
 })
 
 /** Begins when it is wanted for the first time; never where there is no processor for it. */
-export const make = ({ addon, fromPackets = FROM_PACKETS }: DecodingThreadOptions): DecodingThread => {
-  const isMuch = makeLoad(fromPackets)
+export const make = ({ addon, isNeeded = whenFull() }: DecodingThreadOptions): DecodingThread => {
   let mayBegin = availableParallelism() > 1
   let thread: NativeAddon.NativeHandle | undefined
   let filling = makeBatch()
@@ -141,7 +142,7 @@ export const make = ({ addon, fromPackets = FROM_PACKETS }: DecodingThreadOption
 
   return {
     isWanted: (atMs) => {
-      if (!isMuch(atMs) || !mayBegin) return false
+      if (!mayBegin || !isNeeded(atMs)) return false
       thread ??= addon.makeThread(finish)
       mayBegin = thread !== undefined
       return mayBegin
@@ -170,19 +171,25 @@ export const make = ({ addon, fromPackets = FROM_PACKETS }: DecodingThreadOption
   }
 }
 
-/** Packets of all voices in a second, by the times they came; with some inertia. */
-const makeLoad = (fromPackets: number) => {
-  let count = 0
-  let sinceMs = Number.NEGATIVE_INFINITY
-  let isMuch = fromPackets === 0
-  return (atMs: number): boolean => {
-    count++
-    const passedMs = atMs - sinceMs
-    if (passedMs < WINDOW_MS) return isMuch
-    const perSecond = (count * 1000) / passedMs
-    isMuch = perSecond >= (isMuch ? STAY * fromPackets : fromPackets)
-    count = 0
-    sinceMs = atMs
-    return isMuch
+/** Since it was asked last. */
+const utilization = (): (() => number) => {
+  let since = performance.eventLoopUtilization()
+  return () => {
+    const until = performance.eventLoopUtilization()
+    const share = performance.eventLoopUtilization(until, since).utilization
+    since = until
+    return share
+  }
+}
+
+/** Needed while JavaScript's thread, whose share of time `busy` says, has little time left. Looks once a second. */
+export const whenFull = (busy: () => number = utilization()): ((atMs: number) => boolean) => {
+  let lookedMs = Number.NEGATIVE_INFINITY
+  let isFull = false
+  return (atMs) => {
+    if (atMs - lookedMs < LOOK_MS) return isFull
+    lookedMs = atMs
+    isFull = busy() >= (isFull ? ROOMY : FULL)
+    return isFull
   }
 }

@@ -42,14 +42,16 @@ const WASM = "libopus-wasm"
 /** Decoders are made behind a promise; so many voices and replays may begin within one turn of the event loop. */
 const SPARES = 64
 
-/** libopus in our own addon (`native/`), which writes into memory that stays. `fromPackets`: see `DecodingThread`. */
-export const addonFrom = (fromPackets?: number): Effect.Effect<CodecLibrary, CodecMissing, Scope.Scope> =>
+/** libopus in our own addon (`native/`), which writes into memory that stays. `isNeeded`: see `DecodingThread`. */
+export const addonWith = (
+  isNeeded?: (atMs: number) => boolean
+): Effect.Effect<CodecLibrary, CodecMissing, Scope.Scope> =>
   Effect.gen(function* () {
     const loaded = NativeAddon.load()
     if (typeof loaded === "string") return yield* new CodecMissing({ library: ADDON, detail: loaded })
     const shared = makeRoom()
     const thread = yield* Effect.acquireRelease(
-      Effect.sync(() => DecodingThread.make({ addon: loaded, fromPackets })),
+      Effect.sync(() => DecodingThread.make({ addon: loaded, isNeeded })),
       (one) => Effect.sync(one.close)
     )
     return {
@@ -60,7 +62,7 @@ export const addonFrom = (fromPackets?: number): Effect.Effect<CodecLibrary, Cod
     }
   })
 
-export const addon = addonFrom()
+export const addon = addonWith()
 
 /** libopus as a native addon of others: integers, in new memory for each packet. */
 export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({

@@ -24,11 +24,11 @@ import * as SoundPieces from "./SoundPieces.ts"
 const decoderOf = ({ make, makeSharing, name, thread }: OpusCodec.CodecLibrary) =>
   Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(makeSharing(), onAudio, thread) })
 
-/** libopus in our own addon; fails where it could not be built. From so many packets of all voices a second on, it decodes beside JavaScript. */
-export const layerAddonFrom = (fromPackets?: number) =>
-  Layer.effect(Decoder, Effect.map(OpusCodec.addonFrom(fromPackets), decoderOf))
+/** libopus in our own addon; fails where it could not be built. Whether a packet is decoded beside JavaScript, by when it came (ms); left out: `DecodingThread.whenFull`. */
+export const layerAddonWith = (isBeside?: (atMs: number) => boolean) =>
+  Layer.effect(Decoder, Effect.map(OpusCodec.addonWith(isBeside), decoderOf))
 
-export const layerAddon = layerAddonFrom()
+export const layerAddon = layerAddonWith()
 
 /** libopus in an addon of others; fails where it could not be built. */
 export const layerNative = Layer.effect(Decoder, Effect.map(OpusCodec.native, decoderOf))

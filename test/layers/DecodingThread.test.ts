@@ -47,18 +47,11 @@ const assertHeard = ({ expected, given }: Pick<ReturnType<typeof makeVoice>, "ex
     expected
   )
 
-/** A second of `perSecond` packets; whether it was wanted at the end. */
-const secondOf = (thread: DecodingThread.DecodingThread, fromMs: number, perSecond: number): boolean => {
-  let isWanted = false
-  for (let n = 0; n < perSecond; n++) isWanted = thread.isWanted(fromMs + (n * 1000) / perSecond)
-  return isWanted
-}
-
 const suite = (addon: NativeAddon.NativeAddon) =>
   describe("a thread that decodes", () => {
     const scoped = Effect.acquireRelease(
       Effect.sync(() => {
-        const thread = DecodingThread.make({ addon, fromPackets: 0 })
+        const thread = DecodingThread.make({ addon, isNeeded: () => true })
         assert.isTrue(thread.isWanted(0))
         return thread
       }),
@@ -128,14 +121,27 @@ const suite = (addon: NativeAddon.NativeAddon) =>
       }).pipe(Effect.scoped)
     )
 
-    it("is wanted where many speak, and with some patience", () => {
-      const thread = DecodingThread.make({ addon, fromPackets: 4000 })
-      assert.isFalse(secondOf(thread, 0, 3000))
-      assert.isTrue(secondOf(thread, 1000, 5000))
-      assert.isTrue(secondOf(thread, 2000, 3500))
-      assert.isFalse(secondOf(thread, 3000, 2500))
+    it("is needed while JavaScript's thread is full, and until it has room again", () => {
+      let busy = 0.7
+      let looks = 0
+      const isNeeded = DecodingThread.whenFull(() => {
+        looks++
+        return busy
+      })
+      assert.isFalse(isNeeded(0))
+      busy = 0.9
+      assert.isFalse(isNeeded(999))
+      assert.isTrue(isNeeded(1000))
+      busy = 0.6
+      assert.isTrue(isNeeded(2000))
+      busy = 0.4
+      assert.isTrue(isNeeded(2999))
+      assert.isFalse(isNeeded(3000))
+      assert.strictEqual(looks, 4)
+      const thread = DecodingThread.make({ addon, isNeeded: () => true })
+      assert.isTrue(thread.isWanted(0))
       thread.close()
-      assert.isFalse(secondOf(thread, 4000, 9000))
+      assert.isFalse(thread.isWanted(0))
     })
 
     it("ends with its process, and with JavaScript's thread, whatever it is at", () => {
@@ -147,7 +153,10 @@ const suite = (addon: NativeAddon.NativeAddon) =>
 
     it.effect("is one with decoding at once, whatever a network does and whenever sound comes back", () =>
       Effect.gen(function* () {
-        const atOnce = yield* Effect.provide(Decoder, OpusDecoder.layerAddonFrom(Number.POSITIVE_INFINITY))
+        const atOnce = yield* Effect.provide(
+          Decoder,
+          OpusDecoder.layerAddonWith(() => false)
+        )
         const beside = yield* Decoder
         let state = 11
         const next = (below: number) => {
@@ -178,7 +187,7 @@ const suite = (addon: NativeAddon.NativeAddon) =>
           assert.deepStrictEqual(other.heard, one.heard)
           assert.deepStrictEqual(other.decoder.counters, one.decoder.counters)
         }
-      }).pipe(Effect.provide(OpusDecoder.layerAddonFrom(0)))
+      }).pipe(Effect.provide(OpusDecoder.layerAddonWith(() => true)))
     )
 
     it.effect("tells whoever hands over the next packet of a bug in what takes the sound", () =>
@@ -195,7 +204,7 @@ const suite = (addon: NativeAddon.NativeAddon) =>
         assert.throws(() => decoder.decode(second.packet, second.atMs), "a bug")
         decoder.decode(third.packet, third.atMs)
         decoder.close()
-      }).pipe(Effect.provide(OpusDecoder.layerAddonFrom(0)))
+      }).pipe(Effect.provide(OpusDecoder.layerAddonWith(() => true)))
     )
   })
 

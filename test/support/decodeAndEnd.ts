@@ -7,7 +7,7 @@ import { payloads } from "./OpusRecordings.ts"
 const decodeMuch = () => {
   const addon = NativeAddon.load()
   if (typeof addon === "string") throw new Error(addon)
-  const thread = DecodingThread.make({ addon, fromPackets: 0 })
+  const thread = DecodingThread.make({ addon, isNeeded: () => true })
   thread.isWanted(0)
   const decoder = addon.makeDecoder()
   if (decoder === undefined) throw new Error("there is no decoder")
