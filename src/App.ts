@@ -160,7 +160,11 @@ const calls = (
       ...(runnerAddress === undefined ? {} : { address: runnerAddress })
     })
   return (runner === undefined ? Layer.merge(ClusterCalls.layer({ ...options, storage }), feed) : seatsOf(runner)).pipe(
-    Layer.provide([signaling(config, { hpbUrl, internalSecret }), WeriftPeerConnection.layer(), OpusDecoder.layer]),
+    Layer.provide([
+      signaling(config, { hpbUrl, internalSecret }),
+      WeriftPeerConnection.layer(),
+      OpusDecoder.layerForMany
+    ]),
     Layer.provide(
       FileSpeechJournal.layer({ storage, secret: internalSecret, ...(runner === undefined ? {} : { runner }) })
     ),

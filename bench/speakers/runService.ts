@@ -162,7 +162,7 @@ const service = Effect.gen(function* () {
   const config = yield* AppConfig.load
   const layers = Layer.mergeAll(
     WeriftPeerConnection.layer({ mediaPath: MEDIA_PATHS[task.path] }),
-    OpusDecoder.layer,
+    OpusDecoder.layerForMany,
     // What a call has heard is kept on the disk until it is said.
     FileSpeechJournal.layer({ storage: AppConfig.storageOf(config), secret: Redacted.make("benchmark") }),
     EngineTranscriber.layer.pipe(Layer.provide(ConfiguredEngines.layer(config))),

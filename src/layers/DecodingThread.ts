@@ -24,16 +24,16 @@ export interface Taker {
 
 export interface DecodingThreadOptions {
   readonly addon: NativeAddon.NativeAddon
-  /** Whether it is needed at that time (ms). Left out: `whenFull`. */
-  readonly isNeeded?: ((atMs: number) => boolean) | undefined
+  /** Whether it is needed at that time (ms). */
+  readonly isNeeded: (atMs: number) => boolean
 }
 
 /**
  * Of the time of JavaScript's thread: from there on it is needed, and no longer below the second. To hand over and back costs a tenth more than to decode
- * where packets come, so who has time does that; with it, three quarters of the work are left.
+ * where packets come, so who has time does that; with it, between two thirds and three quarters of the work are left.
  */
 const FULL = 0.8
-const ROOMY = 0.5
+const ROOMY = 0.58
 const LOOK_MS = 1_000
 
 /** Of one packet in the table: where it is, its length, its samples, and what became of it (samples, or negative), as `native/decoding.c` reads it. */
@@ -61,7 +61,7 @@ const makeBatch = (): Batch => ({
 })
 
 /** Begins when it is wanted for the first time; never where there is no processor for it. */
-export const make = ({ addon, isNeeded = whenFull() }: DecodingThreadOptions): DecodingThread => {
+export const make = ({ addon, isNeeded }: DecodingThreadOptions): DecodingThread => {
   let mayBegin = availableParallelism() > 1
   let thread: NativeAddon.NativeHandle | undefined
   let filling = makeBatch()

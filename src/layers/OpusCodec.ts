@@ -42,7 +42,7 @@ const WASM = "libopus-wasm"
 /** Decoders are made behind a promise; so many voices and replays may begin within one turn of the event loop. */
 const SPARES = 64
 
-/** libopus in our own addon (`native/`), which writes into memory that stays. `isNeeded`: see `DecodingThread`. */
+/** libopus in our own addon (`native/`), which writes into memory that stays. `isNeeded`: where it decodes on a `DecodingThread`; left out: nowhere. */
 export const addonWith = (
   isNeeded?: (atMs: number) => boolean
 ): Effect.Effect<CodecLibrary, CodecMissing, Scope.Scope> =>
@@ -50,16 +50,17 @@ export const addonWith = (
     const loaded = NativeAddon.load()
     if (typeof loaded === "string") return yield* new CodecMissing({ library: ADDON, detail: loaded })
     const shared = makeRoom()
+    const library = {
+      name: `${loaded.opus} (${ADDON})`,
+      make: () => addonCodec(loaded, makeRoom()),
+      makeSharing: () => addonCodec(loaded, shared)
+    }
+    if (isNeeded === undefined) return library
     const thread = yield* Effect.acquireRelease(
       Effect.sync(() => DecodingThread.make({ addon: loaded, isNeeded })),
       (one) => Effect.sync(one.close)
     )
-    return {
-      name: `${loaded.opus} (${ADDON})`,
-      make: () => addonCodec(loaded, makeRoom()),
-      makeSharing: () => addonCodec(loaded, shared),
-      thread
-    }
+    return { ...library, thread }
   })
 
 export const addon = addonWith()

@@ -12,7 +12,7 @@ import {
   type PacketDecoder
 } from "../services/Decoder.ts"
 import type { RtpPacket } from "../services/PeerConnection.ts"
-import type * as DecodingThread from "./DecodingThread.ts"
+import * as DecodingThread from "./DecodingThread.ts"
 import * as Encryption from "./FrameEncryption.ts"
 import * as OpusCodec from "./OpusCodec.ts"
 import { frameTicksOf, MAX_TICKS, ticksOf } from "./OpusPacket.ts"
@@ -24,7 +24,7 @@ import * as SoundPieces from "./SoundPieces.ts"
 const decoderOf = ({ make, makeSharing, name, thread }: OpusCodec.CodecLibrary) =>
   Decoder.of({ library: name, makeCodec: make, make: (onAudio) => makeDecoder(makeSharing(), onAudio, thread) })
 
-/** libopus in our own addon; fails where it could not be built. Whether a packet is decoded beside JavaScript, by when it came (ms); left out: `DecodingThread.whenFull`. */
+/** libopus in our own addon; fails where it could not be built. `isBeside`: whether a packet that came then (ms) is decoded beside JavaScript; left out: none is. */
 export const layerAddonWith = (isBeside?: (atMs: number) => boolean) =>
   Layer.effect(Decoder, Effect.map(OpusCodec.addonWith(isBeside), decoderOf))
 
@@ -56,8 +56,14 @@ export const layerPreferring = (
 const chosen = (library: OpusCodec.CodecLibrary, missing: ReadonlyArray<string>) =>
   Effect.as(Effect.logInfo(`Opus is decoded by ${library.name}`, ...missing), decoderOf(library))
 
-/** Native libopus where it could be built, our own before another, else WebAssembly. */
+/** Native libopus where it could be built, our own before another, else WebAssembly. All is decoded where it comes. */
 export const layer = layerPreferring(OpusCodec.addon, OpusCodec.native)
+
+/** The same for hundreds of voices in one process: while JavaScript's thread is full, our own addon decodes beside it, and sound comes some milliseconds later. */
+export const layerForMany = layerPreferring(
+  Effect.suspend(() => OpusCodec.addonWith(DecodingThread.whenFull())),
+  OpusCodec.native
+)
 
 /** libopus fades concealment out within about 100 ms; later it has nothing to add to silence. */
 const MAX_CONCEALED = 5
