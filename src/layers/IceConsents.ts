@@ -68,7 +68,8 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
     const missedMs = atMs - lookedMs - LOOK_MS
     lookedMs = atMs
     for (const one of all) {
-      if (missedMs >= STALLED_MS) one.heardMs += missedMs
+      // an answer that was waiting may have been heard before this look
+      if (missedMs >= STALLED_MS) one.heardMs = Math.min(atMs, one.heardMs + missedMs)
       if (!isChosen(one)) all.delete(one)
       else if (atMs - one.heardMs >= EXPIRED_MS) {
         all.delete(one)

@@ -78,11 +78,15 @@ const connect = Effect.fnUntraced(function* (isControlling = false) {
         look?.()
       }
     },
-    /** This process stands still. */
-    stall: (ms: number) => {
-      nowMs += ms
-      look?.()
-    }
+    /** This process stands still; `first` is what it does then. */
+    stall: (ms: number, first = Effect.void) =>
+      Effect.suspend(() => {
+        nowMs += ms
+        return Effect.andThen(
+          first,
+          Effect.sync(() => look?.())
+        )
+      })
   }
 })
 
@@ -210,7 +214,7 @@ describe("IceConsents", () => {
       const { done, isLooking, ours, pass, stall, theirs } = yield* connect()
       wayOf(theirs).transport.onData = () => {}
       pass(250)
-      stall(60_000)
+      yield* stall(60_000)
       assert.notStrictEqual(ours.state, "failed")
       pass(40)
       assert.notStrictEqual(ours.state, "failed")
@@ -218,6 +222,21 @@ describe("IceConsents", () => {
       assert.strictEqual(ours.state, "failed")
       assert.isFalse(isLooking())
       assert.strictEqual(answersIn(done), 0)
+    })
+  )
+
+  live(
+    "is over no later where an answer was waiting when this process went on",
+    Effect.gen(function* () {
+      const { done, ours, pass, stall, theirs } = yield* connect()
+      pass(62)
+      yield* stall(
+        60_000,
+        until("it is answered", () => answersIn(done) === 1)
+      )
+      wayOf(theirs).transport.onData = () => {}
+      pass(350)
+      assert.strictEqual(ours.state, "failed")
     })
   )
 
