@@ -224,8 +224,8 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const { incarnation } = part.link
       part.isLeaving = true
-      // whom it only keeps is still heard by another
-      for (const [voice, place] of heardBy)
+      // whom it only keeps is still heard by another, and nobody is where nobody reads
+      for (const [voice, place] of isHearing ? heardBy : [])
         if (place === incarnation && !givenBy.has(voice)) givenBy.set(voice, incarnation)
       divide()
       yield* onChange
@@ -257,7 +257,7 @@ export const make = Effect.fnUntraced(function* (
     heardBy = everywhere
     const present = new Set(wanted.map(voiceId))
     for (const voice of givenBy.keys()) if (!present.has(voice)) givenBy.delete(voice)
-    options.keep(isKept, isOurs)
+    options.keep(isKept, (key) => isHearing && isOurs(key))
     for (const part of running.values()) tell(part)
     if (division.beyond.length === 0 || opening !== "No" || !isHearing) return
     opening = "Yes"

@@ -39,6 +39,7 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
   const links: Array<PartLink> = []
   const rules: { language: LanguageId; privacy: Privacy } = { language: defaultLanguage, privacy: "any" }
   let changes = 0
+  let goesOn = (_: VoiceKey) => false
   const another = (hears: ReadonlyArray<VoiceKey>) => {
     const link: PartLink = {
       incarnation: Incarnation.make(`part${links.length}`),
@@ -67,7 +68,9 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
     privacy: () => rules.privacy,
     iceServers: () => undefined,
     own: { kept: Effect.succeed, take: () => Effect.succeed([]) },
-    keep: () => {},
+    keep: (isKept, isOurs) => {
+      goesOn = (key) => !isKept(key) && isOurs(key)
+    },
     findLeft: () => Effect.succeed([]),
     retell: () => {},
     onChange: Effect.sync(() => {
@@ -75,7 +78,9 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
     })
   })
   const ours = (count: number) => keys(count).filter(division.isOurs).length
-  return { division, orders, links, rules, ours, changes: () => changes }
+  /** Whom the lead hears at once, also of those who were only kept. */
+  const heard = (count: number) => keys(count).filter(goesOn).length
+  return { division, orders, links, rules, ours, heard, changes: () => changes }
 })
 
 describe("CallDivision", () => {
@@ -162,6 +167,23 @@ describe("CallDivision", () => {
       if (first !== undefined) yield* Deferred.succeed(first.gone, "Left")
       yield* TestClock.adjust("1 second")
       assert.strictEqual(links.length, 2)
+    })
+  )
+
+  it.effect("has nobody kept or heard where nobody reads any more, also when a runner of a part ends then", () =>
+    Effect.gen(function* () {
+      const { division, heard, links, orders } = yield* scene(1)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(heard(4), 2)
+      division.setHearing(false)
+      assert.strictEqual(heard(4), 0)
+      const [part] = links
+      if (part !== undefined) yield* Deferred.succeed(part.leaving, undefined)
+      yield* TestClock.adjust("1 second")
+      division.setHearing(true)
+      assert.deepInclude(orders.at(-1), { isHearing: true, hears: [] })
     })
   )
 
