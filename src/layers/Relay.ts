@@ -34,6 +34,13 @@ export const make = <A, E = never>(waiting: Waiting<A>): Relay<A, E> => {
   let direct: ((one: A) => void) | undefined
   let ended: Effect.Effect<never, E> | undefined
   const news = Latch.makeUnsafe(false)
+  /** It is given one: what that brings about comes behind it, and whoever is woken then runs at once. */
+  let isTaking = false
+  let isCalled = false
+  const call = () => {
+    if (isTaking) isCalled = true
+    else news.openUnsafe()
+  }
   const next = Effect.suspend(function look(): Effect.Effect<A, E> {
     const one = waiting.next()
     if (one !== undefined) return Effect.succeed(one)
@@ -45,12 +52,15 @@ export const make = <A, E = never>(waiting: Waiting<A>): Relay<A, E> => {
   const read = Effect.fnUntraced(function* <E2>(take: Take<A, E2>): Effect.fn.Return<never, E | E2> {
     let owed: Effect.Effect<void, E2> | undefined
     const hand = (one: A) => {
+      isTaking = true
       try {
         owed = take(one)
       } catch (bug) {
         owed = Effect.die(bug)
       }
-      if (owed === undefined) return
+      isTaking = false
+      if (owed === undefined && !isCalled) return
+      isCalled = false
       direct = undefined
       news.openUnsafe()
     }
@@ -71,13 +81,13 @@ export const make = <A, E = never>(waiting: Waiting<A>): Relay<A, E> => {
 
   return {
     put: (one) => {
-      if (direct !== undefined) return direct(one)
+      if (direct !== undefined && !isTaking) return direct(one)
       waiting.keep(one)
-      news.openUnsafe()
+      call()
     },
     end: (how) => {
       ended ??= how
-      news.openUnsafe()
+      call()
     },
     next,
     read: (take) =>

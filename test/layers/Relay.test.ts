@@ -71,6 +71,46 @@ describe("Relay", () => {
     })
   )
 
+  it.effect("what a reader brings about by taking one comes behind that, and nothing of it is left out", () =>
+    Effect.gen(function* () {
+      const { relay, seen } = setUp()
+      const reading = yield* Effect.forkChild(
+        relay.read((one) => {
+          if (one === 1) {
+            relay.put(2)
+            relay.end(Effect.fail("over"))
+          }
+          return Effect.sync(() => {
+            seen.push(one)
+          })
+        })
+      )
+      yield* TestClock.adjust(0)
+      relay.put(1)
+      assert.strictEqual(yield* Effect.flip(Fiber.join(reading)), "over")
+      assert.deepStrictEqual(seen, [1, 2])
+    })
+  )
+
+  it.effect("a reader that is ended by what it takes is given no more", () =>
+    Effect.gen(function* () {
+      const { relay, seen } = setUp()
+      const reading: Fiber.Fiber<never, string> = yield* Effect.forkChild(
+        relay.read((one) => {
+          seen.push(one)
+          relay.put(one + 1)
+          reading.interruptUnsafe()
+          return Effect.never
+        })
+      )
+      yield* TestClock.adjust(0)
+      relay.put(1)
+      yield* Fiber.await(reading)
+      relay.put(3)
+      assert.deepStrictEqual([seen, yield* relay.next, yield* relay.next], [[1], 2, 3])
+    })
+  )
+
   it.effect("one who stops reading takes nothing with him: the next goes on", () =>
     Effect.gen(function* () {
       const { relay, seen } = setUp()
