@@ -19,21 +19,27 @@ const STALLED_MS = 60
 /** Sound that is `patienceMs` late has stopped. */
 export const make = (patienceMs: number): Lull => {
   /** An object, because a number that closures share is boxed at every change. */
-  const due = { atMs: 0 }
+  const due = {
+    atMs: 0,
+    /** What came before this process stood still may be heard only now: nothing was due before that was over. */
+    notBeforeMs: Number.NEGATIVE_INFINITY
+  }
   let tickedAtMs: number | undefined
   return {
     attend: (atMs) => {
       tickedAtMs = atMs
     },
     expect: (atMs) => {
-      due.atMs = atMs
+      due.atMs = Math.max(atMs, due.notBeforeMs)
     },
     hasStalled: (atMs) => {
       const slept = atMs - (tickedAtMs ?? atMs)
       tickedAtMs = atMs
+      if (slept <= STALLED_MS) return false
       // Timers run before sockets are read.
-      if (slept > STALLED_MS) due.atMs += slept
-      return slept > STALLED_MS
+      due.atMs += slept
+      due.notBeforeMs = atMs
+      return true
     },
     isOver: (atMs) => atMs - due.atMs >= patienceMs
   }

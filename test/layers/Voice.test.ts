@@ -5,7 +5,7 @@ import { LanguageId } from "../../src/domain/Language.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as Voice from "../../src/layers/Voice.ts"
 import { Decoder } from "../../src/services/Decoder.ts"
-import { type Arrival, difference, hasNative, hear, payloads, send } from "../support/OpusRecordings.ts"
+import { type Arrival, difference, hasAddon, hasNative, hear, payloads, send } from "../support/OpusRecordings.ts"
 
 const FRAME = 1920
 const mono = payloads("mono20")
@@ -21,13 +21,17 @@ const open = (decoder: Decoder["Service"], options: Options = {}) =>
     queueCapacity: 10_000,
     ...options
   })
-/** Packets as they arrive, a tick every 20 ms in between. */
+/** What is decoded elsewhere comes back now. */
+const settle = (voice: Voice.HeardVoice) => voice.newest(() => {})
+/** Packets as they arrive, a tick every 20 ms in between; what is decoded elsewhere comes back two packets at a time. */
 const play = (voice: Voice.HeardVoice, arrivals: ReadonlyArray<Arrival>, fromMs = 0): number => {
   let now = fromMs
-  for (const { atMs, packet } of arrivals) {
+  for (const [n, { atMs, packet }] of arrivals.entries()) {
     for (; now < atMs; now += 20) voice.tick(now)
     voice.onPacket(packet, atMs)
+    if (n % 2 === 1) settle(voice)
   }
+  settle(voice)
   return now
 }
 const ticks = (voice: Voice.HeardVoice, fromMs: number, forMs: number) => {
@@ -77,7 +81,10 @@ const assertReplays = (live: ReadonlyArray<AudioFrame>, replay: Iterable<AudioFr
   assert.isBelow(difference(soundOf(expected), soundOf(again)), limit)
 }
 
-const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof OpusDecoder.layerWasm) => {
+const suite = (
+  name: string,
+  layer: typeof OpusDecoder.layerAddon | typeof OpusDecoder.layerNative | typeof OpusDecoder.layerWasm
+) => {
   const hearing = (
     sentence: string,
     test: (decoder: Decoder["Service"]) => Effect.Effect<void, never, import("effect").Scope.Scope>
@@ -185,6 +192,22 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
         const frames = yield* finish(voice)
         assert.strictEqual(stretches(frames).length, 1)
         assert.strictEqual(voice.counters.cutSamples, 0)
+      })
+    )
+
+    hearing("does not take it for that either when it was decoding as it stood still", (decoder) =>
+      Effect.gen(function* () {
+        const voice = yield* open(decoder)
+        const arrivals = send(mono)
+        const before = play(voice, arrivals.slice(0, 50))
+        for (const { packet } of arrivals.slice(50, 51)) voice.onPacket(packet, before)
+        voice.tick(before)
+        voice.tick(before + 600)
+        settle(voice)
+        voice.tick(before + 620)
+        assert.isTrue(voice.isSpeaking())
+        ticks(voice, before + 640, 400)
+        assert.isFalse(voice.isSpeaking())
       })
     )
 
@@ -353,3 +376,5 @@ const suite = (name: string, layer: typeof OpusDecoder.layerNative | typeof Opus
 
 suite("libopus-wasm (WebAssembly)", OpusDecoder.layerWasm)
 if (hasNative) suite("@discordjs/opus (native)", OpusDecoder.layerNative)
+const isBeside = () => true
+if (hasAddon) suite("our own addon, beside JavaScript", OpusDecoder.layerAddonWith(isBeside))
