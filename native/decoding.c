@@ -148,7 +148,7 @@ static napi_value make_thread(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* closeThread(thread): it ends behind the packet it is at, and takes no more. */
+/* closeThread(thread): it ends behind the batch it has, and takes no more. */
 static napi_value close_thread(napi_env env, napi_callback_info info) {
   Arguments given = arguments_of(env, info);
   Thread *thread = pointer_of(env, given.values[0], KIND_THREAD);

@@ -27,7 +27,7 @@ export interface NativeAddon {
   readonly recover: (decoder: NativeHandle, next: Uint8Array, out: Float32Array) => number
   /** A thread that decodes; `onDone` is called, by the event loop, behind each batch, and keeps no process alive. `undefined` where the system gives none. */
   readonly makeThread: (onDone: () => void) => NativeHandle | undefined
-  /** It ends behind the packet it is at, and takes no more. */
+  /** It ends behind the batch it has, and takes no more. */
   readonly closeThread: (thread: NativeHandle) => void
   /**
    * Takes as many packets as there are decoders; one batch at a time. `packets` and `table`, which says where each of them is, may be reused at once; what rows
