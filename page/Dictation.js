@@ -91,7 +91,7 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
         isReady = true
         failures = 0
         heardAtMs = performance.now()
-        repeats.interrupted(begun.isRepeated)
+        repeats.interrupted(begun.isRepeated, fromMs)
         if (hasBroken) sayWhatWasKept(begun)
         onReady(ready)
         onState({ name: isStopping ? "finishing" : "listening" })
@@ -103,12 +103,13 @@ export const begin = ({ backlog, onReady, onState, start, transcript }) => {
       },
       onFinal: (words) => {
         heardAtMs = performance.now()
-        transcript.final(words.segment, placed({ ...words, text: repeats.final(words.text) }))
+        const line = placed(words)
+        transcript.final(words.segment, { ...line, text: repeats.final(words.text, line.endMs) })
       },
       // Where a line ends in the sound is an estimate: what lies before its end may have words of the next.
       onSettled: (positionMs) => {
         heardAtMs = performance.now()
-        repeats.settled()
+        repeats.settled(fromMs + positionMs)
         backlog.said(fromMs + positionMs)
       },
       onGap: ({ atMs, missingMs }) => {

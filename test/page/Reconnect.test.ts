@@ -92,26 +92,31 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page", () => {
         const { page } = yield* open()
         const seen = yield* does(() =>
           page.evaluate(`import("/assets/Repeats.js").then(({ makeRepeats }) => {
-            const after = (said, isRepeated = true) => {
+            const after = (said, { isRepeated = true, fromMs = 0 } = {}) => {
               const repeats = makeRepeats()
-              repeats.final("No.")
-              repeats.settled()
-              said.forEach(repeats.final)
-              repeats.interrupted(isRepeated)
+              repeats.final("No.", 0)
+              repeats.settled(0)
+              said.forEach((text, at) => repeats.final(text, at + 1))
+              repeats.interrupted(isRepeated, fromMs)
               return repeats
             }
             const said = ["One two", "three four."]
             const parts = after(said)
             const settledBetween = after(said)
+            const notHeardAgain = after(["No"])
+            notHeardAgain.settled(1)
+            const long = after(["long ago", "not kept any more and", "kept in part"], { fromMs: 1 })
             return {
               nothing: after([]).final("No way."),
               whole: after(said).final("One, two, three, four five."),
               open: after(said).partial("one two"),
               parts: [parts.partial("one"), parts.final("One two three."), parts.final("Four four."), parts.final("four")],
-              settledBetween: [settledBetween.final("One two"), settledBetween.settled(), settledBetween.final("three four five")],
+              settledBetween: [settledBetween.final("One two"), settledBetween.settled(1), settledBetween.final("three four five")],
               otherwise: after(said).final("One too three four"),
               misheard: after(["One", ...said]).final("Won one two three four five"),
-              cannot: after(said, false).final("One two")
+              cannot: after(said, { isRepeated: false }).final("One two"),
+              notHeardAgain: notHeardAgain.final("No way"),
+              beginsLater: [long.final("any more and"), long.final("kept in part of it")]
             }
           })`)
         )
@@ -124,7 +129,9 @@ describe.skipIf(!existsSync(PageScene.chromiumPath))("the page", () => {
           settledBetween: ["", undefined, "five"],
           otherwise: "too three four",
           misheard: "five",
-          cannot: "One two"
+          cannot: "One two",
+          notHeardAgain: "No way",
+          beginsLater: ["", "of it"]
         })
       }).pipe(Effect.scoped)
     )
