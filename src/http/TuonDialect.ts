@@ -25,6 +25,7 @@
  * {"speech": "started", "at": 1.04}      or "stopped"
  * {"committed": true}                    everything before a commit was told
  * {"interrupted": 12.4, "at": 31.2}      here words are missing: so much had to be given up before an engine could hear it
+ * {"settled": 29.8}                      everything said before it is in finals that came: over a new connection, say again what lies behind it
  * {"error": "…", "code": "Idle"}         a `Failure` or `Denial` of `Dialect.ts`, or "BadMessage"
  * ```
  * `replace` is the whole current text of the open segment, the part that may still change included: a page shows it instead of what it showed of
