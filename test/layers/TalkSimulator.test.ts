@@ -224,7 +224,7 @@ describe("TalkSimulator: signaling", () => {
 
   it.live("keeps a session that lost its socket, with what it misses, and forgets it in the end", () =>
     Effect.gen(function* () {
-      const talk = yield* TalkSimulator.make({ resumeMs: 300 })
+      const talk = yield* TalkSimulator.make({ resumeMs: 3000 })
       const client = yield* join(talk, "room")
       talk.dropSockets()
       yield* Effect.sleep("50 millis")
