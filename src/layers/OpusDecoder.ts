@@ -91,11 +91,14 @@ const makeDecoder = (
   const concealment = new Uint8Array(1)
   let lastTicks = 0
   let lastWasDtx = true
+  /** Pieces that are to be probed and are away. */
+  let probing = 0
   let bug: { readonly cause: unknown } | undefined
 
   /** The oldest piece has become sound, or is no Opus. */
   const play = (packet: Uint8Array, pcm: Float32Array | undefined) => {
     const piece = pieces.take()
+    if (piece.isProbed) probing--
     if (pcm === undefined) {
       if (!piece.isConcealed) counters.undecodable++
       return
@@ -147,6 +150,10 @@ const makeDecoder = (
     }
   }
 
+  const settle = () => {
+    if (pieces.count() > 0) thread?.settle()
+  }
+
   const hear = (packet: RtpPacket, atMs: number, lost: number) => {
     const { payload } = packet
     // Padding to probe the bandwidth has no payload.
@@ -156,6 +163,8 @@ const makeDecoder = (
       counters.undecodable++
       return
     }
+    // whether its level is believed is what a probe says
+    if (probing > 0 && packet.audioLevel === SILENT_LEVEL) settle()
     const isBeside = (handle !== undefined && thread?.isWanted(atMs) === true) || pieces.count() > 0
     const end = timeline.end()
     const start = timeline.place(packet.timestamp, packet.ssrc, atMs)
@@ -164,6 +173,7 @@ const makeDecoder = (
     piece.audioLevel = packet.audioLevel
     const shown = silence.next(packet.audioLevel, ticks)
     piece.isProbed = shown === undefined && silence.isProbe(packet.audioLevel)
+    if (piece.isProbed) probing++
     if (!render(payload, ticks, shown, isBeside)) return
     timeline.extend(ticks)
     lastTicks = ticks
@@ -171,9 +181,6 @@ const makeDecoder = (
     concealment[0] = (payload[0] ?? 0) & 0xfc
   }
 
-  const settle = () => {
-    if (pieces.count() > 0) thread?.settle()
-  }
   const window = ReorderWindow.make(hear, counters)
   return {
     decode: (packet, atMs) => {

@@ -190,6 +190,19 @@ const suite = (addon: NativeAddon.NativeAddon) =>
       }).pipe(Effect.provide(OpusDecoder.layerAddonWith(() => true)))
     )
 
+    it.effect("does not believe a wrong level for longer than decoding at once does", () =>
+      Effect.gen(function* () {
+        const atOnce = yield* Effect.provide(Decoder, OpusDecoder.layerAddon)
+        const beside = yield* Decoder
+        const heard = [listen(atOnce), listen(beside)].map(({ decoder, heard }) => {
+          for (const { atMs, packet } of send(packets.slice(0, 60), { audioLevel: 127 })) decoder.decode(packet, atMs)
+          decoder.close()
+          return heard
+        })
+        assert.deepStrictEqual(heard[1], heard[0])
+      }).pipe(Effect.provide(OpusDecoder.layerAddonWith(() => true)))
+    )
+
     it.effect("tells whoever hands over the next packet of a bug in what takes the sound", () =>
       Effect.gen(function* () {
         const { make } = yield* Decoder
