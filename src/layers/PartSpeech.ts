@@ -67,9 +67,10 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
           before.segment.id === next.segment.id &&
           !isFinal(before.segment))
       if (next._tag !== "Settled") one.waiting = [...one.waiting.filter((before) => !isSuperseded(before)), next]
-      if (next._tag === "Interrupted" || (next._tag === "Segment" && isFinal(next.segment))) urgent.openUnsafe()
     }
+    // whoever is woken fetches at once: a final goes with the mark behind it
     filled.openUnsafe()
+    if (said.some(isUrgent)) urgent.openUnsafe()
   }
   const fetch = (): ReadonlyArray<PartSaid> => {
     const batches: Array<PartSaid> = []
@@ -190,6 +191,9 @@ export const make = ({ transcriber, turn }: PartSpeechOptions): PartSpeech => {
     silence: forgetUnacknowledged
   }
 }
+
+const isUrgent = (one: Transcribed): boolean =>
+  one._tag === "Interrupted" || (one._tag === "Segment" && isFinal(one.segment))
 
 const markOf = ({ position, said }: HeardMark): HeardMark => ({ position, said })
 

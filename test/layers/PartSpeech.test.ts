@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { SessionId } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
 import { Incarnation, type Rank } from "../../src/domain/Seat.ts"
@@ -29,7 +30,11 @@ const voice = Effect.gen(function* () {
       answered: () => {}
     })
   )
-  return { speech, say: (word: string) => Queue.offerUnsafe(said, final(word)) }
+  return {
+    speech,
+    say: (word: string) => Queue.offerUnsafe(said, final(word)),
+    tell: (...all: ReadonlyArray<Transcribed>) => Queue.offerAllUnsafe(said, all)
+  }
 })
 
 const listening = Effect.fnUntraced(function* (speech: PartSpeech.PartSpeech) {
@@ -60,6 +65,23 @@ describe("PartSpeech", () => {
       yield* until(() => wordsOf(again.got).length === 3)
       assert.deepStrictEqual(wordsOf(broken.got), [])
       assert.deepStrictEqual(wordsOf(again.got), ["one", "two", "three"])
+    })
+  )
+
+  it.effect("tells a final together with the mark behind it: a part that is killed says none twice", () =>
+    Effect.gen(function* () {
+      const { speech, tell } = yield* voice
+      const got: Array<PartSaid> = []
+      yield* Effect.forkScoped(Stream.runForEach(speech.listen(lead, []), (all) => Effect.sync(() => got.push(...all))))
+      yield* TestClock.adjust(0)
+      tell({ _tag: "Segment", segment: { id: "1", revision: 0, committed: "One", open: "", tokenAtMs: 0 } })
+      yield* TestClock.adjust(1)
+      tell(final("One."), { _tag: "Marked", position: 24_000, said: "One." })
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(
+        got.map(({ said }) => said.map(({ _tag }) => _tag)),
+        [["Segment", "Segment", "Marked"]]
+      )
     })
   )
 })
