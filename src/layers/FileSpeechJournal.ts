@@ -115,9 +115,11 @@ export const make = Effect.fnUntraced(function* ({ runner, storage, ...options }
       yield* opened.writeAll(seal.header)
       const rewrite = book.rewrite()
       for (let isLast = false; !isLast; ) {
+        const atMs = yield* Clock.currentTimeMillis
+        // valid until the book is told something: sealed in the same step
         const given = rewrite.next(PART)
         isLast = given.isLast
-        const sealed = seal.batch(yield* Clock.currentTimeMillis, given.part)
+        const sealed = seal.batch(atMs, given.part)
         next.began += sealed.length
         yield* opened.writeAll(sealed)
         // too much came meanwhile: once more

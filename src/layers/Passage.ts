@@ -8,7 +8,7 @@ import type { Passage, Quiet, RtpPacket, Silence } from "../services/PeerConnect
 import type { SilentLevels } from "./Gate.ts"
 
 export interface PassageOptions {
-  /** Somebody speaks, or something that was sent before is missing. */
+  /** Somebody speaks, or something that was sent before is missing or is still being decoded. */
   readonly isListening: () => boolean
   /** Whether sound of that level (RFC 6464) would be noticed by nobody. */
   readonly isSilentAt: (level: number) => boolean

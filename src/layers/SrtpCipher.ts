@@ -46,7 +46,7 @@ const blockBytes = 16
 const sha1Bytes = 20
 const sha1BlockBytes = 64
 const hmacTagBytes = 10
-/** More than comes in one packet of speech; memory grows once if more does. */
+/** More than comes in one packet of speech. */
 const usualBytes = 2048
 /** Of all sources. */
 const payloads = ByteViews.make(new Uint8Array(usualBytes))

@@ -54,7 +54,7 @@ export interface HeardVoice {
   readonly attend: (atMs: number) => void
   /** About every 20 ms, at least while `isListening`: gives up on lost packets, and ends speech when packets have stopped. */
   readonly tick: (atMs: number) => void
-  /** Whether time alone may change something: somebody speaks, or packets wait for one that is missing. Begins with a packet. */
+  /** Whether time alone may change something: somebody speaks, or packets wait for one that is missing or are being decoded. Begins with a packet. */
   readonly isListening: () => boolean
   /** As they are now. */
   readonly counters: VoiceCounters

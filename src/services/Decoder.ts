@@ -42,7 +42,7 @@ export interface PacketDecoder {
   readonly tick: (atMs: number) => void
   /** A packet is passed over (see `Silence`): it counts as one that came, and what is missing before the next one was not lost. */
   readonly passOver: () => void
-  /** Packets wait behind a gap, or are being decoded: whatever comes now may be what is missing. */
+  /** Packets wait behind a gap (whatever comes now may be what is missing), or are being decoded. */
   readonly isWaiting: () => boolean
   /** Packets are being decoded. */
   readonly isDecoding: () => boolean
