@@ -30,10 +30,11 @@ export interface DecodingThreadOptions {
 
 /**
  * Of the time of JavaScript's thread: from there on it is needed, and no longer below the second. To hand over and back costs a tenth more than to decode
- * where packets come, so who has time does that; with it, between two thirds and three quarters of the work are left.
+ * where packets come, so who has time does that; with it, between two thirds and three quarters of the work are left: what fills it without is above
+ * the second with.
  */
 const FULL = 0.8
-const ROOMY = 0.58
+const ROOMY = 0.53
 const LOOK_MS = 1_000
 
 /** Of one packet in the table: where it is, its length, its samples, and what became of it (samples, or negative), as `native/decoding.c` reads it. */

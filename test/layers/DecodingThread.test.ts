@@ -144,6 +144,19 @@ const suite = (addon: NativeAddon.NativeAddon) =>
       assert.isFalse(thread.isWanted(0))
     })
 
+    it("is needed for as long as the thread would be full without it", () => {
+      for (const left of [2 / 3, 3 / 4]) {
+        for (const work of [0.8, 0.85, 0.9, 1]) {
+          let isNeeded = false
+          const look = DecodingThread.whenFull(() => (isNeeded ? left * work : work))
+          for (let atMs = 0; atMs < 10_000; atMs += 1000) {
+            isNeeded = look(atMs)
+            assert.isTrue(isNeeded, `${work} ${left}`)
+          }
+        }
+      }
+    })
+
     it("ends with its process, and with JavaScript's thread, whatever it is at", () => {
       const program = fileURLToPath(new URL("../support/decodeAndEnd.ts", import.meta.url))
       for (const how of ["exit", "return", "worker"]) {
