@@ -2,8 +2,9 @@
  * Runners with a PostgreSQL that goes away.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { LanguageId } from "../../src/domain/Language.ts"
+import * as SeatReview from "../../src/layers/SeatReview.ts"
 import * as CallScene from "../support/CallScene.ts"
 import { postgres } from "../support/Postgres.ts"
 import * as SeatedRunners from "../support/SeatedRunners.ts"
@@ -41,8 +42,13 @@ describe.concurrent("SeatedCalls without their database", () => {
           }
           yield* other.calls.start(late)
           yield* SeatedRunners.captioned(scene, runners, scene.wishes)
-          yield* one.end
-          yield* SeatedRunners.captioned(scene, [other], scene.wishes)
+          const [took] = yield* Effect.timed(one.end)
+          const taken = yield* Effect.timeoutOption(SeatedRunners.captioned(scene, [other], scene.wishes), "30 seconds")
+          if (Option.isNone(taken)) {
+            // The machine was so busy that this took all the time a runner has for its end: without a database nobody takes up the rest.
+            assert.isTrue(Duration.isGreaterThanOrEqualTo(took, Duration.fromInputUnsafe(SeatReview.LEAVE_LIMIT)))
+            return false
+          }
 
           yield* away === "stop" ? server.start : server.thaw
           yield* CallScene.until(() =>
@@ -59,8 +65,13 @@ describe.concurrent("SeatedCalls without their database", () => {
           yield* SeatedRunners.captioned(scene, [next], scene.wishes)
           const languages = new Map((yield* next.calls.list).map(({ language, room }) => [room, language]))
           for (const { room } of wishes) assert.strictEqual(languages.get(room), french)
-        }),
-      240_000
+          return true
+        }).pipe(
+          Effect.scoped,
+          Effect.repeat({ until: (inTime) => inTime, times: 2 }),
+          Effect.map((inTime) => assert.isTrue(inTime))
+        ),
+      400_000
     )
   }
 })
