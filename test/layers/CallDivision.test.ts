@@ -27,6 +27,7 @@ const silent = (): RemoteVoices => {
     },
     turn: () => turn,
     hold: () => () => {},
+    movedFrom: () => [],
     moved: (_, given) => given,
     lost: () => []
   }
