@@ -132,11 +132,12 @@ export const connect = async (): Promise<Supervised> => {
       else receive(told, socket)
     })
   })
-  process.off("SIGTERM", quit).off("disconnect", quit)
+  // In this order: a signal that came with the first message is lost if nobody listens in between.
   process.once("SIGTERM", () => {
     isEnding = true
   })
   process.once("disconnect", end)
+  process.off("SIGTERM", quit).off("disconnect", quit)
   const orphan = Orphan.watch()
   const endsWithin = (seconds: number) => orphan.endsWithin(seconds * 1000 + BEYOND_MS)
   endsWithin(USUAL_SECONDS)

@@ -72,6 +72,18 @@ describe("a service of two runners", () => {
   )
 
   live(
+    "ends in order too while one of them is only starting",
+    Effect.gen(function* () {
+      const scene = yield* RunnersScene.make()
+      const [, second = 0] = scene.runners()
+      process.kill(second, "SIGKILL")
+      yield* until(() => scene.runners().length === 2 && !scene.runners().includes(second))
+      scene.service.child.kill("SIGTERM")
+      assert.deepStrictEqual(yield* scene.service.exit, { code: 0, signal: null })
+    })
+  )
+
+  live(
     "ends with the last words of its calls too, and none of them is said twice",
     Effect.gen(function* () {
       const scene = yield* EndingScene.make({
