@@ -3,7 +3,7 @@ import { Clock, Context, Effect, Exit, Fiber, Layer, Logger, Queue, Scope, Strea
 import { TestClock } from "effect/testing"
 import { Everyone, RoomToken, SessionId } from "../src/domain/Call.ts"
 import { defaultLanguage, kyutaiLanguages } from "../src/domain/Language.ts"
-import { InCall, type Roster } from "../src/domain/Roster.ts"
+import { emptyRoster, InCall, type Roster } from "../src/domain/Roster.ts"
 import type { Transcribed } from "../src/domain/Segment.ts"
 import * as InProcessCalls from "../src/layers/InProcessCalls.ts"
 import * as NoNextcloud from "../src/layers/NoNextcloud.ts"
@@ -129,7 +129,7 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
         const { until } = yield* Stopping
         const events = yield* Queue.unbounded<SignalingEvent>()
         Queue.offerAllUnsafe(events, [
-          { _tag: "Joined", self, again: false },
+          { _tag: "Joined", self, roster: emptyRoster, again: false },
           { _tag: "RosterChanged", roster }
         ])
         yield* Effect.addFinalizer(() => until("Left"))

@@ -5,7 +5,7 @@
  */
 import { Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { IceServer } from "../domain/Call.ts"
-import { humansInCall, publishers, type Roster } from "../domain/Roster.ts"
+import { emptyRoster, humansInCall, publishers, type Roster } from "../domain/Roster.ts"
 import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 import { type PacketListener, PeerConnection } from "../services/PeerConnection.ts"
 import { Signaling, type SignalingEvent, type SignalingSession } from "../services/Signaling.ts"
@@ -75,7 +75,8 @@ export const make = Effect.fnUntraced(function* (
   const spoilt = new Map<string, VoiceKey>()
   /** Whom there was no room for. */
   let refused: ReadonlySet<string> = new Set()
-  let roster: Roster = session.roster()
+  /** As told, one event after the other: with what the session knows by now, whoever came lately would seem to leave and to come back. */
+  let roster: Roster = emptyRoster
   let isHearing = false
   let reviewedAtMs = now()
   /** Between `Dropped` and `Resumed` or `Joined` nobody can be asked. */
@@ -165,20 +166,20 @@ export const make = Effect.fnUntraced(function* (
     return voices.get(id)?.take(session, event) ?? Effect.void
   }
 
-  const startAnew = (again: boolean) => {
+  const startAnew = ({ again, roster: found }: Extract<SignalingEvent, { readonly _tag: "Joined" }>) => {
     // All session ids are void, and what Janus had for us is gone.
     if (again) {
       endWhere(() => true)
       spoilt.clear()
     }
     canAsk = true
-    roster = session.roster()
+    roster = found
   }
 
   const handle = (event: SignalingEvent): Effect.Effect<void> => {
     switch (event._tag) {
       case "Joined":
-        return Effect.sync(() => startAnew(event.again)).pipe(Effect.andThen(follow), Effect.andThen(review))
+        return Effect.sync(() => startAnew(event)).pipe(Effect.andThen(follow), Effect.andThen(review))
       case "Dropped":
         return Effect.sync(() => {
           canAsk = false

@@ -240,7 +240,8 @@ const makeAttendance = Effect.fnUntraced(function* ({
     }
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
     for (const viewer of decision.forget) intents.remove(viewer)
-    division?.follow(Subscriptions.wantedIn(session.roster(), options.screenShares))
+    // As told, like those who are heard here: who came meanwhile would seem to leave with what is told next.
+    if (known !== emptyRoster) division?.follow(Subscriptions.wantedIn(known, options.screenShares))
     const isRead = decision.hearing || isTaking()
     yield* setHearing(isRead)
     unreadSinceMs = isRead ? undefined : (unreadSinceMs ?? now())

@@ -18,7 +18,7 @@ export interface Candidate {
  * What happens in the room.
  *
  * - `Joined`: we are in, for the first time or again after everything was lost (`again`): all session ids known before are void, peers are
- *   dead, what was not confirmed may be lost.
+ *   dead, what was not confirmed may be lost. Who is there is mostly told only behind it.
  * - `Dropped`: the socket is gone; media may go on. Either `Resumed` follows within 30 s (same ids, missed messages follow) or `Joined`.
  * - `RosterChanged`: somebody came, went, or changed; the roster is complete.
  * - `Offered`: a publisher's media is offered; `sid` names the subscription (absent before HPB 0.5).
@@ -28,7 +28,7 @@ export interface Candidate {
  * - `Outranked`: another session of ours in the room counts; nothing that is handed to `sendTranscript` is sent any more.
  */
 export type SignalingEvent =
-  | { readonly _tag: "Joined"; readonly self: SessionId; readonly again: boolean }
+  | { readonly _tag: "Joined"; readonly self: SessionId; readonly roster: Roster; readonly again: boolean }
   | { readonly _tag: "Dropped" }
   | { readonly _tag: "Resumed" }
   | { readonly _tag: "RosterChanged"; readonly roster: Roster }

@@ -4,7 +4,7 @@ import { Effect, Exit, Metric, Scope, Stream } from "effect"
 import { SessionId } from "../../src/domain/Call.ts"
 import type { VoiceKey } from "../../src/domain/Speaker.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
-import type { Signaling } from "../../src/services/Signaling.ts"
+import type { Signaling, SignalingEvent } from "../../src/services/Signaling.ts"
 import { advanceUntil, eventually, type FakeHpb, field, type Message, make, type Rules } from "../support/FakeHpb.ts"
 import { joined, type Listener, layerFor, listen } from "../support/SpreedListener.ts"
 
@@ -42,6 +42,11 @@ const candidate = (line: Message | null, sid = "1"): Message => ({
   sid,
   payload: { candidate: line }
 })
+/** Nobody is known yet. */
+const joinedAs = (name: string, again: boolean): SignalingEvent => {
+  const self = SessionId.make(name)
+  return { _tag: "Joined", self, roster: { self, participants: new Map() }, again }
+}
 const transcript = { message: "hello", langId: "en", speakerSessionId: alice, final: true }
 const toAlice = { _tag: "Session", session: alice } as const
 const requestsTo = (hpb: FakeHpb): ReadonlyArray<Message> =>
@@ -85,7 +90,7 @@ describe("joining", () => {
             [{ roomid: "room1" }]
           )
           assert.deepStrictEqual(hpb.ofType("internal"), [])
-          assert.deepStrictEqual(events, [{ _tag: "Joined", self: SessionId.make("self-1"), again: false }])
+          assert.deepStrictEqual(events, [joinedAs("self-1", false)])
         }),
       // No welcome comes.
       { version: "0.4.1" }
@@ -191,10 +196,7 @@ describe("a lost socket", () => {
           hpb.last().send({ type: "bye", bye: { reason } })
           hpb.last().kill()
           yield* eventually("joined again", () => events.length === 3)
-          assert.deepStrictEqual(events.slice(1), [
-            { _tag: "Dropped" },
-            { _tag: "Joined", self: SessionId.make("self-2"), again: true }
-          ])
+          assert.deepStrictEqual(events.slice(1), [{ _tag: "Dropped" }, joinedAs("self-2", true)])
           assert.strictEqual(session.state()._tag, "Joined")
           assert.strictEqual(yield* counted(Metrics.signalingReconnects, { kind: "rejoin" }), 1)
         })

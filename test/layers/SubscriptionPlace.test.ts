@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Effect, Metric, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { emptyRoster, type Roster } from "../../src/domain/Roster.ts"
 import type { SignalingEvent } from "../../src/services/Signaling.ts"
 import * as SubscriptionScene from "../support/SubscriptionScene.ts"
 import { id, voiceOf } from "../support/SubscriptionScene.ts"
 
 type Scene = Effect.Success<ReturnType<typeof SubscriptionScene.make>>
 
-const test = (name: string, body: (scene: Scene) => Effect.Effect<void, unknown>, keepsFailed = true) =>
+const test = (name: string, body: (scene: Scene) => Effect.Effect<void, unknown, Scope.Scope>, keepsFailed = true) =>
   it.effect(name, () =>
     Effect.gen(function* () {
       const scene = yield* SubscriptionScene.make({ keepsFailed })
@@ -16,7 +17,7 @@ const test = (name: string, body: (scene: Scene) => Effect.Effect<void, unknown>
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
-const joined: SignalingEvent = { _tag: "Joined", self: id("spare"), again: false }
+const joined: SignalingEvent = { _tag: "Joined", self: id("spare"), roster: emptyRoster, again: false }
 const offered = (name: string, sid: string): SignalingEvent => ({
   _tag: "Offered",
   voice: voiceOf(name),
@@ -24,6 +25,11 @@ const offered = (name: string, sid: string): SignalingEvent => ({
   sdp: `offer ${sid}`
 })
 const out = { inCall: 0 }
+/** Nobody is in the call. */
+const inTheRoom = ({ participants, ...roster }: Roster): Roster => ({
+  ...roster,
+  participants: new Map([...participants].map(([session, one]) => [session, { ...one, ...out }]))
+})
 
 describe("a place in the room from which a publisher is not offered any more", () => {
   test("is left for a spare one as soon as the HPB has given a request up that it had kept waiting", (scene) =>
@@ -86,13 +92,31 @@ describe("a place in the room from which a publisher is not offered any more", (
       assert.strictEqual(scene.spares().length, 0)
     }))
 
+  test("is not taken for one by who is told late, all at once, that we joined and who is there", (scene) =>
+    Effect.gen(function* () {
+      yield* scene.enter("alice")
+      const told = scene.session.roster()
+      yield* scene.subscriptions.setHearing(false)
+      scene.requests()
+
+      // What the HPB says behind its answer to our join: who is in the room, and then who of them is in the call.
+      const late = yield* scene.later
+      yield* late.setHearing(true)
+      yield* late.handle({ _tag: "Joined", self: id("parlance"), roster: emptyRoster, again: false })
+      yield* late.handle({ _tag: "RosterChanged", roster: inTheRoom(told) })
+      yield* late.handle({ _tag: "RosterChanged", roster: told })
+      yield* scene.settle
+      assert.deepStrictEqual(scene.requests(), ["video:alice"])
+      assert.strictEqual(scene.spares().length, 0)
+    }))
+
   test("is as good as any after our session or the publisher's is another one", (scene) =>
     Effect.gen(function* () {
       yield* scene.enter("alice", "bob")
       yield* scene.change("alice", out)
       yield* scene.leave("bob")
       yield* scene.enter("bob")
-      yield* scene.tell({ _tag: "Joined", self: id("parlance"), again: true })
+      yield* scene.joinAnew("parlance")
       yield* scene.enter("alice")
       assert.strictEqual(scene.spares().length, 0)
     }))

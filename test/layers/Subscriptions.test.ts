@@ -495,7 +495,7 @@ describe("Subscriptions", () => {
       const peer = yield* aliceHeard(scene)
       yield* scene.tell({ _tag: "Dropped" })
       scene.forgetEverybody()
-      yield* scene.tell({ _tag: "Joined", self: id("parlance-again"), again: true })
+      yield* scene.joinAnew("parlance-again")
       assert.isTrue(peer.isClosed)
       assert.deepStrictEqual(scene.voices(), ["end video:alice"])
       assert.deepStrictEqual(scene.requests(), [])
@@ -507,7 +507,7 @@ describe("Subscriptions", () => {
     Effect.gen(function* () {
       yield* scene.enter("alice")
       scene.requests()
-      yield* scene.tell({ _tag: "Joined", self: id("parlance"), again: true })
+      yield* scene.joinAnew("parlance")
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
     }))
 

@@ -6,6 +6,7 @@ import { Context, Effect, Layer, Metric, Queue, Random, References, type Scope, 
 import { TestClock } from "effect/testing"
 import { participant } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
+import { emptyRoster } from "../../src/domain/Roster.ts"
 import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as InProcessCalls from "../../src/layers/InProcessCalls.ts"
@@ -70,6 +71,8 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
   // a test's own queue: as many as there are
   const events = yield* Queue.unbounded<SignalingEvent>()
   const tell = (event: SignalingEvent) => Queue.offerUnsafe(events, event)
+  const tellJoined = (again: boolean) =>
+    tell({ _tag: "Joined", self: ScriptedSession.id("parlance"), roster: emptyRoster, again })
   const tellRoster = () => tell({ _tag: "RosterChanged", roster: scripted.session.roster() })
   const names = ["ada", "bob", "cyd"].slice(0, dice.between(1, 3))
   const sounds = CountedSound.make(
@@ -123,7 +126,7 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
   scripted.join(...readers.map((name) => ScriptedSession.person(name, { inCall: 1 })))
   scripted.join(...names.map((name) => ScriptedSession.person(name)))
   for (const name of readers) yield* ask(name)
-  tell({ _tag: "Joined", self: ScriptedSession.id("parlance"), again: false })
+  tellJoined(false)
   tellRoster()
 
   /** From when on each reader's page is judged. */
@@ -150,7 +153,7 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
           isMediaUp = true
           scripted.renew(generation)
           scripted.comeBack()
-          tell({ _tag: "Joined", self: ScriptedSession.id("parlance"), again: true })
+          tellJoined(true)
           tellRoster()
         })
       }),

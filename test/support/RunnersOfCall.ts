@@ -3,6 +3,7 @@
  */
 import { Context, Deferred, Effect, Exit, Layer, Queue, Redacted, Scope, Stream } from "effect"
 import type { SessionId } from "../../src/domain/Call.ts"
+import { emptyRoster } from "../../src/domain/Roster.ts"
 import { Incarnation, type Rank } from "../../src/domain/Seat.ts"
 import type * as CallIntents from "../../src/layers/CallIntents.ts"
 import type { CallParts } from "../../src/layers/CallPart.ts"
@@ -199,7 +200,7 @@ export const make = (world: World) => {
         })
       )
       fence.doubt()
-      runner.tell({ _tag: "Joined", self, again: false })
+      runner.tell({ _tag: "Joined", self, roster: emptyRoster, again: false })
       tellRoster()
       return session
     })

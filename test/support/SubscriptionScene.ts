@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* (
         }
       })
   })
-  const subscriptions = yield* Subscriptions.make({
+  const make = Subscriptions.make({
     session,
     iceServers: options.iceServers ?? Effect.succeed([]),
     screenShares: options.screenShares ?? false,
@@ -100,6 +100,7 @@ export const make = Effect.fnUntraced(function* (
     onVoiceEnd: (voice) => voices.push(`end ${voiceId(voice)}`),
     isSpeaking: () => isSpeaking
   }).pipe(Effect.provide([peers.layer, signaling]))
+  const subscriptions = yield* make
 
   /** Everything that can run without time passing has run. */
   const settle = TestClock.adjust(0)
@@ -118,6 +119,8 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     subscriptions,
+    /** Others of the same call, which were told nothing yet. */
+    later: make,
     peers,
     session,
     signaling,
@@ -160,6 +163,8 @@ export const make = Effect.fnUntraced(function* (
     setSpeaking: (speaks: boolean) => {
       isSpeaking = speaks
     },
+    /** Our place in the room is another one. */
+    joinAnew: (self: string) => tell({ _tag: "Joined", self: id(self), roster, again: true }),
     /** The ids of everybody are void, nobody is there yet. */
     forgetEverybody: () => {
       people.clear()
