@@ -17,13 +17,13 @@ import type { CallVoices } from "./CallVoices.ts"
 import * as VoiceGiven from "./VoiceGiven.ts"
 
 export interface GivingOptions {
-  readonly session: SignalingSession
+  readonly session: Pick<SignalingSession, "state">
   readonly fence: SessionFence
-  readonly sink: CallSink
+  readonly sink: Pick<CallSink, "unsaid">
   readonly voices: Pick<CallVoices, "given">
 }
 
-/** What was sent is proven within milliseconds, or the HPB is away. */
+/** Who has joined may speak after half a second, and what was sent is proven within milliseconds, or the HPB is away. */
 const PROVEN_WITHIN = "1500 millis"
 const LOOK = "10 millis"
 
@@ -44,6 +44,11 @@ export const giving = Effect.fnUntraced(function* ({
     fence.hold(false)
   })
   const give = Effect.gen(function* () {
+    // Who has just joined, or stood still, is muted for a moment; that is no reason to keep the call.
+    while (!isGiven && (session.state()._tag !== "Joined" || fence.isMuted())) {
+      if (fence.outranked() !== undefined) return yield* new HandOverRefused({ reason: "Over" })
+      yield* Effect.sleep(LOOK)
+    }
     // What is sent behind this is not sent; what was sent before is proven or said by the other.
     fence.hold(true)
     let unsaid = sink.unsaid?.()
@@ -68,11 +73,7 @@ export const giving = Effect.fnUntraced(function* ({
     handOver: Effect.suspend(() => {
       if (fence.outranked() !== undefined) return Effect.fail(new HandOverRefused({ reason: "Over" }))
       // whoever asks again may be another: it is given what there is by now
-      if (isGiven) return give
-      if (session.state()._tag !== "Joined" || fence.isMuted() || sink.unsaid === undefined) {
-        return Effect.fail(new HandOverRefused({ reason: "NotHeard" }))
-      }
-      return give
+      return sink.unsaid === undefined ? Effect.fail(new HandOverRefused({ reason: "NotHeard" })) : give
     }).pipe(one.withPermits(1))
   }
 })

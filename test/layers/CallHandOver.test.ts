@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../src/domain/Call.ts"
 import { emptyRoster, learn, type Roster } from "../../src/domain/Roster.ts"
+import { Incarnation, type Rank } from "../../src/domain/Seat.ts"
 import * as CallHandOver from "../../src/layers/CallHandOver.ts"
-import type { Answer } from "../../src/layers/CallSeat.ts"
+import { type Answer, HandOverRefused } from "../../src/layers/CallSeat.ts"
 
 const person = (name: string, inCall: number) => ({ session: SessionId.make(name), inCall })
 const [reads, speaks] = [1, 3]
@@ -21,6 +22,67 @@ const taking = Effect.gen(function* () {
   const session = { state: () => ({ _tag: "Joined" }) as const, roster: () => room.roster }
   yield* Effect.forkChild(CallHandOver.taking({ session, now, connected: () => room.connected, ask }))
   return room
+})
+
+/** Somebody who gives a call, as it is set here, and was just asked for it. */
+const giving = Effect.gen(function* () {
+  const call = {
+    state: "Joined" as "Joined" | "Dropped",
+    isMuted: true,
+    isHeld: false,
+    outranked: undefined as Rank | undefined
+  }
+  const { handOver } = yield* CallHandOver.giving({
+    session: { state: () => ({ _tag: call.state }) },
+    fence: {
+      isMuted: () => call.isHeld || call.isMuted,
+      hold: (isHeld) => {
+        call.isHeld = isHeld
+      },
+      announce: () => {},
+      outranked: () => call.outranked
+    },
+    sink: { unsaid: () => [] },
+    voices: { given: () => [] }
+  })
+  return { call, asked: yield* Effect.forkChild(Effect.result(handOver)) }
+})
+const refusal = (reason: HandOverRefused["reason"]) => Result.fail(new HandOverRefused({ reason }))
+
+describe("who gives a call", () => {
+  it.effect("that has just joined, or stood still, gives it as soon as it may speak: nobody asks twice", () =>
+    Effect.gen(function* () {
+      const { asked, call } = yield* giving
+      yield* TestClock.adjust("400 millis")
+      assert.isUndefined(asked.pollUnsafe())
+      // What is said until then is said here.
+      assert.isFalse(call.isHeld)
+      call.isMuted = false
+      yield* TestClock.adjust("20 millis")
+      assert.deepStrictEqual(yield* Fiber.join(asked), Result.succeed({ voices: [], unsaid: [] }))
+      assert.isTrue(call.isHeld)
+    })
+  )
+
+  it.effect("goes on where it does not hear the room within 1.5 s, and may be asked again", () =>
+    Effect.gen(function* () {
+      const { asked, call } = yield* giving
+      call.state = "Dropped"
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(asked), refusal("NotHeard"))
+      assert.isFalse(call.isHeld)
+    })
+  )
+
+  it.effect("says at once that another one has it", () =>
+    Effect.gen(function* () {
+      const { asked, call } = yield* giving
+      yield* TestClock.adjust("100 millis")
+      call.outranked = { epoch: 2, incarnation: Incarnation.make("another") }
+      yield* TestClock.adjust("20 millis")
+      assert.deepStrictEqual(yield* Fiber.join(asked), refusal("Over"))
+    })
+  )
 })
 
 describe("who takes a call", () => {
