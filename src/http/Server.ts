@@ -3,7 +3,7 @@
  */
 import { Effect, Layer, Metric } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
-import { HttpApiBuilder, HttpApiSwagger, OpenApi } from "effect/http-api"
+import { HttpApiBuilder, OpenApi } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import * as Metrics from "../layers/Metrics.ts"
 import { Front } from "../services/Front.ts"
@@ -14,6 +14,7 @@ import * as CallsHttp from "./CallsHttp.ts"
 import * as CaptionsHttp from "./CaptionsHttp.ts"
 import type { CertificateFiles } from "./Certificate.ts"
 import * as Cors from "./Cors.ts"
+import * as Documentation from "./Documentation.ts"
 import * as Doors from "./Doors.ts"
 import * as Enablement from "./Enablement.ts"
 import * as EnginesHttp from "./EnginesHttp.ts"
@@ -83,17 +84,18 @@ export const serviceRoutes = HttpRouter.serve(
       ]),
       Layer.provide([Auth.layerToken, Auth.layerStream])
     ),
-    Layer.mergeAll(
-      openApi,
-      // Brings its script along: the page loads nothing from elsewhere.
-      HttpApiSwagger.layer(ServiceApi, { path: "/docs" }),
-      metrics
-    ).pipe(Layer.provide(Auth.guardRoutes.layer)),
+    Layer.mergeAll(openApi, Documentation.route, metrics).pipe(Layer.provide(Auth.guardRoutes.layer)),
     Page.layer,
     zeroes,
     Doors.routes,
     RealtimeHttp.layer,
-    Errors.methodNotAllowed(ServiceApi, ["/openapi.json", "/docs", "/metrics", ...Page.paths, ...Doors.paths]),
+    Errors.methodNotAllowed(ServiceApi, [
+      "/openapi.json",
+      Documentation.PATH,
+      "/metrics",
+      ...Page.paths,
+      ...Doors.paths
+    ]),
     Cors.layer,
     Errors.layer({ challenge: 'Bearer, Basic realm="Parlance", charset="UTF-8"' })
   ),
