@@ -94,7 +94,7 @@ const run = Effect.gen(function* () {
           return passage
         },
         isSilent: (packet) => voice?.silence?.isSilent(packet) ?? true,
-        quiet: () => voice?.silence?.quiet?.()
+        mayWait: () => voice?.silence?.mayWait?.()
       },
       onState: (state) => {
         if (state !== "connected") return

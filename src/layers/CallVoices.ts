@@ -176,7 +176,7 @@ export const make = Effect.fnUntraced(function* (
         passage: (audioLevel, payloadBytes, atMs) =>
           one()?.voice.silence.passage(audioLevel, payloadBytes, atMs) ?? "open",
         isSilent: (packet) => one()?.voice.silence.isSilent(packet) ?? true,
-        quiet: () => one()?.voice.silence.quiet?.()
+        mayWait: () => one()?.voice.silence.mayWait?.()
       }
     }
   }

@@ -44,6 +44,8 @@ export interface Hearing {
   /** The voice is over: `endSpeech`, then the queue ends. */
   readonly end: () => void
   readonly isSpeaking: () => boolean
+  /** Samples from `position` on, which is not before the last sound, until a frame is full; 0 while nobody speaks. */
+  readonly lacking: (position: number) => number
   /** Whether sound of that level (RFC 6464) need not be heard now: nobody speaks, and nobody would be noticed. */
   readonly isSilentAt: (level: number) => boolean
   /** Levels of which that is certain whatever else comes of them. */
@@ -163,6 +165,7 @@ export const make = (options: HearingOptions): Hearing => {
       Queue.endUnsafe(queue)
     },
     isSpeaking: frames.isRunning,
+    lacking: frames.lacking,
     isSilentAt: (level) => !frames.isRunning() && gate.isSilentAt(level),
     silentLevels: () => (frames.isRunning() ? undefined : gate.silentLevels()),
     framedUntil: () => framedUntil,

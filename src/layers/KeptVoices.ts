@@ -90,7 +90,7 @@ export const make = ({ begin, nextId, now }: KeptVoicesOptions): KeptVoices => {
         silence: {
           passage: (audioLevel, payloadBytes, atMs) => heir?.silence?.passage(audioLevel, payloadBytes, atMs) ?? "open",
           isSilent: (packet) => heir?.silence?.isSilent(packet) ?? false,
-          quiet: () => heir?.silence?.quiet?.()
+          mayWait: () => heir?.silence?.mayWait?.()
         }
       }
     },

@@ -8,6 +8,7 @@ import {
   type Codec,
   Decoder,
   type DecoderCounters,
+  type NextSound,
   type OnAudio,
   type PacketDecoder
 } from "../services/Decoder.ts"
@@ -90,6 +91,7 @@ const makeDecoder = (
   /** The codec's own way to conceal exactly one frame: a packet of nothing but the last TOC byte. */
   const concealment = new Uint8Array(1)
   let lastTicks = 0
+  const sound: { -readonly [K in keyof NextSound]: NextSound[K] } = { position: 0, length: 0 }
   let lastWasDtx = true
   /** Pieces that are to be probed and are away. */
   let probing = 0
@@ -195,6 +197,12 @@ const makeDecoder = (
     passOver: window.passOver,
     isWaiting: () => pieces.count() > 0 || window.isWaiting(),
     isDecoding: () => pieces.count() > 0,
+    next: () => {
+      if (lastTicks === 0 || window.isWaiting()) return undefined
+      sound.position = Math.floor(timeline.end() / 2)
+      sound.length = lastTicks / 2
+      return sound
+    },
     settle,
     isSilent: ({ audioLevel, payload }) => {
       settle()

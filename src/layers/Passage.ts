@@ -4,7 +4,7 @@
  * It is told by the sender's own level, or, where there is none, by the size of what a muted microphone sends. Nobody's word is taken for it: some
  * are opened and decoded all the same, and with the first that is no silence the word of this sender is worth nothing any more.
  */
-import type { Passage, Quiet, RtpPacket, Silence } from "../services/PeerConnection.ts"
+import type { MayWait, Passage, RtpPacket, Silence } from "../services/PeerConnection.ts"
 import type { SilentLevels } from "./Gate.ts"
 
 export interface PassageOptions {
@@ -48,7 +48,9 @@ export const make = (options: PassageOptions): VoicePassage => {
   /** An object, because a number that closures share is boxed at every change. */
   const seen = { atMs: Number.NEGATIVE_INFINITY }
   let unseen = 0
-  const quiet: { -readonly [K in keyof Quiet]: Quiet[K] } = {
+  /** The last packet was. */
+  let wasPassedOver = false
+  const silence: { -readonly [K in keyof MayWait]: MayWait[K] } = {
     packets: 0,
     untilMs: 0,
     fromLevel: 0,
@@ -72,7 +74,8 @@ export const make = (options: PassageOptions): VoicePassage => {
 
   return {
     passage: (audioLevel, bytes, atMs): Passage => {
-      if (!isTrusted || options.isListening() || !isSilence(audioLevel, bytes)) {
+      wasPassedOver = isTrusted && !options.isListening() && isSilence(audioLevel, bytes)
+      if (!wasPassedOver) {
         seen.atMs = atMs
         unseen = 0
         return "open"
@@ -90,19 +93,19 @@ export const make = (options: PassageOptions): VoicePassage => {
       if (isTrusted) largest = Math.max(largest, packet.payload.length)
       return isTrusted
     },
-    quiet: () => {
-      const levels = isTrusted && !options.isListening() ? options.silentLevels() : undefined
+    mayWait: () => {
+      const levels = wasPassedOver && isTrusted && !options.isListening() ? options.silentLevels() : undefined
       if (levels === undefined) return undefined
       // Up to the next look, and not to what may have to be looked at.
-      quiet.packets = LOOK_PACKETS - unseen
-      quiet.untilMs = seen.atMs + LOOK_MS
-      quiet.fromLevel = levels.fromLevel
-      quiet.toLevel = levels.toLevel
-      quiet.fromDigital = levels.fromDigital
-      quiet.levelledBytes = largest
-      quiet.sizedBytes = silent >= KNOWN ? largest : DTX_BYTES
-      quiet.sizedUntilMs = seen.atMs + LOOK_AT_SIZE_MS
-      return quiet
+      silence.packets = LOOK_PACKETS - unseen
+      silence.untilMs = seen.atMs + LOOK_MS
+      silence.fromLevel = levels.fromLevel
+      silence.toLevel = levels.toLevel
+      silence.fromDigital = levels.fromDigital
+      silence.levelledBytes = largest
+      silence.sizedBytes = silent >= KNOWN ? largest : DTX_BYTES
+      silence.sizedUntilMs = seen.atMs + LOOK_AT_SIZE_MS
+      return silence
     },
     heard: (packet, audioLevel, pcm) => {
       if (!isTrusted || audioLevel !== undefined || options.isListening()) return

@@ -66,7 +66,8 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     wasPassedOver: false
   }
 
-  let wasPassedOver = false
+  /** The last packet is of the listener's. */
+  let wasGiven = false
 
   const show = (
     { sequenceNumber, ssrc, timestamp }: RtpDatagram.RtpHeader,
@@ -125,7 +126,6 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     audioLevel: number | undefined,
     atMs: number
   ) => {
-    wasPassedOver = true
     if (passage === "look") return look(packet, audioLevel, atMs)
     reception.suppose()
     kept.append(atMs, packet)
@@ -136,6 +136,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
     if (payload === undefined) return onRefused()
     srtp.reception(header.ssrc)?.note(header.sequenceNumber, header.timestamp, atMs)
     if (!isHeard) return
+    wasGiven = true
     if (kept.counters.bytes === 0) onPacket(show(header, payload, audioLevel, atMs))
     else giveBefore(payload, audioLevel, atMs)
   }
@@ -157,7 +158,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
 
   return {
     receive: (packet, atMs = now()) => {
-      wasPassedOver = false
+      wasGiven = false
       if (!RtpDatagram.read(packet, header)) return onRefused()
       const offer = options.offer()
       const isHeard = offer?.opus.has(header.payloadType) === true
@@ -170,13 +171,14 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
       }
       const passage = silence.passage(audioLevel, packet.length - header.bytes - srtp.tagBytes, atMs)
       if (passage === "open") return open(packet, audioLevel, atMs, isHeard)
+      wasGiven = true
       passOver(passage, reception, packet, audioLevel, atMs)
     },
     rest: () => {
-      const quiet = wasPassedOver ? silence?.quiet?.() : undefined
-      if (quiet === undefined) return undefined
+      const mayWait = wasGiven ? silence?.mayWait?.() : undefined
+      if (mayWait === undefined) return undefined
       const { payloadType, ssrc } = header
-      return { ssrc, payloadType, levelId: options.offer()?.levelId ?? 0, tagBytes: srtp.tagBytes, quiet }
+      return { ssrc, payloadType, levelId: options.offer()?.levelId ?? 0, tagBytes: srtp.tagBytes, mayWait }
     },
     wake: () => give(Number.NEGATIVE_INFINITY)
   }

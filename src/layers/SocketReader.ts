@@ -7,7 +7,7 @@
  * docs/decisions/0022-packets-are-read-in-batches.md
  */
 import type { Socket } from "node:dgram"
-import type { Quiet } from "../services/PeerConnection.ts"
+import type { MayWait } from "../services/PeerConnection.ts"
 import * as ByteViews from "./ByteViews.ts"
 import * as DgramHandle from "./DgramHandle.ts"
 import * as NativeAddon from "./NativeAddon.ts"
@@ -27,7 +27,7 @@ export interface SocketListener {
 }
 
 /**
- * Silent packets of this source may wait, as long as no other datagram comes; the first that may not is given at once, behind all that waited.
+ * These packets of this source may wait, as long as no other datagram comes; the first that may not is given at once, behind all that waited.
  * Nothing is taken on trust by that: whoever is given them decides what they are.
  */
 export interface Rest {
@@ -37,7 +37,7 @@ export interface Rest {
   readonly levelId: number
   /** Behind the payload. */
   readonly tagBytes: number
-  readonly quiet: Quiet
+  readonly mayWait: MayWait
 }
 
 export interface TakenSocket {
@@ -233,18 +233,18 @@ export const make = ({ addon = NativeAddon.load(), now, schedule = later }: Sock
   }
 }
 
-const write = (rules: Float64Array, at: number, { levelId, payloadType, quiet, ssrc, tagBytes }: Rest) => {
-  rules[at] = quiet.packets
+const write = (rules: Float64Array, at: number, { levelId, mayWait, payloadType, ssrc, tagBytes }: Rest) => {
+  rules[at] = mayWait.packets
   rules[at + 1] = ssrc
   rules[at + 2] = payloadType
   rules[at + 3] = levelId
-  rules[at + 4] = quiet.fromLevel
-  rules[at + 5] = quiet.toLevel
-  rules[at + 6] = quiet.fromDigital
-  rules[at + 7] = quiet.levelledBytes
-  rules[at + 8] = quiet.untilMs
-  rules[at + 9] = quiet.tinyBytes
-  rules[at + 10] = quiet.sizedBytes
-  rules[at + 11] = quiet.sizedUntilMs
+  rules[at + 4] = mayWait.fromLevel
+  rules[at + 5] = mayWait.toLevel
+  rules[at + 6] = mayWait.fromDigital
+  rules[at + 7] = mayWait.levelledBytes
+  rules[at + 8] = mayWait.untilMs
+  rules[at + 9] = mayWait.tinyBytes
+  rules[at + 10] = mayWait.sizedBytes
+  rules[at + 11] = mayWait.sizedUntilMs
   rules[at + 12] = tagBytes
 }

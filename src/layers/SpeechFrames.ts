@@ -7,6 +7,8 @@ export interface SpeechFrames {
   readonly isRunning: () => boolean
   /** Where the next sample belongs; after a stretch the end of its last frame. */
   readonly position: () => number
+  /** Samples from `position` on, which is not before the stretch, until the frame it lies in is full; 0 where none is running. */
+  readonly lacking: (position: number) => number
   /** A stretch begins at `position`: behind the last one, or within the zeros its last frame was padded with. */
   readonly begin: (position: number) => void
   /** Takes samples from index `from` on until they or the stretch are at an end; gives the index it came to. */
@@ -59,6 +61,7 @@ export const make = (push: (frame: AudioFrame) => boolean, isOver: (position: nu
   return {
     isRunning: () => running,
     position: () => start + filled,
+    lacking: (position) => (running ? FRAME_SAMPLES - ((position - start) % FRAME_SAMPLES) : 0),
     begin: (position) => {
       start = position
       running = true

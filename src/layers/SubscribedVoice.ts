@@ -44,6 +44,8 @@ export interface SubscribedVoice {
   readonly peerCount: () => number
   /** RTP packets handed on so far, and those that were looked at. */
   readonly packets: () => number
+  /** All that has come is heard: the voice is about to be over. */
+  readonly catchUp: () => void
   /** Closes all peers; the voice is over. */
   readonly end: () => void
 }
@@ -96,9 +98,12 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
   }> = []
 
   const drop = (one: Subscription) => {
+    if (heard === one) {
+      one.peer?.catchUp?.()
+      heard = undefined
+    }
     one.state = "closed"
     subscriptions = subscriptions.filter((other) => other !== one)
-    if (heard === one) heard = undefined
     one.fiber?.interruptUnsafe()
   }
 
@@ -147,7 +152,7 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
           packets++
           return heard !== one || (sink?.silence?.isSilent(packet) ?? true)
         },
-        quiet: () => (heard === one ? sink?.silence?.quiet?.() : undefined)
+        mayWait: () => (heard === one ? sink?.silence?.mayWait?.() : undefined)
       },
       onState: (state) => take(one, state),
       onCandidate: (candidate) => {
@@ -241,6 +246,7 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
     isConnected: () => heard !== undefined,
     peerCount: () => subscriptions.length,
     packets: () => packets,
+    catchUp: () => heard?.peer?.catchUp?.(),
     end: () => {
       for (const one of subscriptions) drop(one)
       if (sink !== undefined) options.onVoiceEnd(key)

@@ -43,6 +43,8 @@ export interface Subscriptions {
   readonly setHearing: (on: boolean) => Effect.Effect<void>
   /** Others are ours than before. */
   readonly lookAgain: Effect.Effect<void>
+  /** All that has come of everybody is heard: the voices are about to end. */
+  readonly catchUp: Effect.Effect<void>
   /** Voices with a connected peer. */
   readonly connected: () => number
   readonly heard: (voice: VoiceKey) => boolean
@@ -223,6 +225,9 @@ export const make = Effect.fnUntraced(function* (
       yield* FiberSet.clear(fibers)
     }),
     lookAgain: Effect.andThen(follow, review),
+    catchUp: Effect.sync(() => {
+      for (const voice of voices.values()) voice.catchUp()
+    }),
     connected: () => [...voices.values()].filter((voice) => voice.isConnected()).length,
     heard: (key) => voices.get(voiceId(key))?.isConnected() ?? false,
     counters

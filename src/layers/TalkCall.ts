@@ -133,7 +133,8 @@ const run = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     isSilent || session.fence?.outranked() !== undefined
       ? Effect.logInfo("leaving the room to another runner")
-      : Effect.all([voices.finish, division?.finish ?? Effect.void], { concurrency: 2 }).pipe(
+      : subscriptions.catchUp.pipe(
+          Effect.andThen(Effect.all([voices.finish, division?.finish ?? Effect.void], { concurrency: 2 })),
           Effect.andThen(sink.drain),
           Effect.andThen(Effect.logInfo("leaving the room"))
         )

@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (
         }),
       finish: Effect.suspend(() => {
         last ??= voices.given()
-        return Effect.timeoutOption(voices.finish, LAST_WORDS)
+        return Effect.timeoutOption(Effect.andThen(subscriptions.catchUp, voices.finish), LAST_WORDS)
       }).pipe(Effect.andThen(Deferred.succeed(finished, undefined)), Effect.asVoid)
     }
   }

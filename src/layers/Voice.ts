@@ -7,7 +7,7 @@ import { type AudioFrame, msOfSamples } from "../domain/Audio.ts"
 import type { LanguageId } from "../domain/Language.ts"
 import type { Privacy } from "../domain/Privacy.ts"
 import type { Decoder, DecoderCounters } from "../services/Decoder.ts"
-import type { RtpPacket, Silence } from "../services/PeerConnection.ts"
+import type { MayWait, RtpPacket, Silence } from "../services/PeerConnection.ts"
 import type { HeardSpeech } from "../services/SpeechJournal.ts"
 import type { Voice } from "../services/Transcriber.ts"
 import * as Hearing from "./Hearing.ts"
@@ -48,7 +48,7 @@ export interface HeardVoice {
   readonly newest: (hear: HeardSpeech["hear"]) => void
   /** Takes a packet that arrived at `atMs`; its payload may be reused afterwards. */
   readonly onPacket: (packet: RtpPacket, atMs: number) => void
-  /** Which packets may be passed over, so that `onPacket` need not have them. */
+  /** Which packets may be passed over, so that `onPacket` need not have them, or not at once. */
   readonly silence: Silence
   /** Ticks come again from this moment on. */
   readonly attend: (atMs: number) => void
@@ -93,6 +93,19 @@ export const make = Effect.fnUntraced(function* (
   return heard
 })
 
+/** Packets of any level and size. */
+const anyPacket: MayWait = {
+  packets: 0,
+  untilMs: 0,
+  fromLevel: 0,
+  toLevel: 127,
+  fromDigital: 0,
+  levelledBytes: Number.MAX_SAFE_INTEGER,
+  tinyBytes: Number.MAX_SAFE_INTEGER,
+  sizedBytes: 0,
+  sizedUntilMs: 0
+}
+
 const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.Done>): HeardVoice => {
   const memory = SpeechMemory.make(options.ringBytes ?? RING_BYTES, options.decoder.makeCodec, options.listener)
   const hearing = Hearing.make({
@@ -115,6 +128,19 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     onPassedOver: decoder.passOver
   })
   let ended = false
+  /** When the newest packet came: an object, because a number that closures share is boxed at every change. */
+  const newest = { atMs: 0 }
+  const unfinished: { -readonly [K in keyof MayWait]: MayWait[K] } = { ...anyPacket }
+
+  /** Packets that do not complete the frame which the next one begins or goes on: who is given them together has less to do. */
+  const withinFrame = (): MayWait | undefined => {
+    const next = decoder.next()
+    if (next === undefined || !hearing.isSpeaking()) return undefined
+    unfinished.packets = Math.ceil(hearing.lacking(next.position) / next.length) - 1
+    // and one that comes a packet late
+    unfinished.untilMs = newest.atMs + (unfinished.packets + 2) * msOfSamples(next.length)
+    return unfinished
+  }
 
   return {
     voice: {
@@ -135,12 +161,14 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
       memory.newest(NEWEST, hear)
     },
     onPacket: (packet, atMs) => {
-      if (!ended) decoder.decode(packet, atMs)
+      if (ended) return
+      newest.atMs = atMs
+      decoder.decode(packet, atMs)
     },
     silence: {
       passage: (audioLevel, payloadBytes, atMs) => (ended ? "open" : passage.passage(audioLevel, payloadBytes, atMs)),
       isSilent: (packet) => ended || passage.isSilent(packet),
-      quiet: () => (ended ? undefined : passage.quiet())
+      mayWait: () => (ended ? undefined : (passage.mayWait() ?? withinFrame()))
     },
     attend: lull.attend,
     tick: (atMs) => {

@@ -39,6 +39,8 @@ export interface WantedVoice {
   readonly key: VoiceKey
   readonly isConnected: () => boolean
   readonly peerCount: () => number
+  /** All that has come is heard. */
+  readonly catchUp: () => void
   /** To be called often: notices what was heard, and asks where that is due. `awayMs`: nobody could look for so long. */
   readonly review: (nowMs: number, awayMs: number) => void
   /** What `from` was told; from a place that is not this voice's any more it is nothing. */
@@ -113,6 +115,7 @@ export const make = (options: WantedVoiceOptions): WantedVoice => {
     key,
     isConnected: voice.isConnected,
     peerCount: voice.peerCount,
+    catchUp: voice.catchUp,
     review: (nowMs, awayMs) => {
       if (awayMs > 0) watchdog.stoodStill(awayMs)
       voice.tick(nowMs)

@@ -25,6 +25,13 @@ export interface WeriftMediaOptions extends Omit<RtpReceiver.RtpReceiverOptions,
   readonly onDefect: () => void
 }
 
+export interface WeriftMedia {
+  /** Gives what is kept of silence, behind all that waits. */
+  readonly wake: () => void
+  /** Gives what waits. */
+  readonly catchUp: () => void
+}
+
 /** RFC 3550 §6.2: every 5 s. Janus 1.1.2 sends a report each second; the fifth may come a little early. */
 const reportMs = 4500
 
@@ -32,10 +39,7 @@ const reportMs = 4500
  * Takes RTP out of the way of a transport whose handshake is done. `undefined`: its keys are of a kind that is not known here; nothing has
  * changed, RTP comes by werift's own `onRtp`.
  */
-export const take = (
-  transport: RTCDtlsTransport,
-  options: WeriftMediaOptions
-): Pick<RtpReceiver.RtpReceiver, "wake"> | undefined => {
+export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): WeriftMedia | undefined => {
   const { keys, profile } = transport.srtp.config
   const srtp = SrtpReceiver.make({ profile, key: keys.remoteMasterKey, salt: keys.remoteMasterSalt })
   if (srtp === undefined) return undefined
@@ -78,9 +82,11 @@ export const take = (
     })
     void transport.sendRtcp([new RtcpRrPacket({ ssrc: ownSsrc, reports: [report] })]).catch(() => undefined)
   })
+  const catchUp = () => taken?.wake()
   return {
+    catchUp,
     wake: () => {
-      taken?.wake()
+      catchUp()
       receiver.wake()
     }
   }

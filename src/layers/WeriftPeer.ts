@@ -61,6 +61,8 @@ export interface WeriftPeer {
   readonly isRelayed: () => boolean
   /** Gives what is kept of silence to the listener. */
   readonly wake: () => void
+  /** Gives what has come and waits for company. */
+  readonly catchUp: () => void
   /** Tells the publisher's side and frees every socket. */
   readonly close: Effect.Effect<void>
 }
@@ -92,7 +94,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const gatherings = new Map<RTCIceTransport, Promise<void>>()
   let state: PeerState = "connecting"
   let offer: Offer | undefined
-  let wake = () => {}
+  let media: WeriftMedia.WeriftMedia | undefined
 
   const guarded =
     <A extends ReadonlyArray<unknown>>(callback: (...args: A) => void) =>
@@ -128,7 +130,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
   })
 
   const takeMedia = guarded((transport: RTCDtlsTransport) => {
-    const taken = WeriftMedia.take(transport, {
+    media = WeriftMedia.take(transport, {
       now: options.now,
       sockets: options.sockets,
       consents: options.consents,
@@ -137,7 +139,6 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       offer: () => (state === "closed" ? undefined : offer),
       onRefused: options.onRefused
     })
-    if (taken !== undefined) wake = taken.wake
   })
 
   /** Not the connection's own state: that one waits for the data channel, which a publisher may never open. */
@@ -227,7 +228,8 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
       connection.addIceCandidate({ candidate, sdpMLineIndex }).catch(options.onUnusable)
     },
     state: () => state,
-    wake: () => wake(),
+    wake: () => media?.wake(),
+    catchUp: () => media?.catchUp(),
     isRelayed: () =>
       connection.iceTransports.some(({ connection: ice }) => ice.nominated?.localCandidate.type === "relay"),
     close

@@ -114,7 +114,8 @@ export const layer = (options: WeriftOptions = {}): Layer.Layer<PeerConnection> 
           renegotiate: (sdp) => Effect.flatMap(readOffer(sdp, unusable), peer.accept),
           state: peer.state,
           isRelayed: peer.isRelayed,
-          wake: peer.wake
+          wake: peer.wake,
+          catchUp: peer.catchUp
         }
       })
       return { open }

@@ -32,6 +32,12 @@ export interface AudioOrigin {
 /** Takes decoded audio: `pcm` is valid only during the call. */
 export type OnAudio = (position: number, pcm: Float32Array, origin: AudioOrigin) => void
 
+/** In samples. */
+export interface NextSound {
+  readonly position: number
+  readonly length: number
+}
+
 export interface PacketDecoder {
   /**
    * Takes a packet that arrived at `atMs` (monotonic). One behind a gap waits at most 40 ms. An in-order packet is decoded at once; where many speak, together with
@@ -44,6 +50,8 @@ export interface PacketDecoder {
   readonly passOver: () => void
   /** Packets wait behind a gap (whatever comes now may be what is missing), or are being decoded. */
   readonly isWaiting: () => boolean
+  /** What the next packet is, if it is like the last one and comes in order; `undefined` before the first and while one is missing. Valid until it is asked again. */
+  readonly next: () => NextSound | undefined
   /** Packets are being decoded. */
   readonly isDecoding: () => boolean
   /** Gives all that is being decoded before it returns. */

@@ -55,14 +55,15 @@ export interface Silence {
   /** A packet that was passed over, authentic. `false`: it is no silence; it and all that are kept are given to `onPacket` now. */
   readonly isSilent: (packet: RtpPacket) => boolean
   /**
-   * What `passage` would answer `shut` to after the packet that was passed over last, so that it need not be asked at once. Whoever does not ask at once asks
-   * later, in order and with the times of arrival; `undefined`: it is to be asked at once. Valid during the call.
+   * Which packets behind the last one may wait for company: while nobody speaks those to which `passage` would answer `shut`, while somebody does those
+   * that do not complete a frame of speech. Whoever lets them wait gives them later, in order and with the times of arrival; `undefined`: none. Valid during
+   * the call.
    */
-  readonly quiet?: () => Quiet | undefined
+  readonly mayWait?: () => MayWait | undefined
 }
 
-/** Packets that are silent by their header: levels of RFC 6464, sizes of payloads, times as of arrival. */
-export interface Quiet {
+/** Packets by what their header says: levels of RFC 6464, sizes of payloads, times as of arrival. */
+export interface MayWait {
   /** So many, and none that comes at this moment or later. */
   readonly packets: number
   readonly untilMs: number
@@ -103,6 +104,8 @@ export interface Peer {
   readonly isRelayed: () => boolean
   /** Gives what is kept of packets that were passed over to `onPacket`: somebody else will give those that follow. */
   readonly wake?: () => void
+  /** Gives all that has come and waits (`MayWait`): nothing behind it will be heard. */
+  readonly catchUp?: () => void
 }
 
 /**

@@ -60,12 +60,12 @@ const rtp = (number: number, { bytes = 3, level }: { readonly bytes?: number; re
 const rtcp = Buffer.from([0x80, 200, 0, 0])
 const stun = Buffer.from([0, 1, 0, 0])
 
-const silent = (over: Partial<SocketReader.Rest["quiet"]> = {}): SocketReader.Rest => ({
+const silent = (over: Partial<SocketReader.Rest["mayWait"]> = {}): SocketReader.Rest => ({
   ssrc,
   payloadType: 111,
   levelId,
   tagBytes: 0,
-  quiet: {
+  mayWait: {
     packets: 24,
     untilMs: 1500,
     fromLevel: 62,
@@ -340,7 +340,7 @@ describe.runIf(typeof addon !== "string")("SocketReader", () => {
     "silence waits no longer than it may, no more of it than may, and until it is asked for",
     Effect.gen(function* () {
       const { allow, heard, numbers, read, send, socket, taken } = yield* scene()
-      const quiet = rtp(1, { level: 127 })
+      const mayWait = rtp(1, { level: 127 })
       const sized = rtp(2, { bytes: 3 })
       const one = (datagram: Buffer, ms: number) => {
         send(datagram)
@@ -350,19 +350,19 @@ describe.runIf(typeof addon !== "string")("SocketReader", () => {
         )
       }
       allow(silent())
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       numbers()
-      yield* one(quiet, 20)
+      yield* one(mayWait, 20)
       read(479)
       assert.deepStrictEqual(numbers(), [])
       read(1)
       assert.deepStrictEqual(heard.splice(0), [{ number: 1, atMs: 1020 }])
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       assert.deepStrictEqual(numbers(), [1])
       allow(silent({ untilMs: 2000, sizedUntilMs: 1600, packets: 3 }))
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       numbers()
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       yield* one(sized, 0)
       read(99)
       assert.deepStrictEqual(numbers(), [])
@@ -370,15 +370,15 @@ describe.runIf(typeof addon !== "string")("SocketReader", () => {
       assert.deepStrictEqual(numbers(), [1, 2])
       yield* one(sized, 0)
       assert.deepStrictEqual(numbers(), [2])
-      for (let n = 0; n < 3; n++) yield* one(quiet, 0)
+      for (let n = 0; n < 3; n++) yield* one(mayWait, 0)
       assert.deepStrictEqual(numbers(), [])
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       assert.deepStrictEqual(numbers(), [1, 1, 1, 1])
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       taken?.wake()
       taken?.wake()
       assert.deepStrictEqual(numbers(), [1])
-      yield* one(quiet, 0)
+      yield* one(mayWait, 0)
       socket.close()
       taken?.wake()
       read(1000)

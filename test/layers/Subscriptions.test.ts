@@ -145,6 +145,17 @@ describe("Subscriptions", () => {
       assert.strictEqual(scene.subscriptions.connected(), 1)
     }))
 
+  test("what has come and waits is heard before its speaker is over, and when it is asked for", (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      peer.hold(1)
+      yield* scene.subscriptions.catchUp
+      assert.deepStrictEqual(scene.heard(), ["alice 1"])
+      peer.hold(2)
+      yield* scene.leave("alice")
+      assert.deepStrictEqual(scene.heard(), ["alice 2"])
+    }))
+
   test("the old peer is closed 10 s after the new offer, whether the new one is connected or not", (scene) =>
     Effect.gen(function* () {
       const first = yield* aliceHeard(scene)

@@ -5,6 +5,7 @@ import { LanguageId } from "../../src/domain/Language.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as Voice from "../../src/layers/Voice.ts"
 import { Decoder } from "../../src/services/Decoder.ts"
+import type { MayWait, RtpPacket } from "../../src/services/PeerConnection.ts"
 import { type Arrival, difference, hasAddon, hasNative, hear, payloads, send } from "../support/OpusRecordings.ts"
 
 const FRAME = 1920
@@ -33,6 +34,25 @@ const play = (voice: Voice.HeardVoice, arrivals: ReadonlyArray<Arrival>, fromMs 
   }
   settle(voice)
   return now
+}
+/** Gives packets as late as the voice allows, as `SocketReader` does. */
+const inCompany = (voice: Voice.HeardVoice) => {
+  let held: ReadonlyArray<Arrival> = []
+  let heldBack = 0
+  let may: MayWait | undefined
+  const onPacket = (packet: RtpPacket, atMs: number) => {
+    const one = { packet, atMs }
+    if (may !== undefined && held.length < may.packets && atMs < may.untilMs) {
+      held = [...held, one]
+      heldBack++
+      return
+    }
+    for (const each of [...held, one]) voice.onPacket(each.packet, each.atMs)
+    held = []
+    const said = voice.silence.mayWait?.()
+    may = said === undefined ? undefined : { ...said }
+  }
+  return { onPacket, heldBack: () => heldBack }
 }
 const ticks = (voice: Voice.HeardVoice, fromMs: number, forMs: number) => {
   for (let now = fromMs; now < fromMs + forMs; now += 20) voice.tick(now)
@@ -91,6 +111,47 @@ const suite = (
   ) => it.effect(sentence, () => Effect.provide(Decoder.use(test), layer))
 
   describe(`Voice with ${name}`, () => {
+    hearing("lets packets wait that complete no frame: every frame is the same, and none is later", (decoder) =>
+      Effect.gen(function* () {
+        const arrivals = send(phrases)
+        const [eager, patient] = [yield* open(decoder), yield* open(decoder)]
+        const { heldBack, onPacket } = inCompany(patient)
+        for (const { atMs, packet } of arrivals) {
+          for (const voice of [eager, patient]) voice.tick(atMs - 1)
+          eager.onPacket(packet, atMs)
+          onPacket(packet, atMs)
+          for (const voice of [eager, patient]) settle(voice)
+          assert.strictEqual(patient.queued(), eager.queued())
+        }
+        const [expected, frames] = [yield* finish(eager), yield* finish(patient)]
+        assert.deepStrictEqual([...frames], [...expected])
+        // Three of four, of about 3.5 s with what comes before and after.
+        assert.isAbove(heldBack(), 110)
+      })
+    )
+
+    hearing("lets none wait while one is missing, nor longer than for the next to come", (decoder) =>
+      Effect.gen(function* () {
+        const spoken = send(phrases).slice(0, 50)
+        const voice = yield* open(decoder)
+        play(voice, spoken)
+        const may = voice.silence.mayWait?.()
+        const newestMs = spoken.at(-1)?.atMs ?? 0
+        assert.isTrue(voice.isSpeaking())
+        assert.isAtMost(may?.untilMs ?? Number.POSITIVE_INFINITY, newestMs + 100)
+        const [, second, third] = send(phrases).slice(50)
+        voice.onPacket((second ?? assert.fail()).packet, newestMs + 40)
+        assert.isUndefined(voice.silence.mayWait?.())
+        // It is given up.
+        voice.tick(newestMs + 81)
+        voice.onPacket((third ?? assert.fail()).packet, newestMs + 82)
+        settle(voice)
+        assert.isDefined(voice.silence.mayWait?.())
+        voice.end()
+        assert.isUndefined(voice.silence.mayWait?.())
+      })
+    )
+
     hearing("gives speech with what came just before it, and nothing else", (decoder) =>
       Effect.gen(function* () {
         const arrivals = send(phrases)

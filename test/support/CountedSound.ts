@@ -156,6 +156,7 @@ export const make = (speeches: ReadonlyArray<Speech>) => {
           isSilent: () => true,
           isWaiting: () => false,
           isDecoding: () => false,
+          next: () => undefined,
           settle: () => undefined,
           counters,
           close: () => {}

@@ -16,6 +16,8 @@ export interface ScriptedPeer {
   readonly die: () => void
   /** A packet with this sequence number. */
   readonly send: (sequenceNumber: number) => void
+  /** One that has come and waits for company. */
+  readonly hold: (sequenceNumber: number) => void
   readonly findCandidate: (candidate: Candidate) => void
 }
 
@@ -43,6 +45,7 @@ export const make = (): ScriptedPeers => {
     }
     const offers = [options.sdp]
     const candidates: Array<string> = []
+    const waiting: Array<number> = []
     const peer: ScriptedPeer = {
       offers,
       candidates,
@@ -53,6 +56,7 @@ export const make = (): ScriptedPeers => {
       die: () => become("closed"),
       send: (sequenceNumber) =>
         options.onPacket({ sequenceNumber, timestamp: sequenceNumber * 960, ssrc: 1, payload: new Uint8Array(3) }),
+      hold: (sequenceNumber) => waiting.push(sequenceNumber),
       findCandidate: options.onCandidate
     }
     yield* Effect.acquireRelease(
@@ -76,7 +80,8 @@ export const make = (): ScriptedPeers => {
           return refusal === undefined ? Effect.succeed(`answer to ${sdp}`) : Effect.fail(refusal)
         }),
       state: () => state,
-      isRelayed: () => peer.isRelayed
+      isRelayed: () => peer.isRelayed,
+      catchUp: () => waiting.splice(0).forEach(peer.send)
     }
   })
 

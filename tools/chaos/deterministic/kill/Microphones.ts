@@ -66,6 +66,7 @@ export const decoder: Layer.Layer<Decoder> = Layer.succeed(Decoder, {
       isSilent: () => true,
       isWaiting: () => false,
       isDecoding: () => false,
+      next: () => undefined,
       settle: () => undefined,
       counters,
       close: () => {}
