@@ -130,7 +130,8 @@ export const make = Effect.fnUntraced(function* (
     const calls = all.flatMap(({ incarnation: runner, presence: { calls: run } }) =>
       run.map((call) => ({ ...call, runner }))
     )
-    for (const { from, room, to, work } of balance.review(calls, map.runners())) {
+    const said = all.map(({ incarnation, presence: { work } }) => ({ incarnation, work }))
+    for (const { from, room, to, work } of balance.review(calls, said)) {
       const [giver, taker] = [addressOf(from), addressOf(to)]
       if (giver === undefined || taker === undefined) continue
       map.placed(room, to, work)

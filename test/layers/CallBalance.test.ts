@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RoomToken } from "../../src/domain/Call.ts"
-import { balance, ENOUGH, type SeatedCall, spread } from "../../src/domain/Placement.ts"
+import { balance, ENOUGH, type Move, type SeatedCall, spread } from "../../src/domain/Placement.ts"
 import { Incarnation } from "../../src/domain/Seat.ts"
 import * as CallBalance from "../../src/layers/CallBalance.ts"
 
@@ -12,11 +12,12 @@ const numbers = (seed: number) => () => {
   return seed / 2 ** 32
 }
 
-/** Reviews once a second of calls that do what they are told; a reading is off by as much as `noise` says. */
-const fleet = (runners: number, first: ReadonlyArray<SeatedCall>, next: () => number, noise: number) => {
+/** Reviews once a second of calls that do what they are told, after so many reviews; a reading is off by as much as `noise` says. */
+const fleet = (runners: number, first: ReadonlyArray<SeatedCall>, next: () => number, noise: number, slowness = 0) => {
   let nowMs = 0
   let calls = first
   const made = CallBalance.make(() => nowMs)
+  let underWay: ReadonlyArray<Move & { readonly atMs: number }> = []
   const off = () => 1 + noise * (2 * next() - 1)
   const works = () =>
     Array.from({ length: runners }, (_, n) => ({
@@ -31,7 +32,13 @@ const fleet = (runners: number, first: ReadonlyArray<SeatedCall>, next: () => nu
       calls.map((call) => ({ ...call, work: read(call.runner, call.work) })),
       works().map(({ incarnation, work }) => ({ incarnation, work: read(incarnation, work) }))
     )
-    calls = calls.map((call) => ({ ...call, runner: moves.find(({ room }) => room === call.room)?.to ?? call.runner }))
+    underWay = [...underWay, ...moves.map((move) => ({ ...move, atMs: nowMs + slowness * 1000 }))]
+    const arrived = underWay.filter(({ atMs }) => atMs <= nowMs)
+    underWay = underWay.filter(({ atMs }) => atMs > nowMs)
+    calls = calls.map((call) => ({
+      ...call,
+      runner: arrived.find(({ room }) => room === call.room)?.to ?? call.runner
+    }))
     return moves
   }
   return {
@@ -95,6 +102,25 @@ describe("CallBalance", () => {
     assert.isAtMost(made.ratio(), ENOUGH)
     assert.isAtMost(4 + length, Math.ceil(40 / 3))
     assert.deepStrictEqual(balance(made.calls(), made.works()), [])
+  })
+
+  it("does the same where it takes calls seconds to move: those on their way are not seen where they were", () => {
+    for (const slowness of [1, 3, 8]) {
+      const calls = Array.from({ length: 20 }, (_, n) => ({
+        ...{ room: RoomToken.make(`room${n}`), work: 1 + (n % 3) },
+        runner: runnerOf(0)
+      }))
+      const made = fleet(2, calls, () => 0.5, 0, slowness)
+      const moves = made.reviews(50)
+      assert.isAtMost(made.ratio(), ENOUGH, `after ${slowness} s`)
+      assert.isAtMost(moves.length, 10, `after ${slowness} s`)
+    }
+  })
+
+  it("sees a call that was to move and did not where it is", () => {
+    const calls = [1, 1, 1, 1, 1, 1].map((work, n) => ({ room: RoomToken.make(`room${n}`), work, runner: runnerOf(0) }))
+    const made = fleet(2, calls, () => 0.5, 0, 1000)
+    assert.isAbove(made.reviews(30).length, 3)
   })
 
   it("does not move a call twice within a minute", () => {
