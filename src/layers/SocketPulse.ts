@@ -30,10 +30,14 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
   let aliveMs = now()
   let bytesSent = 0
   let sentAtLook = 0
+  /** Before the last look. */
+  let isSending = true
   let waiting = 0
   let takenAtLook = 0
   /** When it was asked; absent: it has answered since. */
   let askedMs: number | undefined
+  /** Looks again, where it does not. */
+  let wake = () => {}
 
   const alive = () => {
     aliveMs = now()
@@ -63,7 +67,7 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
   const look = (atMs: number): boolean => {
     if (ws.readyState !== WebSocket.OPEN) return false
     if (drains() || ws.isPaused) alive()
-    const isSending = bytesSent > sentAtLook
+    isSending = bytesSent > sentAtLook
     sentAtLook = bytesSent
     if (askedMs !== undefined) return answersPings && atMs >= askedMs + answerMs
     if (isSending && atMs - aliveMs >= QUIET_MS) ask()
@@ -77,26 +81,41 @@ export const make = (ws: WebSocket, now: () => number, answerMs: number): Socket
   return {
     sent: (bytes) => {
       bytesSent += bytes
+      wake()
     },
     lost: Effect.flatMap(Ticker.every(TICK_MS), (ticker) =>
       Effect.callback<void>((resume) => {
-        let tickedMs = now()
+        /** Absent: it rested. */
+        let tickedMs: number | undefined = now()
         let wakeMs = nextMs(tickedMs)
         const tick = (atMs: number) => {
-          const passedMs = atMs - tickedMs
+          const passedMs = tickedMs === undefined ? 0 : atMs - tickedMs
           tickedMs = atMs
           if (askedMs !== undefined && passedMs > STOOD_MS) {
             // timers run before sockets are read: what came while we stood still is not yet known
             askedMs += passedMs - TICK_MS
             wakeMs = nextMs(atMs)
           }
-          if (atMs < wakeMs) return
+          if (atMs < wakeMs) return rest()
           if (!look(atMs)) {
             wakeMs = nextMs(atMs)
+            rest()
             return
           }
           ticker.remove(tick)
           resume(Effect.void)
+        }
+        /** Who was asked nothing is not waited for, and of whom nothing is sent is asked nothing. */
+        const rest = () => {
+          if (askedMs !== undefined) return
+          tickedMs = undefined
+          const isIdle = !isSending && waiting === 0
+          ticker.rest(tick, isIdle ? Number.POSITIVE_INFINITY : wakeMs)
+          if (isIdle) wake = rouse
+        }
+        const rouse = () => {
+          wake = () => {}
+          ticker.rest(tick, wakeMs)
         }
         ticker.add(tick)
         return Effect.sync(() => ticker.remove(tick))

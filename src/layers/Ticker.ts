@@ -10,7 +10,14 @@ export type Look = (atMs: number) => void
 export interface Ticker {
   /** It looks from now on. */
   readonly add: (look: Look) => void
+  /** One that was added is left alone until then (ms, of the monotonic clock), or until that is said of another time: whoever rests costs next to nothing. */
+  readonly rest: (look: Look, untilMs: number) => void
   readonly remove: (look: Look) => void
+}
+
+interface Looking {
+  readonly look: Look
+  untilMs: number
 }
 
 /** Each clock has its own tickers: in tests, time is the test's. */
@@ -40,13 +47,14 @@ export const every = (ms: number): Effect.Effect<Ticker> =>
   }).pipe(Effect.uninterruptible)
 
 const make = (clock: Clock.Clock, ms: number) => {
-  const looks = new Set<Look>()
+  const looks = new Map<Look, Looking>()
   const any = Latch.makeUnsafe(false)
   let bugs: Array<unknown> = []
   const now = Monotonic.ofClock(clock)
   const tick = () => {
     const atMs = now()
-    for (const look of looks) {
+    for (const { look, untilMs } of looks.values()) {
+      if (atMs < untilMs) continue
       try {
         look(atMs)
       } catch (bug) {
@@ -65,8 +73,12 @@ const make = (clock: Clock.Clock, ms: number) => {
   const untilFirst = Effect.andThen(any.await, untilNext)
   const ticker: Ticker = {
     add: (look) => {
-      looks.add(look)
+      if (!looks.has(look)) looks.set(look, { look, untilMs: 0 })
       any.openUnsafe()
+    },
+    rest: (look, untilMs) => {
+      const one = looks.get(look)
+      if (one !== undefined) one.untilMs = untilMs
     },
     remove: (look) => {
       looks.delete(look)

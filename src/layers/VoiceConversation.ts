@@ -10,6 +10,7 @@ import * as CatchUp from "./CatchUp.ts"
 import type { EngineLink } from "./EngineLink.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Standstill from "./Standstill.ts"
+import * as Ticker from "./Ticker.ts"
 import type { VoiceLine } from "./VoiceLine.ts"
 
 /** After the last flush; a session is never held longer than 60 s without speech. */
@@ -68,44 +69,70 @@ export const conduct = Effect.fnUntraced(function* <Relief extends object>(
 ): Effect.fn.Return<Outcome<Relief>, EngineError, Scope.Scope> {
   const { line } = conversation
   yield* Effect.addFinalizer(() => Effect.sync(line.disconnect))
-  const rounds = makeRounds(conversation)
+  const rounds = yield* makeRounds(conversation)
   const talk = Effect.andThen(catchUp(conversation), untilReasonToClose(conversation, rounds))
   return yield* Effect.raceAllFirst([talk, watch(conversation, rounds), rounds.run])
 })
 
-/** One timer wakes everybody who looks at the time: a race with a timer, once a second for each, costs as much as all words. */
+/**
+ * One timer of the process looks at the time for all conversations, and wakes nobody for whom nothing is due: most are silent, and a fiber that is
+ * woken once a second costs as much as all words.
+ */
 interface Rounds {
   readonly run: Effect.Effect<never>
+  /** From now on the line is rung in each round in which this is so. */
+  readonly ringWhen: (isDue: () => boolean) => void
   /** The next one is not later, ms. */
   readonly nextMs: () => number
   /** At the end of the one in which this process had stood still last, ms. */
   readonly stoodMs: () => number
-  /** Waits for the next, but for those in which this process had stood still: what the engine said meanwhile is read first. */
-  readonly next: Effect.Effect<void>
+  /** Waits for the next in which this is so, but for those in which this process had stood still: what the engine said meanwhile is read first. */
+  readonly nextWhen: (isDue: () => boolean) => Effect.Effect<void>
 }
 
-/** Each round rings the line. */
-const makeRounds = <Relief>({ line, link, now }: Conversation<Relief>): Rounds => {
+const makeRounds = Effect.fnUntraced(function* <Relief>({ line, link, now }: Conversation<Relief>) {
+  const ticker = yield* Ticker.every(SOON_MS)
   const bell = Latch.makeUnsafe(false)
-  let nextMs = now() + LOOK_MS
+  const dueIn = () => Math.min(LOOK_MS, Math.max(SOON_MS, link.watch().dueInMs(now())))
+  let dueMs = now() + dueIn()
   let stoodMs = 0
-  const round = Effect.suspend(() => {
-    const inMs = Math.min(LOOK_MS, Math.max(SOON_MS, link.watch().dueInMs(now())))
-    nextMs = now() + inMs
-    return Effect.map(Standstill.sleep(inMs, now), (stood) => {
-      nextMs = now() + LOOK_MS
-      if (stood) stoodMs = now()
-      else bell.openUnsafe()
-      line.ring()
-    })
-  })
-  return {
-    run: Effect.forever(round, { disableYield: true }),
-    nextMs: () => nextMs,
-    stoodMs: () => stoodMs,
-    next: Effect.tap(bell.await, () => bell.close)
+  let isLineDue = () => false
+  let isBellDue = () => false
+  const round = () => {
+    const stood = Standstill.isMissed(now() - dueMs)
+    dueMs = now() + LOOK_MS
+    if (stood) stoodMs = now()
+    else if (isBellDue()) bell.openUnsafe()
+    if (isLineDue()) line.ring()
+    dueMs = now() + dueIn()
   }
-}
+  const rounds: Rounds = {
+    run: Effect.callback((resume) => {
+      const look = () => {
+        try {
+          round()
+        } catch (bug) {
+          resume(Effect.die(bug))
+        }
+        ticker.rest(look, dueMs)
+      }
+      ticker.add(look)
+      ticker.rest(look, dueMs)
+      return Effect.sync(() => ticker.remove(look))
+    }),
+    ringWhen: (isDue) => {
+      isLineDue = isDue
+    },
+    // it may have to wait for the ticker
+    nextMs: () => dueMs + SOON_MS,
+    stoodMs: () => stoodMs,
+    nextWhen: (isDue) => {
+      isBellDue = isDue
+      return Effect.tap(bell.await, () => bell.close)
+    }
+  }
+  return rounds
+})
 
 /** Sends the backlog, then connects the line. */
 const catchUp = Effect.fnUntraced(function* <Relief>({ line, link, now, onLost, utterances }: Conversation<Relief>) {
@@ -136,6 +163,12 @@ const watch = Effect.fnUntraced(function* <Relief extends object>(
   { audition, hasOther, line, link, now }: Conversation<Relief>,
   rounds: Rounds
 ): Effect.fn.Return<Outcome<Relief>, EngineError> {
+  // what is sent to catch up is not yet late, and without another engine a slow one is better than none
+  const isLate = () => line.isConnected() && link.isFallingBehind() && hasOther()
+  const isDue = () => {
+    const watch = link.watch()
+    return watch.isStalled(now()) || watch.isSuspect(now()) || isLate()
+  }
   for (;;) {
     const watch = link.watch()
     if (watch.isStalled(now())) {
@@ -146,11 +179,10 @@ const watch = Effect.fnUntraced(function* <Relief extends object>(
       if (verdict === "Acquitted") watch.acquit(now())
       else if (verdict !== undefined) return { _tag: "Relieved", by: verdict }
     }
-    // what is sent to catch up is not yet late, and without another engine a slow one is better than none
-    if (line.isConnected() && link.isFallingBehind() && hasOther()) {
+    if (isLate()) {
       return yield* new EngineError({ reason: "Busy", detail: "it falls behind what is spoken" })
     }
-    yield* rounds.next
+    yield* rounds.nextWhen(isDue)
   }
 })
 
@@ -185,6 +217,11 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>(
     if (feed.isPaused() && (now() >= pausedMs() || betterSinceMs() !== undefined)) return "Rotation"
     return now() >= idleMs() ? "Silence" : undefined
   }
+  const dueMs = () => {
+    const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
+    return Math.min(renewalMs, idleMs(), staleMs(), lateMs())
+  }
+  rounds.ringWhen(() => reason() !== undefined || Math.min(dueMs(), leaveMs()) < rounds.nextMs())
   for (;;) {
     const closing = reason()
     if (closing !== undefined) {
@@ -199,11 +236,9 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>(
     if (now() >= leaveMs()) return { _tag: "Left" }
     if (now() >= staleMs()) yield* feed.flushBehind
     if (now() >= lateMs()) onPause()
-    const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
-    const dueMs = Math.min(renewalMs, idleMs(), staleMs(), lateMs())
-    if (dueMs >= rounds.nextMs()) yield* line.rung
+    if (dueMs() >= rounds.nextMs()) yield* line.rung
     else {
-      const dueIn = Standstill.sleep(Math.max(1, dueMs - now()), now)
+      const dueIn = Standstill.sleep(Math.max(1, dueMs() - now()), now)
       if (yield* Effect.raceFirst(Effect.as(line.rung, false), dueIn)) stoodMs = now()
     }
   }

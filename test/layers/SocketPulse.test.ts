@@ -79,7 +79,11 @@ const scene = Effect.gen(function* () {
         yield* turn(50)
       }
     }),
-    stand: turn
+    stand: turn,
+    /** So many ticks, and nothing is sent. */
+    rest: Effect.fnUntraced(function* (ms: number) {
+      for (let passed = 0; passed < ms; passed += 50) yield* turn(50)
+    })
   }
 })
 
@@ -95,6 +99,21 @@ describe("SocketPulse", () => {
       assert.isFalse(isLost())
       yield* pass(50)
       assert.isTrue(isLost())
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("asks nothing while nothing is sent, and at once when something is", () =>
+    Effect.gen(function* () {
+      const { end, isAsked, isLost, pass, rest } = yield* scene
+      yield* rest(5000)
+      assert.isFalse(isAsked())
+      yield* pass(100)
+      assert.isTrue(isAsked())
+      yield* pass(900)
+      assert.isFalse(isLost())
+      yield* pass(200)
+      assert.isTrue(isLost())
+      yield* end
     }).pipe(Effect.scoped)
   )
 

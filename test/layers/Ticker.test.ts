@@ -56,6 +56,29 @@ describe("Ticker", () => {
     })
   )
 
+  it.effect("leaves alone who rests, until then or until it is said of another time", () =>
+    Effect.gen(function* () {
+      const ticker = yield* Ticker.every(20)
+      const seen: Array<string> = []
+      const patient = (atMs: number) => {
+        seen.push(`a ${atMs}`)
+        ticker.rest(patient, atMs + 50)
+      }
+      const roused = (atMs: number) => seen.push(`b ${atMs}`)
+      ticker.add(patient)
+      ticker.add(roused)
+      ticker.rest(roused, Number.POSITIVE_INFINITY)
+      yield* TestClock.adjust(100)
+      ticker.rest(roused, 0)
+      yield* TestClock.adjust(40)
+      expect(seen).toEqual(["a 20", "a 80", "b 120", "a 140", "b 140"])
+      ticker.remove(roused)
+      ticker.rest(roused, 0)
+      yield* TestClock.adjust(20)
+      expect(seen).toHaveLength(5)
+    })
+  )
+
   it.effect("goes on for the others when one has a bug", () =>
     Effect.gen(function* () {
       const ticker = yield* Ticker.every(20)
