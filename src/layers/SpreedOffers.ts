@@ -7,6 +7,8 @@ import { type VoiceKey, voiceId } from "../domain/Speaker.ts"
 export interface SpreedOffers {
   /** A new request under this id. `undefined`: one is under way. `isFirst`: this voice was never asked for before. */
   readonly request: (voice: VoiceKey, id: string) => { readonly isFirst: boolean } | undefined
+  /** The socket is gone, and with it, perhaps, what was asked: no request is under way any more. */
+  readonly drop: () => void
   /** The request ended without an offer; its voice, if it was still under way. */
   readonly fail: (id: string) => VoiceKey | undefined
   /**
@@ -52,6 +54,7 @@ export const make = (): SpreedOffers => {
       }
       return undefined
     },
+    drop: () => underWay.clear(),
     offered: (voice) => {
       end(voiceId(voice))
       return asked.has(voiceId(voice))

@@ -257,6 +257,7 @@ export const make = Effect.fnUntraced(function* (
     },
     drop: (lost) => {
       sender.detach()
+      offers.drop()
       if (!lost.resumable) resumeId = undefined
       if (state._tag !== "Joined") return false
       state = { _tag: "Dropped" }

@@ -34,6 +34,8 @@ export interface SubscribedVoice {
   readonly candidateFound: (sid: string | undefined, candidate: Candidate) => void
   /** The HPB has given this subscription up before it was connected. */
   readonly refused: (sid: string | undefined) => void
+  /** Closes a peer that is not connected yet; whether there was one. */
+  readonly giveUp: () => boolean
   /** To be called now and then: the old peer does not wait for ever for the new one. */
   readonly tick: (nowMs: number) => void
   readonly health: (nowMs: number) => Health
@@ -222,6 +224,12 @@ export const make = (options: SubscribedVoiceOptions): SubscribedVoice => {
     refused: (sid) => {
       const one = subscriptions.findLast((subscription) => subscription.sid === sid)
       if (one?.state === "connecting") drop(one)
+    },
+    giveUp: () => {
+      const newest = subscriptions.at(-1)
+      if (newest?.state !== "connecting") return false
+      drop(newest)
+      return true
     },
     tick: (nowMs) => {
       const newest = subscriptions.at(-1)

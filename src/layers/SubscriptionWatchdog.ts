@@ -17,6 +17,8 @@ export interface SubscriptionWatchdog {
   readonly asked: (nowMs: number) => void
   /** The request was refused or not answered. */
   readonly failed: (nowMs: number) => void
+  /** The socket is another one: what was asked over the one before may be lost, or (`isGivenUp`) what was answered. What is not comes at once. */
+  readonly resumed: (nowMs: number, isGivenUp: boolean) => void
   readonly offered: (nowMs: number) => void
   /** Somebody else's request was answered: what was refused may be there again too. */
   readonly hopes: (nowMs: number) => void
@@ -96,6 +98,11 @@ export const make = (patience: Patience): SubscriptionWatchdog => {
       askedAtMs = undefined
       notBeforeMs = nowMs + ([first, ...further][Math.min(failures, further.length)] ?? first)
       failures++
+    },
+    resumed: (nowMs, isGivenUp) => {
+      if (askedAtMs === undefined && !isGivenUp) return
+      askedAtMs = undefined
+      notBeforeMs = nowMs + patience.retryMs[0]
     },
     offered: (nowMs) => {
       askedAtMs = undefined

@@ -189,6 +189,7 @@ export const make = Effect.fnUntraced(function* (
       case "Resumed":
         return Effect.sync(() => {
           canAsk = true
+          for (const voice of voices.values()) voice.resumed(session)
         }).pipe(Effect.andThen(review))
       case "RosterChanged":
         return Effect.sync(() => {

@@ -43,6 +43,8 @@ export interface WantedVoice {
   readonly catchUp: () => void
   /** To be called often: notices what was heard, and asks where that is due. `awayMs`: nobody could look for so long. */
   readonly review: (nowMs: number, awayMs: number) => void
+  /** Our place (`from`) has another socket: what was under way over the one before may be lost. */
+  readonly resumed: (from: SignalingSession) => void
   /** What `from` was told; from a place that is not this voice's any more it is nothing. */
   readonly take: (from: SignalingSession, event: MediaEvent) => Effect.Effect<void>
   readonly unmuted: () => void
@@ -88,6 +90,11 @@ export const make = (options: WantedVoiceOptions): WantedVoice => {
     watchdog.failed(now())
   }
 
+  /** Nobody tells whether our answer was read; without it a set-up would be waited for until it is certainly late. */
+  const resumed = (from: SignalingSession) => {
+    if (place.isAt(from)) watchdog.resumed(now(), voice.giveUp())
+  }
+
   const take = (from: SignalingSession, event: MediaEvent): Effect.Effect<void> => {
     if (!place.isAt(from)) return Effect.void
     switch (event._tag) {
@@ -107,6 +114,7 @@ export const make = (options: WantedVoiceOptions): WantedVoice => {
     /** Who is in the room we know from our first place. */
     onEvent: (session, event) => {
       if ("voice" in event) return take(session, event)
+      if (event._tag === "Resumed") resumed(session)
       return event._tag === "Joined" || event._tag === "Resumed" ? options.onSpare : Effect.void
     }
   })
@@ -134,6 +142,7 @@ export const make = (options: WantedVoiceOptions): WantedVoice => {
       place.asked(nowMs)
       session.requestOffer(key)
     },
+    resumed,
     take,
     unmuted: () => watchdog.unmuted(now()),
     hopes: () => watchdog.hopes(now()),

@@ -19,7 +19,7 @@ export interface Candidate {
  *
  * - `Joined`: we are in, for the first time or again after everything was lost (`again`): all session ids known before are void, peers are
  *   dead, what was not confirmed may be lost. Who is there is mostly told only behind it.
- * - `Dropped`: the socket is gone; media may go on. Either `Resumed` follows within 30 s (same ids, missed messages follow) or `Joined`.
+ * - `Dropped`: the socket is gone, and what was asked or answered by then may be lost; media may go on. Either `Resumed` follows within 30 s (same ids, missed messages follow) or `Joined`.
  * - `RosterChanged`: somebody came, went, or changed; the roster is complete.
  * - `Offered`: a publisher's media is offered; `sid` names the subscription (absent before HPB 0.5).
  * - `RequestFailed`: `requestOffer` was refused or not answered in time; it may be repeated.

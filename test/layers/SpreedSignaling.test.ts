@@ -271,6 +271,20 @@ describe("offers", () => {
     )
   )
 
+  it.live("a request over a socket that is gone is under way no more", () =>
+    room((hpb, { session }) =>
+      Effect.gen(function* () {
+        session.requestOffer(voice)
+        yield* eventually("asked", () => requestsTo(hpb).length === 1)
+        hpb.last().kill()
+        yield* eventually("dropped", () => session.state()._tag === "Dropped")
+        yield* eventually("resumed", () => session.state()._tag === "Joined")
+        session.requestOffer(voice)
+        yield* eventually("asked again", () => requestsTo(hpb).length === 2)
+      })
+    )
+  )
+
   it.live("an answer the HPB has no subscription for any more is told, and only the newest one", () =>
     room((hpb, { events, session }) =>
       Effect.gen(function* () {

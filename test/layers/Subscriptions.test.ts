@@ -490,6 +490,35 @@ describe("Subscriptions", () => {
       assert.deepStrictEqual(scene.requests(), [])
     }))
 
+  test("what was asked over a socket that is gone is asked again soon after the resume, unless its offer comes", (scene) =>
+    Effect.gen(function* () {
+      yield* scene.enter("alice", "bob")
+      scene.requests()
+      yield* scene.tell({ _tag: "Dropped" })
+      yield* TestClock.adjust("1 second")
+      yield* scene.tell({ _tag: "Resumed" })
+      yield* scene.offer("bob", "s1")
+      assert.deepStrictEqual(scene.requests(), [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(scene.requests(), ["video:alice"])
+    }))
+
+  test("what was answered over a socket that is gone and is not connected is asked again soon after the resume", (scene) =>
+    Effect.gen(function* () {
+      const peer = yield* aliceHeard(scene)
+      yield* scene.enter("bob")
+      yield* scene.offer("bob", "s2")
+      scene.requests()
+      yield* scene.tell({ _tag: "Dropped" })
+      yield* scene.tell({ _tag: "Resumed" })
+      assert.isTrue(scene.peers.all[1]?.isClosed)
+      assert.deepStrictEqual(scene.requests(), [])
+      peer.send(1)
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(peer.isClosed)
+      assert.deepStrictEqual(scene.requests(), ["video:bob"])
+    }))
+
   test("after a resume everything is kept, and whoever came meanwhile is asked", (scene) =>
     Effect.gen(function* () {
       const peer = yield* aliceHeard(scene)
