@@ -214,7 +214,9 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const take: SeatKeeping["take"] = Effect.fnUntraced(function* ({ isAlive, known, room }, wishes) {
-    if (held.has(room)) return held.get(room)?.isOurs === true
+    const taken = held.get(room)
+    // Whoever offers it may do so again.
+    if (taken !== undefined) return taken.isOurs || (isAlive && taken.takenFrom?.epoch === known?.epoch)
     const mine = hold(room, known, isAlive)
     if (isAlive) {
       keeping.restore(wishes?.intents ?? [], wishes?.iceServers)

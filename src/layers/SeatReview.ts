@@ -2,7 +2,7 @@
  * Every second, and at once when a runner has ended: calls of runners that are no more go to those that are, what is wanted and runs nowhere
  * gets a seat, and a runner with twice the work of another gives calls away.
  */
-import { Effect, Schedule, type Scope, Stream } from "effect"
+import { Effect, type Scope, Stream } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { RoomToken } from "../domain/Call.ts"
 import { type CallWork, spread } from "../domain/Placement.ts"
@@ -15,6 +15,7 @@ import type { NotSeated, Presence, RunnerEnds } from "./RunnerProtocol.ts"
 import type { Unanswered } from "./RunnerReach.ts"
 import * as RunnerWork from "./RunnerWork.ts"
 import type { SeatKeeping } from "./SeatKeeping.ts"
+import * as SeatLeaving from "./SeatLeaving.ts"
 import type { SeatMap } from "./SeatMap.ts"
 import type * as StoredIntents from "./StoredIntents.ts"
 
@@ -38,13 +39,8 @@ export interface SeatReview {
 
 const EVERY = "1 second"
 const ASK_LIMIT = "1 second"
-/** How often those who are to take calls of a runner that ends are asked whether they end, too. */
-const ASK_ENDING_EVERY = "100 millis"
 /** The runners of one machine are there by then, if they come at all. */
 const COMPLETE_AFTER_MS = 4_000
-/** Of the three seconds that a runner has for its last words. */
-export const LEAVE_LIMIT = "2500 millis"
-const NOT_TAKEN = "Not all calls of this runner were taken in time by others: they end."
 
 export const make = Effect.fnUntraced(function* (
   options: SeatReviewOptions
@@ -156,29 +152,14 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     move,
-    leave: Effect.gen(function* () {
-      const others = map.runners().filter(({ incarnation }) => incarnation !== fleet.me.incarnation)
-      const mine = presence().calls.filter(({ room }) => keeping.has(room))
-      const asked = yield* Effect.forEach(
-        spread(mine, others),
-        ({ room, to }) =>
-          Effect.suspend(() => {
-            const taker = others.find(({ incarnation }) => incarnation === to)
-            return taker === undefined ? Effect.undefined : Effect.as(move(room, taker.address), { room, taker })
-          }).pipe(Effect.orElseSucceed(() => undefined)),
-        { concurrency: 16 }
-      )
-      const leaving = asked.filter((one) => one !== undefined)
-      const areLeft = Effect.sync(() => leaving.filter(({ room }) => keeping.rooms().includes(room)))
-      const areGone = Effect.map(areLeft, (left) => left.length === 0).pipe(
-        Effect.repeat({ until: (are) => are, schedule: Schedule.spaced("20 millis") })
-      )
-      // Whoever was told to end a moment after us has said that it takes them, and does not.
-      const areKept = areLeft.pipe(
-        Effect.flatMap((left) => Effect.forEach(left, ({ taker }) => ends(taker), { concurrency: 16 })),
-        Effect.repeat({ until: (all) => all.every((does) => does), schedule: Schedule.spaced(ASK_ENDING_EVERY) })
-      )
-      yield* Effect.raceFirst(areGone, areKept)
-    }).pipe(Effect.timeoutOrElse({ duration: LEAVE_LIMIT, orElse: () => Effect.logWarning(NOT_TAKEN) }))
+    leave: Effect.suspend(() =>
+      SeatLeaving.leave({
+        calls: presence().calls.filter(({ room }) => keeping.has(room)),
+        others: map.runners().filter(({ incarnation }) => incarnation !== fleet.me.incarnation),
+        offer: move,
+        isHere: (room) => keeping.rooms().includes(room),
+        ends
+      })
+    )
   }
 })

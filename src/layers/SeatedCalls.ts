@@ -185,8 +185,7 @@ const make = Effect.fnUntraced(function* ({
     Effect.suspend(() => {
       isEnding = true
       // As the calls are now. Parts need longer than calls: some of their leads may be moving themselves.
-      const left = here.leave.pipe(Effect.andThen(look), Effect.andThen(reviews.leave))
-      return Effect.timeoutOption(left, SeatReview.LEAVE_LIMIT)
+      return here.leave.pipe(Effect.andThen(look), Effect.andThen(reviews.leave))
     })
   )
 

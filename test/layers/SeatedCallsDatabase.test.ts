@@ -2,9 +2,8 @@
  * Runners with a PostgreSQL that goes away.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Option } from "effect"
+import { Effect } from "effect"
 import { LanguageId } from "../../src/domain/Language.ts"
-import * as SeatReview from "../../src/layers/SeatReview.ts"
 import * as CallScene from "../support/CallScene.ts"
 import { postgres } from "../support/Postgres.ts"
 import * as SeatedRunners from "../support/SeatedRunners.ts"
@@ -40,15 +39,11 @@ describe.concurrent("SeatedCalls without their database", () => {
           for (const { calls } of runners) {
             for (const { room } of wishes) assert.isTrue(yield* calls.setLanguage(room, french))
           }
-          yield* other.calls.start(late)
+          // With the runner that is about to end: in the room, and not yet sure that it is the only one there.
+          yield* one.calls.start(late)
           yield* SeatedRunners.captioned(scene, runners, scene.wishes)
-          const [took] = yield* Effect.timed(one.end)
-          const taken = yield* Effect.timeoutOption(SeatedRunners.captioned(scene, [other], scene.wishes), "30 seconds")
-          if (Option.isNone(taken)) {
-            // The machine was so busy that this took all the time a runner has for its end: without a database nobody takes up the rest.
-            assert.isTrue(Duration.isGreaterThanOrEqualTo(took, Duration.fromInputUnsafe(SeatReview.LEAVE_LIMIT)))
-            return false
-          }
+          yield* one.end
+          yield* SeatedRunners.captioned(scene, [other], scene.wishes)
 
           yield* away === "stop" ? server.start : server.thaw
           yield* CallScene.until(() =>
@@ -65,13 +60,8 @@ describe.concurrent("SeatedCalls without their database", () => {
           yield* SeatedRunners.captioned(scene, [next], scene.wishes)
           const languages = new Map((yield* next.calls.list).map(({ language, room }) => [room, language]))
           for (const { room } of wishes) assert.strictEqual(languages.get(room), french)
-          return true
-        }).pipe(
-          Effect.scoped,
-          Effect.repeat({ until: (inTime) => inTime, times: 2 }),
-          Effect.map((inTime) => assert.isTrue(inTime))
-        ),
-      400_000
+        }),
+      240_000
     )
   }
 })

@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type * as RunnerFleet from "../../src/layers/RunnerFleet.ts"
+import { NotGiven } from "../../src/layers/RunnerProtocol.ts"
+import * as CallScene from "../support/CallScene.ts"
+import * as Fleets from "../support/Fleets.ts"
+import * as SeatedRunners from "../support/SeatedRunners.ts"
+import * as Standstill from "../support/Standstill.ts"
+
+/** A runner, and beside it another that only answers as it is told here. */
+const scene = Effect.gen(function* () {
+  const file = yield* Fleets.sharedFile
+  const made = yield* SeatedRunners.make(1, { _tag: "File", file, isShared: true })
+  const [wish] = made.wishes
+  assert(wish !== undefined)
+  const runner = yield* made.boot
+  const { processOf } = yield* Fleets.supervisor
+  return {
+    ...made,
+    ...{ wish, runner },
+    joinedBy: Effect.fnUntraced(function* (answers: Partial<RunnerFleet.RunnerAnswers>) {
+      const { fleet, join } = yield* Fleets.fleet(file, processOf(1), answers)
+      yield* join
+      yield* CallScene.until(() => Effect.sync(() => fleet.peers().length === 1))
+      const [peer] = fleet.peers()
+      assert(peer !== undefined)
+      return { fleet, peer }
+    })
+  }
+})
+
+describe("SeatKeeping", () => {
+  it.live("takes a call that is offered again, while it does so and after it was not given", () =>
+    Effect.gen(function* () {
+      const { runner, talk, wish, wishes, ...world } = yield* scene
+      let asked = 0
+      let gives = false
+      const { fleet, peer } = yield* world.joinedBy({
+        Give: () =>
+          Effect.suspend(() => {
+            asked++
+            return gives
+              ? Effect.succeed({ left: { voices: [], unsaid: [] }, intents: wishes })
+              : Effect.fail(new NotGiven())
+          })
+      })
+      const { room } = wish
+      const known = { ...fleet.me, room, part: 0, epoch: 1 }
+      const vacancy = { room, known, isAlive: true }
+      const offer = fleet.ask(peer.address, (client) => client.Take({ vacancy, intents: wishes }), "1 minute")
+      yield* offer
+      yield* offer
+      yield* CallScene.until(() => Effect.sync(() => asked > 0 && talk.servicesIn(room) === 0))
+      gives = true
+      yield* offer
+      yield* CallScene.until(() =>
+        Effect.map(runner.calls.list, ([call]) => call?.state === "Captioning" && talk.servicesIn(room) === 1)
+      )
+      // It is its own by now.
+      yield* offer
+    })
+  )
+
+  it.live("says so when its runner ends and nobody takes a call in time, though another said that it would", () =>
+    Effect.gen(function* () {
+      const world = yield* scene
+      const { runner, wish, wishes } = world
+      yield* runner.calls.start(wish)
+      yield* SeatedRunners.captioned(world, [runner], wishes)
+      yield* world.joinedBy({ Take: () => Effect.void })
+      yield* runner.end
+      assert.lengthOf(
+        runner.lines.filter((line) => line.startsWith("Not all calls of this runner were taken in time")),
+        1
+      )
+    }).pipe(Standstill.played)
+  )
+})
