@@ -6,7 +6,7 @@
  *
  * docs/decisions/0023-consent-is-asked-here.md
  */
-import { createSecretKey, type KeyObject, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { type CandidatePair, StunProtocol } from "werift"
 import * as StunMessage from "./StunMessage.ts"
 import * as WeriftConsent from "./WeriftConsent.ts"
@@ -34,6 +34,8 @@ const SPREAD = 0.2
 const EXPIRED_MS = 30_000
 /** One clock for all. */
 const LOOK_MS = 100
+/** Whoever is not asked is looked at in every tenth look: whether its way is still the one is far away in memory. */
+const TURNS = 10
 /** Looks that come so late were missed by this process, and so was what came meanwhile. */
 const STALLED_MS = 1_000
 
@@ -59,27 +61,39 @@ const byTimer = (look: () => void, ms: number) => {
 
 /** One for all peers that share a clock. */
 export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents => {
-  const all = new Set<Kept>()
+  const all: Array<Kept> = []
   let lookedMs = 0
   let stop: (() => void) | undefined
+  let turn = 0
 
+  const remove = (n: number) => {
+    const last = all.pop()
+    if (last !== undefined && n < all.length) all[n] = last
+  }
   const look = () => {
     const atMs = now()
     const missedMs = atMs - lookedMs - LOOK_MS
     lookedMs = atMs
-    for (const one of all) {
+    turn++
+    const turns = Math.min(TURNS, all.length)
+    // backwards: the last takes the place of one that is removed
+    for (let n = all.length - 1; n >= 0; n--) {
+      const one = all[n]
+      if (one === undefined) continue
       // an answer that was waiting may have been heard before this look
       if (missedMs >= STALLED_MS) one.heardMs = Math.min(atMs, one.heardMs + missedMs)
-      if (!isChosen(one)) all.delete(one)
-      else if (atMs - one.heardMs >= EXPIRED_MS) {
-        all.delete(one)
+      const isExpired = atMs - one.heardMs >= EXPIRED_MS
+      if (!isExpired && atMs < one.dueMs && (n + turn) % turns !== 0) continue
+      if (!isChosen(one)) remove(n)
+      else if (isExpired) {
+        remove(n)
         one.consent.expire()
       } else if (atMs >= one.dueMs) {
         one.dueMs = atMs + nextMs()
         one.ask()
       }
     }
-    if (all.size > 0) return
+    if (all.length > 0) return
     stop?.()
     stop = undefined
   }
@@ -95,7 +109,7 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
       const said = consent.attributes()
       if (said === undefined) return undefined
       let attributes = said
-      const keys = { local: keyOf(localPassword), remote: keyOf(remotePassword) }
+      const keys = { local: StunMessage.keyOf(localPassword), remote: StunMessage.keyOf(remotePassword) }
       const send = (message: Buffer) => void protocol.sendData(message, [address, port]).catch(() => undefined)
       let asked = Buffer.alloc(0)
 
@@ -139,7 +153,7 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
       }
 
       consent.takeOver()
-      all.add(one)
+      all.push(one)
       lookedMs = stop === undefined ? now() : lookedMs
       stop ??= every(look, LOOK_MS)
       return {
@@ -159,5 +173,3 @@ const isChosen = ({ ice, pair, remotePassword }: Kept): boolean =>
   ice.nominated === pair && ice.remotePassword === remotePassword && ice.state !== "closed" && ice.state !== "failed"
 
 const nextMs = (): number => ASK_MS * (1 - SPREAD + 2 * SPREAD * Math.random())
-
-const keyOf = (password: string): KeyObject => createSecretKey(password, "utf8")

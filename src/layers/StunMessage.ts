@@ -1,9 +1,10 @@
 /**
  * STUN as ICE speaks it: every message is authentic by a password that both sides know, and carries a fingerprint. (RFC 8489, RFC 8445 §7)
  */
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import { isIPv4 } from "node:net"
 import { crc32 } from "node:zlib"
+import * as HmacSha1 from "./HmacSha1.ts"
 
 export const BINDING_REQUEST = 0x0001
 export const BINDING_RESPONSE = 0x0101
@@ -25,6 +26,9 @@ export interface StunMessage {
   readonly provenUntil: number
 }
 
+/** A password, ready to prove messages. */
+export type Key = HmacSha1.HmacSha1
+
 const MESSAGE_INTEGRITY = 0x0008
 const FINGERPRINT = 0x8028
 const COOKIE = 0x2112_a442
@@ -34,6 +38,9 @@ const ATTRIBUTE_BYTES = 4
 const PROOF_BYTES = ATTRIBUTE_BYTES + 20
 const FINGERPRINT_BYTES = ATTRIBUTE_BYTES + 4
 const FINGERPRINT_MASK = 0x5354_554e
+
+/** Of a password of ICE. */
+export const keyOf = (password: string): Key => HmacSha1.make(Buffer.from(password))
 
 /** A message that ends with a proof and its fingerprint, and says nothing twice; `undefined` for anything else. The proof is not looked at. */
 export const read = (datagram: Buffer): StunMessage | undefined => {
@@ -56,14 +63,14 @@ export const read = (datagram: Buffer): StunMessage | undefined => {
 }
 
 /** Whether who sent what was read of this datagram knows the password. */
-export const isProven = (datagram: Buffer, { provenUntil }: StunMessage, password: KeyObject): boolean => {
+export const isProven = (datagram: Buffer, { provenUntil }: StunMessage, key: Key): boolean => {
   const proven = Buffer.from(datagram.subarray(0, provenUntil))
   const proof = datagram.subarray(provenUntil + ATTRIBUTE_BYTES, provenUntil + PROOF_BYTES)
-  return timingSafeEqual(proofOf(proven, password), proof)
+  return timingSafeEqual(proofOf(proven, key), proof)
 }
 
 /** With attributes as `attribute` makes them, one behind the other. */
-export const write = (type: number, transaction: Uint8Array, attributes: Uint8Array, password: KeyObject): Buffer => {
+export const write = (type: number, transaction: Uint8Array, attributes: Uint8Array, key: Key): Buffer => {
   const proofAt = HEADER_BYTES + attributes.length
   const fingerprintAt = proofAt + PROOF_BYTES
   const message = Buffer.alloc(fingerprintAt + FINGERPRINT_BYTES)
@@ -72,7 +79,7 @@ export const write = (type: number, transaction: Uint8Array, attributes: Uint8Ar
   message.set(transaction, TRANSACTION_AT)
   message.set(attributes, HEADER_BYTES)
   writeHead(message, proofAt, MESSAGE_INTEGRITY, PROOF_BYTES)
-  message.set(proofOf(message.subarray(0, proofAt), password), proofAt + ATTRIBUTE_BYTES)
+  message.set(proofOf(message.subarray(0, proofAt), key), proofAt + ATTRIBUTE_BYTES)
   message.writeUInt16BE(message.length - HEADER_BYTES, 2)
   writeHead(message, fingerprintAt, FINGERPRINT, FINGERPRINT_BYTES)
   message.writeUInt32BE(fingerprintOf(message, fingerprintAt), fingerprintAt + ATTRIBUTE_BYTES)
@@ -102,9 +109,9 @@ const isAttribute = (message: Buffer, at: number, type: number, bytes: number): 
   message.readUInt16BE(at) === type && message.readUInt16BE(at + 2) === bytes - ATTRIBUTE_BYTES
 
 /** Of all before it; their length then counts the proof, and nothing behind. (RFC 8489 §14.5) */
-const proofOf = (proven: Buffer, password: KeyObject): Buffer => {
+const proofOf = (proven: Buffer, key: Key): Buffer => {
   proven.writeUInt16BE(proven.length - HEADER_BYTES + PROOF_BYTES, 2)
-  return createHmac("sha1", password).update(proven).digest()
+  return key(proven)
 }
 
 const hasFingerprint = (message: Buffer): boolean => {

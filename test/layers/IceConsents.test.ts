@@ -1,7 +1,7 @@
 /**
  * Two agents of werift's over loopback, of which one gives its consent into our hands; these fail when another werift keeps it another way.
  */
-import { createSecretKey, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { Connection, StunProtocol } from "werift"
@@ -113,7 +113,7 @@ const request = (attributes: ReadonlyArray<Uint8Array>, password: string) =>
     StunMessage.BINDING_REQUEST,
     randomBytes(12),
     Buffer.concat(attributes),
-    createSecretKey(password, "utf8")
+    StunMessage.keyOf(password)
   )
 
 const answersIn = (types: ReadonlyArray<number>) => types.filter((type) => type === StunMessage.BINDING_RESPONSE).length
@@ -167,7 +167,7 @@ describe("IceConsents", () => {
         answers.find((answer) => answer.subarray(8, 20).equals(message.subarray(8, 20)))
       yield* until("three answers", () => asked.every((message) => answerTo(message) !== undefined))
       assert.strictEqual(ours.nominated?.requestsReceived, before)
-      const key = createSecretKey(ours.localPassword, "utf8")
+      const key = StunMessage.keyOf(ours.localPassword)
       for (const each of asked) {
         const answer = answerTo(each) ?? Buffer.alloc(0)
         const message = StunMessage.read(answer)
@@ -202,7 +202,7 @@ describe("IceConsents", () => {
         StunMessage.BINDING_RESPONSE,
         randomBytes(12),
         Buffer.alloc(0),
-        createSecretKey(theirs.localPassword, "utf8")
+        StunMessage.keyOf(theirs.localPassword)
       )
       assert.isFalse(take(unasked))
     })

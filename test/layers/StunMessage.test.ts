@@ -1,12 +1,11 @@
 /**
  * Against the messages of RFC 5769, §2.1 and §2.2.
  */
-import { createSecretKey } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as StunMessage from "../../src/layers/StunMessage.ts"
 
 const bytesOf = (hex: string) => Buffer.from(hex.replace(/\s/g, ""), "hex")
-const password = createSecretKey("VOkJxbRl1RmTxUk/WvJxBt", "utf8")
+const password = StunMessage.keyOf("VOkJxbRl1RmTxUk/WvJxBt")
 const transaction = bytesOf("b7e7a701bc34d686fa87dfae")
 const request = {
   attributes: bytesOf(`
@@ -34,7 +33,7 @@ describe("StunMessage", () => {
     assert.strictEqual(Buffer.from(message.attributes.get(StunMessage.USERNAME) ?? []).toString(), "evtj:h6vY")
     assert.strictEqual(message.attributes.get(StunMessage.ICE_CONTROLLED)?.length, 8)
     assert.isTrue(StunMessage.isProven(request.whole, message, password))
-    assert.isFalse(StunMessage.isProven(request.whole, message, createSecretKey("another", "utf8")))
+    assert.isFalse(StunMessage.isProven(request.whole, message, StunMessage.keyOf("another")))
   })
 
   it("leaves what it reads as it was", () => {
