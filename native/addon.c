@@ -75,5 +75,7 @@ NAPI_MODULE_INIT() {
   decoding_exports(env, exports);
   srtp_exports(env, exports);
   udp_exports(env, exports);
+  orphan_exports(env, exports);
+  memory_exports(env, exports);
   return exports;
 }

@@ -51,5 +51,7 @@ void opus_exports(napi_env env, napi_value exports);
 void decoding_exports(napi_env env, napi_value exports);
 void srtp_exports(napi_env env, napi_value exports);
 void udp_exports(napi_env env, napi_value exports);
+void orphan_exports(napi_env env, napi_value exports);
+void memory_exports(napi_env env, napi_value exports);
 
 #endif

@@ -47,7 +47,8 @@ const fast = [
   "-ffunction-sections"
 ]
 const common = [...fast, ...hardened, "-fPIC", "-DNDEBUG"]
-const linked = ["-shared", "-Wl,-z,relro,-z,now", "-Wl,--gc-sections", "-Wl,-Bsymbolic"]
+/** `nodelete`: a thread of ours may outlive the worker that loaded it. */
+const linked = ["-shared", "-Wl,-z,relro,-z,now,-z,nodelete", "-Wl,--gc-sections", "-Wl,-Bsymbolic"]
 
 const folderOf = (packageName) => {
   try {

@@ -5,6 +5,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as App from "./App.ts"
 import * as AppConfig from "./layers/AppConfig.ts"
+import * as NativeAddon from "./layers/NativeAddon.ts"
 import type { Supervised } from "./layers/SupervisedFront.ts"
 import type { TalkCallOptions } from "./layers/TalkCall.ts"
 import * as Shutdown from "./Shutdown.ts"
@@ -15,7 +16,12 @@ export const run = (supervised?: Supervised, calls: Partial<TalkCallOptions> = {
   const service = AppConfig.load.pipe(
     Effect.flatMap((config) =>
       Layer.launch(
-        Layer.effectDiscard(Effect.sync(() => supervised?.ready(config))).pipe(
+        Layer.effectDiscard(
+          Effect.sync(() => {
+            giveBack()
+            supervised?.ready(config)
+          })
+        ).pipe(
           Layer.provide(App.layer(config, supervised?.runner, calls)),
           Layer.provide(Layer.succeed(Front, supervised?.front)),
           Layer.provide(App.logs(config.logLevel)),
@@ -29,4 +35,10 @@ export const run = (supervised?: Supervised, calls: Partial<TalkCallOptions> = {
     Effect.provide(App.logs("Info"))
   )
   NodeRuntime.runMain(service, { disableErrorReporting: true, teardown: Shutdown.teardown })
+}
+
+/** What only the start needed: some MB of the C library's, which it would keep for whoever asks next. */
+const giveBack = () => {
+  const addon = NativeAddon.load()
+  if (typeof addon !== "string") addon.trimMemory()
 }

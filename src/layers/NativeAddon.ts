@@ -77,6 +77,15 @@ export interface NativeAddon {
   ) => number
   /** What waits of one socket, in the same form. */
   readonly wakeSocket: (reader: NativeHandle, id: number, slab: Uint8Array, table: Float64Array) => number
+  /**
+   * From now on a thread looks once a second whether that is still the parent of this process, and kills this process when it has not been for longer than
+   * `endsWithin` said, whatever JavaScript does.
+   */
+  readonly watchParent: (pid: number) => number
+  /** Before the first call of it that is for ever. */
+  readonly endsWithin: (ms: number) => number
+  /** Gives back to the system what was freed outside of V8's heap, some ms for all of it. Nothing happens where the C library is not glibc. */
+  readonly trimMemory: () => void
 }
 
 /** See `readSockets`. */
@@ -88,7 +97,8 @@ const FUNCTIONS = [
   ...["makeDecoder", "closeDecoder", "decode", "conceal", "recover"],
   ...["makeThread", "closeThread", "decodeBeside", "takeDecoded"],
   ...["makeCipher", "open"],
-  ...["makeReader", "addSocket", "removeSocket", "readSockets", "wakeSocket"]
+  ...["makeReader", "addSocket", "removeSocket", "readSockets", "wakeSocket"],
+  ...["watchParent", "endsWithin", "trimMemory"]
 ]
 
 /** The addon, or why there is none. */

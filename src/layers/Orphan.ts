@@ -5,6 +5,7 @@
  */
 import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
+import * as NativeAddon from "./NativeAddon.ts"
 
 export interface Orphan {
   /** So long its end takes at most, in order or by its own force. */
@@ -14,8 +15,15 @@ export interface Orphan {
 /** The same file, from the sources or from what they were compiled to. */
 const THREAD = new URL(`./OrphanThread${extname(import.meta.filename)}`, import.meta.url)
 
-/** In a process whose parent is its supervisor. The thread holds up no end. */
+/** In a process whose parent is its supervisor. The thread that does this holds up no end; where the addon has it, it needs no heap of its own. */
 export const watch = (): Orphan => {
+  const addon = NativeAddon.load()
+  return typeof addon !== "string" && addon.watchParent(process.ppid) === 0
+    ? { endsWithin: addon.endsWithin }
+    : watchWithWorker()
+}
+
+const watchWithWorker = (): Orphan => {
   const thread = new Worker(THREAD, { env: {}, execArgv: [], workerData: process.ppid })
   thread.unref()
   // Then it is as it would be without: the supervisor is gone and this process ends in order.

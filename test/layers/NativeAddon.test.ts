@@ -137,6 +137,21 @@ const suite = (addon: NativeAddon.NativeAddon) =>
       assert.strictEqual(addon.decode(decoder, packet, out), 480)
     })
 
+    it("watches over no process that there cannot be, and takes no time that is none", () => {
+      for (const pid of [0, -1, Number.NaN, 0.4]) assert.isBelow(addon.watchParent(pid), 0)
+      for (const ms of [-1, Number.NaN, Number.POSITIVE_INFINITY]) assert.isBelow(addon.endsWithin(ms), 0)
+      assert.isBelow(Reflect.apply(addon.watchParent, undefined, ["1"]), 0)
+      assert.isBelow(Reflect.apply(addon.endsWithin, undefined, [undefined]), 0)
+    })
+
+    it("gives back what was freed", () => {
+      addon.trimMemory()
+      assert.strictEqual(
+        addon.decode(made(addon.makeDecoder()), made(payloads("mono20")[0]), new Float32Array(480)),
+        480
+      )
+    })
+
     it("leaves a decoder that a thread has to the thread, also when it is closed", () => {
       const thread = made(addon.makeThread(() => undefined))
       const [decoder, closed] = [made(addon.makeDecoder()), made(addon.makeDecoder())]

@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
+import * as NativeAddon from "../../src/layers/NativeAddon.ts"
 import * as EndingScene from "../support/EndingScene.ts"
 import * as RunnersScene from "../support/RunnersScene.ts"
 import { freePort, start } from "../support/ServiceProcess.ts"
@@ -20,6 +21,7 @@ const PATIENCE = 180_000
 const live = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(body), PATIENCE)
 
+const hasAddon = typeof NativeAddon.load() !== "string"
 const ending = { LT_SHUTDOWN_SECONDS: "1" }
 
 /** Ends whatever the test leaves behind. */
@@ -32,8 +34,8 @@ const allEnd = (pids: ReadonlyArray<number>) =>
     )
   )
 
-/** A supervisor of two runners which do this, by their slot, as soon as they are ready. */
-const supervise = Effect.fnUntraced(function* (doing: string) {
+/** A supervisor of two runners which do this, by their slot, as soon as they are ready; `workers`: how many threads each runs JavaScript in. */
+const supervise = Effect.fnUntraced(function* (doing: string, { loadsAddon = true } = {}) {
   const folder = yield* temporaryFolder
   const source = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href)
   writeFileSync(
@@ -41,10 +43,13 @@ const supervise = Effect.fnUntraced(function* (doing: string) {
     `
     import { writeSync } from "node:fs"
     import { connect } from ${source("layers/SupervisedFront.ts")}
+    let workers = 0
+    process.on("worker", () => workers++)
+    ${loadsAddon ? "" : 'process.dlopen = () => { throw new Error("cannot be loaded") }'}
     const { front, ready } = await connect()
     ready({ shutdownSeconds: 1, logLevel: "Error" })
     setTimeout(() => {
-      writeSync(1, process.pid + "\\n")
+      writeSync(1, process.pid + " " + workers + "\\n")
       ${doing}
     }, 100)`
   )
@@ -65,9 +70,10 @@ const supervise = Effect.fnUntraced(function* (doing: string) {
   supervisor.stdout.on("data", (chunk: Buffer) => {
     said += chunk.toString("utf8")
   })
-  const runners = () => said.trim().split("\n").filter(Boolean).map(Number)
-  yield* until(() => runners().length === 2, SOON)
-  return { supervisor, runners }
+  const lines = () => said.split("\n").slice(0, -1)
+  yield* until(() => lines().length === 2, SOON)
+  const [runners, workers] = [0, 1].map((field) => lines().map((line) => Number(line.split(" ")[field])))
+  return { supervisor, runners: runners ?? [], workers: workers ?? [] }
 })
 
 describe.concurrent("runners whose supervisor is killed end", () => {
@@ -124,11 +130,23 @@ describe.concurrent("runners whose supervisor is killed end", () => {
   live(
     "while they stand still, in a loop or asleep",
     Effect.gen(function* () {
-      const { runners, supervisor } = yield* supervise(
+      const { runners, supervisor, workers } = yield* supervise(
         "if (front.slot === 0) for (;;) {} else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)"
       )
       supervisor.kill("SIGKILL")
-      yield* allEnd(runners())
+      yield* allEnd(runners)
+      // A thread of the addon's looks after them.
+      if (hasAddon) assert.deepStrictEqual(workers, [0, 0])
+    })
+  )
+
+  live(
+    "while they stand still, also without the addon",
+    Effect.gen(function* () {
+      const { runners, supervisor, workers } = yield* supervise("for (;;) {}", { loadsAddon: false })
+      supervisor.kill("SIGKILL")
+      yield* allEnd(runners)
+      assert.deepStrictEqual(workers, [1, 1])
     })
   )
 
@@ -137,7 +155,7 @@ describe.concurrent("runners whose supervisor is killed end", () => {
     Effect.gen(function* () {
       const { runners, supervisor } = yield* supervise("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)")
       supervisor.kill("SIGKILL")
-      yield* allEnd(runners())
+      yield* allEnd(runners)
     })
   )
 })
