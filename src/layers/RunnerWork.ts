@@ -1,7 +1,7 @@
 /**
  * What this runner has to do, in voices: what its calls are known to be, or what its process uses of a core where that is more.
  */
-import { Clock, Effect, Schedule, type Scope } from "effect"
+import { Clock, Effect, type Scope } from "effect"
 import type { CallWork } from "../domain/Placement.ts"
 import type { CallStatus } from "../services/Calls.ts"
 
@@ -38,7 +38,8 @@ export const make = Effect.fnUntraced(function* (
       if (elapsedMs <= 0) return
       cores = KEPT * cores + ((1 - KEPT) * (read.cpuMs - before.cpuMs)) / elapsedMs
       before = read
-    }).pipe(Effect.repeat(Schedule.spaced("1 second")))
+      // The first second is over before it is looked at: in the instant between two looks a process uses all of a core.
+    }).pipe(Effect.delay("1 second"), Effect.forever)
   }).pipe(Effect.forkScoped)
   return () => cores / CORE_PER_VOICE
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { RoomToken } from "../../src/domain/Call.ts"
 import { defaultLanguage } from "../../src/domain/Language.ts"
@@ -37,6 +37,23 @@ describe("RunnerWork.make", () => {
       yield* use(0)
       yield* run(30)
       assert.isBelow(busy(), 1)
+    })
+  )
+
+  it.effect("takes no instant between two looks for what a process uses", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let looks = 0
+      // each look takes 0.05 ms, in which nothing else runs
+      const lookMs = 0.05
+      const monotonicTimeNanosUnsafe = () => clock.monotonicTimeNanosUnsafe() + BigInt(++looks * lookMs * 1e6)
+      const busy = yield* RunnerWork.make(() => looks * lookMs).pipe(
+        Effect.provideService(Clock.Clock, Object.assign(Object.create(clock), { monotonicTimeNanosUnsafe }))
+      )
+      for (let seconds = 0; seconds < 30; seconds++) {
+        yield* TestClock.adjust("1 second")
+        assert.isBelow(busy(), 0.1, `${seconds + 1} s`)
+      }
     })
   )
 
