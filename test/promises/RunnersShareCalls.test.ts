@@ -153,6 +153,11 @@ describe("two processes", () => {
         const runners = yield* scene.runners
         for (const pid of runners.slice(0, 1)) process.kill(pid, "SIGTERM")
         const said = yield* Fiber.join(saying)
+        // All may be read before it is gone.
+        yield* SharedCalls.within(
+          60,
+          Effect.sync(() => scene.service.output().includes("a runner has ended"))
+        )
         if (scene.service.output().includes(NOT_TAKEN)) return false
         yield* said
         assert.include(scene.service.output(), "leaving the room to another runner")
