@@ -73,6 +73,11 @@ const gatherPatience = "200 millis"
 const stunTimeout = 2
 const turnTimeout = 5
 const closeTimeout = "1 second"
+/**
+ * A day. Every half minute werift would ask over the data channel whether the other side is there, sealed like all else, and it takes no notice of the
+ * answer: consent tells that, and keeps the way open.
+ */
+const heartbeatSeconds = 86_400
 
 export const make = (options: WeriftPeerOptions): WeriftPeer => {
   const servers = serversFor(options.iceServers)
@@ -153,6 +158,7 @@ export const make = (options: WeriftPeerOptions): WeriftPeer => {
         guarded(options.onHandshake)()
       }
       if (dtls === "connected") {
+        connection.sctpTransport?.sctp.setHeartbeatInterval(heartbeatSeconds)
         if (options.mediaPath === "short") takeMedia(transport)
         become("connected")
       }

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import * as Metrics from "../../src/layers/Metrics.ts"
 import * as OfferSdp from "../../src/layers/OfferSdp.ts"
 import * as Subscriptions from "../../src/layers/Subscriptions.ts"
@@ -173,6 +174,19 @@ describe("WeriftPeerConnection", () => {
       assert.deepStrictEqual([peer.state(), ...states], ["closed", "connected", "closed"])
       yield* until("hung up", publisher.isHungUp)
       peer.addCandidate({ candidate: "candidate:1 1 udp 1 127.0.0.1 5000 typ host" })
+    })
+  )
+
+  live(
+    "the data channel is open, and nobody asks by it whether the other side is there",
+    Effect.gen(function* () {
+      const timers = vi.spyOn(globalThis, "setTimeout")
+      yield* Effect.addFinalizer(() => Effect.sync(() => timers.mockRestore()))
+      yield* connect(yield* WeriftPublisher.make())
+      const hasTimer = (fromMs: number, toMs: number) => () =>
+        timers.mock.calls.some(([, ms = 0]) => ms >= fromMs && ms < toMs)
+      yield* until("the publisher's, every half minute", hasTimer(30_000, 80_000_000))
+      yield* until("ours, once a day", hasTimer(86_400_000, 86_460_000))
     })
   )
 
