@@ -30,7 +30,10 @@ const compare = (one: HeardMark, other: HeardMark): number =>
 
 /** Voices of one life of a part are called so that no other has the same: they keep their ids while leads change. */
 export const nameOf = (part: Incarnation, life: number): string => `${part}.${life}.`
-const isOfPart = (id: string): boolean => id.slice(id.lastIndexOf(":") + 1).includes(".")
+const numberOf = (id: string): string => id.slice(id.lastIndexOf(":") + 1)
+const isOfPart = (id: string): boolean => numberOf(id).includes(".")
+/** Whether some life of this part has named it. */
+export const isOf = (part: Incarnation, id: string): boolean => numberOf(id).startsWith(`${part}.`)
 
 /** The ids under which voices go on: those that a part may still hear keep theirs. */
 export const idsOf = (

@@ -63,8 +63,11 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
   const { fork, journal, now, toldBefore } = options
   const voices = new Map<string, RemoteVoice>()
   const over = new Map<string, HeardMark>()
-  /** By part: with whom others go on, so that what it leaves of them is not said. */
-  const movedOn = new Map<Incarnation, Set<string>>()
+  /**
+   * By part: with whom others go on, so that what it leaves of them is not said. How far they are said stays in the journal until the part is gone:
+   * where this lead dies before the part is told, they go on there.
+   */
+  const movedOn = new Map<Incarnation, Map<string, VoiceJournal | undefined>>()
   /** Of parts that are held. */
   const held = new Map<Incarnation, Array<() => void>>()
   /** The newest number of each part. */
@@ -160,19 +163,20 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
       }
     },
     moved: (part, given) => {
-      const gone = movedOn.get(part) ?? new Set()
+      const gone = movedOn.get(part) ?? new Map<string, VoiceJournal | undefined>()
       movedOn.set(part, gone)
       return given.map((voice) => {
-        gone.add(voice.id)
         const { id, position, said } = voice
         const one = voices.get(id)
         const mark = one === undefined ? (over.get(id) ?? { position, said }) : close(one)
-        if (one !== undefined) end(one)
+        voices.delete(id)
+        one?.entry.mark(mark)
+        gone.set(id, one?.entry ?? gone.get(id))
         over.set(id, mark)
         return LeftParts.withMark(voice, mark)
       })
     },
-    movedFrom: (part) => [...(movedOn.get(part) ?? [])],
+    movedFrom: (part) => [...(movedOn.get(part)?.keys() ?? [])],
     given: () =>
       [...voices.values()].map(({ id, isOver, key, mark }) => {
         const none = new Uint8Array(0)
@@ -187,12 +191,13 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
       turn += 1
       left = []
       for (const one of [...voices.values()]) forget(one)
+      for (const gone of movedOn.values()) for (const entry of gone.values()) entry?.forget()
     },
     turn: () => turn,
     lost: (part, found) => {
       const marks = new Map(over)
       for (const one of [...voices.values()]) {
-        if (one.part !== part && !found.some(({ id }) => id === one.id)) continue
+        if (one.part !== part && !LeftParts.isOf(part, one.id) && !found.some(({ id }) => id === one.id)) continue
         marks.set(one.id, close(one))
         end(one)
       }
@@ -200,6 +205,7 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
       held.delete(part)
       const gone = movedOn.get(part)
       movedOn.delete(part)
+      for (const entry of gone?.values() ?? []) entry?.forget()
       return found.flatMap((voice) => {
         if (gone?.has(voice.id) === true) return []
         const mark = marks.get(voice.id)

@@ -72,7 +72,9 @@ export const make = Effect.fnUntraced(function* (
   let order = nobody
   let hears: ReadonlySet<string> = new Set()
   let keeps: ReadonlySet<string> = new Set()
-  const isOurs = (key: VoiceKey) => hears.has(voiceId(key))
+  /** Kept for a lead that is no more: they may go on here by now, without that it has told whoever hears them. */
+  const undone = new Set<string>()
+  const isOurs = (key: VoiceKey) => hears.has(voiceId(key)) && !undone.has(voiceId(key))
   const isKept = (key: VoiceKey) => keeps.has(voiceId(key))
   const changed = Latch.makeUnsafe(false)
   // silent for ever: a session without a rank sends no caption
@@ -107,9 +109,19 @@ export const make = Effect.fnUntraced(function* (
   /** As it was when all voices ended: what is said since is no longer here, but where it ends is. */
   let last: ReadonlyArray<HandOver.LeftVoice> | undefined
   const finished = Deferred.makeUnsafe<void>()
+  const makeHeir = () => CallHandOver.heir({ voices, heard: subscriptions.heard, now })
+  let heir = makeHeir()
+  const undo = Effect.gen(function* () {
+    heir = makeHeir()
+    const begun = voices.given().filter(({ isOver, key }) => !isOver && undone.has(voiceId(key)))
+    for (const { id } of begun) yield* voices.drop(id)
+    yield* subscriptions.lookAgain
+    undone.clear()
+  })
   const follow = Effect.gen(function* () {
     yield* changed.await
     changed.closeUnsafe()
+    if (undone.size > 0) yield* undo
     const { isHearing, lead, moved, turn } = order
     const isSameLead = lead?.epoch === followed.lead?.epoch && lead?.incarnation === followed.lead?.incarnation
     // it may have ended and begun again since we looked
@@ -134,10 +146,15 @@ export const make = Effect.fnUntraced(function* (
     run: Effect.asVoid(Effect.raceFirst(Deferred.await(finished), unwanted)),
     part: {
       incarnation: options.incarnation,
-      hears: () => order.hears.filter((key) => !isKept(key)),
+      hears: () => without(order.hears, order.keeps),
       connected: () => subscriptions.connected() - order.keeps.filter(subscriptions.heard).length,
       order: (next) => {
         if (order.lead !== undefined && outranks(order.lead, next.lead)) return
+        // whoever is still heard elsewhere goes on there, and is kept here anew or not at all
+        if (order.lead !== undefined && outranks(next.lead, order.lead)) {
+          const alone = without(next.hears, next.keeps)
+          for (const key of without(order.keeps, alone)) undone.add(voiceId(key))
+        }
         order = next
         hears = new Set(next.hears.map(voiceId))
         keeps = new Set(next.keeps.map(voiceId))
@@ -146,7 +163,8 @@ export const make = Effect.fnUntraced(function* (
       },
       listen: speech.listen,
       acknowledge: speech.acknowledge,
-      ...CallHandOver.heir({ voices, heard: subscriptions.heard, now }),
+      kept: (wanted) => heir.kept(wanted),
+      take: (left) => heir.take(left),
       given: (wanted) =>
         Effect.gen(function* () {
           yield* Effect.sleep(CAUGHT_UP)
@@ -169,4 +187,9 @@ const noSink: CallSink = {
   resumed: () => {},
   rejoined: () => {},
   drain: Effect.void
+}
+
+const without = (voices: ReadonlyArray<VoiceKey>, others: ReadonlyArray<VoiceKey>): ReadonlyArray<VoiceKey> => {
+  const ids = new Set(others.map(voiceId))
+  return voices.filter((key) => !ids.has(voiceId(key)))
 }

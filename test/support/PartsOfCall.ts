@@ -26,6 +26,7 @@ export const partFaults = [
   "the runners of two parts end",
   "the runners of the lead and a part end",
   "the lead dies",
+  "the lead dies while voices go from part to part",
   "the lead and a part die",
   "the lead gives the call away",
   "the way from a part to the lead breaks",
@@ -63,6 +64,7 @@ const STEP_MS = 20
 const AFTERWARDS_MS = 16_000
 /** Where nothing fails nobody waits for anything but the last words. */
 const CALM_AFTERWARDS_MS = 6_000
+const MOST_CONFIRM_MS = 31
 /** What a part has heard within this before it died may not be in its journal: 40 ms, and what is on its way to it. */
 const UNWRITTEN_MS = 100
 
@@ -86,7 +88,7 @@ const scene = Effect.fnUntraced(function* (
   const story: Array<string> = []
   const note = (what: string) => story.push(`${(now() / 1000).toFixed(3).padStart(8)} ${what}`)
   const complaints = new Set<string>()
-  const confirmMs = dice.between(1, 30)
+  const confirmMs = dice.between(1, MOST_CONFIRM_MS - 1)
   const scripted = ScriptedSession.make({ now, canReachCall: dice.chance(0.5), confirmMs })
   const { room } = scripted.session
   const names = Array.from({ length: options.voices }, (_, n) => `speaker${n}`)
@@ -107,9 +109,17 @@ const scene = Effect.fnUntraced(function* (
   intents.add({ room, viewer, language: defaultLanguage }, undefined)
 
   const parts = new Map<RunnersOfCall.Runner, RunnerOfPart.RunnerOfPart>()
+  /** Voices of another go on at a part; its lead does not know it yet. */
+  let onTaken = Effect.void
+  const reached = (by: RunnersOfCall.Runner, link: RunnerOfPart.RunnerOfPart) =>
+    RunnerOfPart.reachedBy(
+      by,
+      link,
+      Effect.suspend(() => onTaken)
+    )
   const alive = () => [...parts.values()].filter(({ gone }) => !Deferred.isDoneUnsafe(gone))
   const partsFor = (by: RunnersOfCall.Runner): CallParts => ({
-    running: () => Effect.sync(() => [...parts.values()].map((link) => RunnerOfPart.reachedBy(by, link))),
+    running: () => Effect.sync(() => [...parts.values()].map((link) => reached(by, link))),
     open: () =>
       Effect.gen(function* () {
         const made = Deferred.makeUnsafe<RunnerOfPart.RunnerOfPart>()
@@ -122,7 +132,7 @@ const scene = Effect.fnUntraced(function* (
         const link = yield* Deferred.await(made)
         // a process of its own: it goes on when the lead dies
         note(`${runner.name} is a part`)
-        return RunnerOfPart.reachedBy(by, link)
+        return reached(by, link)
       }).pipe(Scope.provide(scope))
   })
   const runners = RunnersOfCall.make({
@@ -155,13 +165,23 @@ const scene = Effect.fnUntraced(function* (
     const staying = alive().filter(({ leaving }) => !Deferred.isDoneUnsafe(leaving))
     return staying[dice.between(0, Math.max(0, staying.length - 1))]?.end ?? Effect.void
   })
-  const killLead = Effect.gen(function* () {
+  const killLead = () => {
     const elsewhere = new Set(alive().flatMap((link) => link.hears().map(({ publisher }) => `${publisher}`)))
     forgetNewest(names.filter((name) => !elsewhere.has(name)))
-    const before = lead
-    before.kill()
+    lead.kill()
+  }
+  const replaceLead = Effect.gen(function* () {
     yield* Effect.sleep(dice.between(0, 1_000))
-    lead = (yield* launch(before)).runner
+    lead = (yield* launch(lead)).runner
+  })
+  const killLeadInMove = Effect.gen(function* () {
+    const taken = Deferred.makeUnsafe<void>()
+    // what it has said until then is proven
+    onTaken = Effect.sync(() => {
+      onTaken = Effect.void
+      killLead()
+    }).pipe(Effect.delay(MOST_CONFIRM_MS), Effect.andThen(Deferred.succeed(taken, undefined)), Effect.asVoid)
+    yield* Effect.all([endPart, Effect.andThen(Deferred.await(taken), replaceLead)], { concurrency: 2 })
   })
   const giveAway = Effect.gen(function* () {
     const giver = lead
@@ -188,10 +208,15 @@ const scene = Effect.fnUntraced(function* (
       if (fault === "the runner of a part ends") yield* endPart
       if (fault === "the runners of two parts end") yield* Effect.all([endPart, endPart], { concurrency: 2 })
       if (fault === "the runners of the lead and a part end") yield* Effect.all([endPart, giveAway], { concurrency: 2 })
-      if (fault === "the lead dies") yield* killLead
+      if (fault === "the lead dies") {
+        killLead()
+        yield* replaceLead
+      }
+      if (fault === "the lead dies while voices go from part to part") yield* killLeadInMove
       if (fault === "the lead and a part die") {
         killPart()
-        yield* killLead
+        killLead()
+        yield* replaceLead
       }
       if (fault === "the lead gives the call away") yield* giveAway
       if (fault === "the way from a part to the lead breaks") for (const link of alive()) link.breakWay()

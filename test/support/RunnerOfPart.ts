@@ -49,8 +49,8 @@ export const run = (room: RoomToken, onRunning: (runner: Runner, link: RunnerOfP
     yield* Deferred.succeed(gone, "Left")
   }, Effect.scoped)
 
-/** As that runner has it: whoever is dead tells nobody anything. */
-export const reachedBy = (runner: Runner, link: RunnerOfPart): PartLink => ({
+/** As that runner has it: whoever is dead tells nobody anything. `onTaken`: it has taken voices, the answer is on its way. */
+export const reachedBy = (runner: Runner, link: RunnerOfPart, onTaken: Effect.Effect<void>): PartLink => ({
   ...link,
   order: (order) => {
     if (!runner.isDead) link.order(order)
@@ -59,6 +59,6 @@ export const reachedBy = (runner: Runner, link: RunnerOfPart): PartLink => ({
     if (!runner.isDead) link.acknowledge(numbers)
   },
   given: (voices) => Effect.suspend(() => (runner.isDead ? Effect.undefined : link.given(voices))),
-  take: (given) => Effect.suspend(() => (runner.isDead ? Effect.succeed([]) : link.take(given))),
+  take: (given) => Effect.suspend(() => (runner.isDead ? Effect.succeed([]) : Effect.tap(link.take(given), onTaken))),
   finish: Effect.suspend(() => (runner.isDead ? Effect.void : link.finish))
 })
