@@ -54,6 +54,8 @@ interface Part {
   isListening: boolean
   /** Its runner ends: nobody is to be heard there any more. */
   isLeaving: boolean
+  /** Its voices (their ids) that go on elsewhere by now. */
+  readonly moved: Array<string>
   /** The newest order. */
   told: { readonly text: string; readonly servers: PartOrder["iceServers"] } | undefined
 }
@@ -103,13 +105,12 @@ export const make = Effect.fnUntraced(function* (
   const tell = (part: Part) => {
     // parts of a lead before go on as they are, until it is known who reads
     if (!hasBegun) return
-    const { link } = part
+    const { link, moved } = part
     const isThere = (key: VoiceKey) => heardBy.get(voiceId(key)) === link.incarnation
     const hears = wanted.filter((key) => isThere(key) || givenBy.get(voiceId(key)) === link.incarnation)
-    const rules = { language: language(), privacy: privacy() }
     const keeps = hears.filter((key) => isThere(key) && givenBy.has(voiceId(key)))
-    const moved = remote.movedFrom(link.incarnation)
-    const order = { lead: seat.rank, hears, keeps, moved, isHearing, turn: remote.turn(), ...rules }
+    const rules = { isHearing, turn: remote.turn(), language: language(), privacy: privacy() }
+    const order = { lead: seat.rank, hears, keeps, moved: [...moved], ...rules }
     const told = { text: JSON.stringify(order), servers: redacted() }
     if (told.text === part.told?.text && told.servers === part.told.servers) return
     part.told = told
@@ -195,7 +196,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
   /** Of whom the part hears, those who are heard elsewhere by now go on there. */
-  const move = Effect.fnUntraced(function* ({ link: { given, incarnation } }: Part) {
+  const move = Effect.fnUntraced(function* ({ link: { given, incarnation }, moved }: Part) {
     const isHeld = (key: VoiceKey) => givenBy.get(voiceId(key)) === incarnation
     const kept = yield* Effect.forEach(
       byPlace(wanted.filter(isHeld).map((key) => ({ key }))),
@@ -213,6 +214,7 @@ export const make = Effect.fnUntraced(function* (
       const going = new Set(ready().map(voiceId))
       const mine = left.filter(({ key }) => going.has(voiceId(key)))
       yield* goOn(remote.moved(incarnation, mine))
+      moved.push(...mine.map(({ id }) => id))
       for (const voice of going) givenBy.delete(voice)
       divide()
     })
@@ -220,17 +222,16 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.uninterruptible(Effect.acquireUseRelease(hold, () => swap, Effect.sync))
   })
   /** It goes on until all are heard elsewhere. */
-  const leave = (part: Part) =>
-    Effect.gen(function* () {
-      const { incarnation } = part.link
-      part.isLeaving = true
-      // whom it only keeps is still heard by another, and nobody is where nobody reads
-      for (const [voice, place] of isHearing ? heardBy : [])
-        if (place === incarnation && !givenBy.has(voice)) givenBy.set(voice, incarnation)
-      divide()
-      yield* onChange
-      while ([...givenBy.values()].includes(incarnation)) yield* Effect.andThen(move(part), Effect.sleep(SOON))
-    })
+  const leave = Effect.fnUntraced(function* (part: Part) {
+    const { incarnation } = part.link
+    part.isLeaving = true
+    // whom it only keeps is still heard by another, and nobody is where nobody reads
+    for (const [voice, place] of isHearing ? heardBy : [])
+      if (place === incarnation && !givenBy.has(voice)) givenBy.set(voice, incarnation)
+    divide()
+    yield* onChange
+    while ([...givenBy.values()].includes(incarnation)) yield* Effect.andThen(move(part), Effect.sleep(SOON))
+  })
 
   const open = Effect.gen(function* () {
     const link = yield* parts
@@ -238,7 +239,7 @@ export const make = Effect.fnUntraced(function* (
       .pipe(Scope.provide(scope), Effect.timeoutOrElse({ duration: OPENED_WITHIN, orElse: () => Effect.void }))
     opening = link === undefined ? "InVain" : "No"
     if (link !== undefined) {
-      add({ link, isListening: false, isLeaving: false, told: undefined })
+      add({ link, isListening: false, isLeaving: false, moved: [], told: undefined })
       yield* Effect.logInfo("the call is heard in parts", { parts: running.size + 1, another: link.incarnation })
     }
     divide()
@@ -267,7 +268,7 @@ export const make = Effect.fnUntraced(function* (
   for (const link of yield* parts.running(room)) {
     heardBy = new Map([...heardBy, ...link.hears().map((key) => [voiceId(key), link.incarnation] as const)])
     wanted = [...wanted, ...link.hears()]
-    running.set(link.incarnation, { link, isListening: false, isLeaving: false, told: undefined })
+    running.set(link.incarnation, { link, isListening: false, isLeaving: false, moved: [], told: undefined })
   }
 
   return {

@@ -34,8 +34,6 @@ export interface RemoteVoices {
   readonly hold: (part: Incarnation) => () => void
   /** Others go on with these voices, and the part is not listened to any more. What was given of them, as far as it is said by now. */
   readonly moved: (part: Incarnation, given: ReadonlyArray<HandOver.LeftVoice>) => ReadonlyArray<HandOver.LeftVoice>
-  /** Voices of the part with which others go on. */
-  readonly movedFrom: (part: Incarnation) => ReadonlyArray<string>
   /** The part is gone: what stands open of its voices ends. Of what it left in its journal, what is not said. */
   readonly lost: (part: Incarnation, journal: ReadonlyArray<LeftVoice>) => ReadonlyArray<LeftVoice>
 }
@@ -176,7 +174,6 @@ export const make = (options: RemoteVoicesOptions): RemoteVoices => {
         return LeftParts.withMark(voice, mark)
       })
     },
-    movedFrom: (part) => [...(movedOn.get(part)?.keys() ?? [])],
     given: () =>
       [...voices.values()].map(({ id, isOver, key, mark }) => {
         const none = new Uint8Array(0)

@@ -27,7 +27,6 @@ const silent = (): RemoteVoices => {
     },
     turn: () => turn,
     hold: () => () => {},
-    movedFrom: () => [],
     moved: (_, given) => given,
     lost: () => []
   }
