@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
+import type { LeftVoice } from "../../src/domain/HandOver.ts"
 import { defaultLanguage, LanguageId } from "../../src/domain/Language.ts"
 import type { Privacy } from "../../src/domain/Privacy.ts"
 import { Incarnation } from "../../src/domain/Seat.ts"
@@ -14,6 +15,22 @@ const room = RoomToken.make("room1")
 const rank = { epoch: 1, incarnation: Incarnation.make("lead") }
 const keys = (count: number) =>
   Array.from({ length: count }, (_, n): VoiceKey => ({ publisher: SessionId.make(`s${n}`), roomType: "video" }))
+
+/** A part answers so late that it has taken voices. */
+const TAKES = "250 millis"
+const nothing = new Uint8Array(0)
+const left = (key: VoiceKey): LeftVoice => ({
+  ...{
+    id: `${key.publisher} there`,
+    key,
+    position: 0,
+    said: "",
+    speech: nothing,
+    newest: nothing,
+    quietMs: 0,
+    isOver: false
+  }
+})
 
 const silent = (): RemoteVoices => {
   let turn = 0
@@ -47,9 +64,9 @@ const scene = Effect.fnUntraced(function* (available: number, before: ReadonlyAr
       order: (order) => orders.push(order),
       listen: () => Stream.never,
       acknowledge: () => {},
-      given: () => Effect.succeed([]),
+      given: (voices) => Effect.succeed(voices.map(left)),
       kept: Effect.succeed,
-      take: () => Effect.succeed([]),
+      take: () => Effect.as(Effect.sleep(TAKES), []),
       finish: Effect.void,
       leaving: Deferred.makeUnsafe<void>(),
       gone: Deferred.makeUnsafe<PartEnd>()
@@ -166,6 +183,25 @@ describe("CallDivision", () => {
       if (first !== undefined) yield* Deferred.succeed(first.gone, "Left")
       yield* TestClock.adjust("1 second")
       assert.strictEqual(links.length, 2)
+    })
+  )
+
+  it.effect("has a part hear whom it gives until another has taken them, whatever it is told meanwhile", () =>
+    Effect.gen(function* () {
+      const { division, links, orders, rules } = yield* scene(2)
+      division.follow(keys(4))
+      division.setHearing(true)
+      yield* TestClock.adjust("1 second")
+      const [first] = links
+      if (first !== undefined) yield* Deferred.succeed(first.leaving, undefined)
+      for (let n = 0; n < 50; n++) {
+        rules.language = LanguageId.make(n % 2 === 0 ? "de" : "en")
+        division.follow(keys(4))
+        yield* TestClock.adjust("20 millis")
+      }
+      const letGo = orders.filter(({ moved }) => moved.length > 0)
+      assert.deepStrictEqual(letGo[0]?.moved, ["s2 there", "s3 there"])
+      assert.isTrue(letGo.every(({ hears }) => hears.length === 0))
     })
   )
 
