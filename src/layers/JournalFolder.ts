@@ -34,7 +34,7 @@ export interface JournalFolder {
   readonly others: Effect.Effect<ReadonlyArray<string>>
   /** What those that are gone have left of this room, once. */
   readonly take: (room: RoomToken, isGone: (file: string) => boolean) => Effect.Effect<LeftSpeech.LeftRoom>
-  /** Removes journals whose process is gone and that are too old to be read. */
+  /** Removes journals whose process is gone and that are too old to be read; lets go of what was read. */
   readonly clear: Effect.Effect<void>
 }
 
@@ -55,6 +55,17 @@ export const make = Effect.fnUntraced(function* (
     const isYoung = (yield* Clock.currentTimeMillis) - writtenMs <= LEFT_FOR_MS
     return isYoung ? left.rooms() : nothing
   })
+  /** As it stood then. With many rooms it is large, and they are all taken within seconds. */
+  const known = new Map<string, { readonly stamp: string; readonly rooms: Effect.Effect<Rooms, PlatformError> }>()
+  const readOnce = Effect.fnUntraced(function* (file: string) {
+    const { mtime, size } = yield* files.stat(join(storage, file))
+    const stamp = `${size} ${Option.getOrUndefined(mtime)?.getTime()}`
+    const before = known.get(file)
+    if (before?.stamp === stamp) return yield* before.rooms
+    const rooms = yield* Effect.cached(Effect.tapError(read(file), () => Effect.sync(() => known.delete(file))))
+    known.set(file, { stamp, rooms })
+    return yield* rooms
+  })
   const names = Effect.orElseSucceed(files.readDirectory(storage), (): Array<string> => [])
   const others = Effect.map(names, (all) => all.filter((name) => journal.test(name) && name !== own).toSorted())
   const ageOf = Effect.fnUntraced(function* (name: string) {
@@ -69,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.orElseSucceed(() => false)
     )
   const takeFrom = Effect.fnUntraced(function* (file: string, room: RoomToken) {
-    const left = (yield* read(file)).get(room)
+    const left = (yield* readOnce(file)).get(room)
     if (left === undefined || left.voices.length + left.unsaid.length === 0) return empty
     return (yield* claim(file, room)) ? left : empty
   })
@@ -88,6 +99,7 @@ export const make = Effect.fnUntraced(function* (
       return taken
     }),
     clear: Effect.gen(function* () {
+      known.clear()
       for (const name of yield* names) {
         if (name === own || !part.test(name)) continue
         const ageMs = yield* Effect.orElseSucceed(ageOf(name), () => 0)

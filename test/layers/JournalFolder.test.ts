@@ -1,12 +1,13 @@
 /** Journals of several processes in one folder: who may take what another has left, and that nobody takes it twice. */
-import { readdirSync, statSync, utimesSync } from "node:fs"
+import { copyFileSync, readdirSync, statSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Queue, Redacted, Stream } from "effect"
+import { Effect, FileSystem, Queue, Redacted, Stream } from "effect"
 import { RoomToken, SessionId } from "../../src/domain/Call.ts"
 import { Incarnation } from "../../src/domain/Seat.ts"
 import * as FileSpeechJournal from "../../src/layers/FileSpeechJournal.ts"
+import * as JournalFolder from "../../src/layers/JournalFolder.ts"
 import type { UnsaidText } from "../../src/services/SpeechJournal.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { until } from "../support/Until.ts"
@@ -50,7 +51,8 @@ const scene = Effect.gen(function* () {
   second.call.unsaid([text("of the other")])
   const file = join(folder, fileOf("dead"))
   yield* until(() => readdirSync(folder).includes(fileOf("dead")) && statSync(file).size > 200)
-  return { folder, file, files: () => readdirSync(folder) }
+  const add = (room: RoomToken, said: string) => Effect.map(dead.open(room), ({ call }) => call.unsaid([text(said)]))
+  return { add, folder, file, files: () => readdirSync(folder) }
 })
 
 describe("what a runner left when it was killed", () => {
@@ -73,6 +75,38 @@ describe("what a runner left when it was killed", () => {
       assert.deepStrictEqual((yield* survivor.open(one)).unsaid, [])
       assert.deepStrictEqual((yield* survivor.open(other)).unsaid, [text("of the other")])
       assert.deepStrictEqual((yield* again.open(other)).unsaid, [])
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("is read once for all rooms, and again when there is more of it", () =>
+    Effect.gen(function* () {
+      const { add, file, folder } = yield* scene
+      // nobody touches that one
+      const left = fileOf("left")
+      copyFileSync(file, join(folder, left))
+      const files = yield* FileSystem.FileSystem
+      let reads = 0
+      const readFile: typeof files.readFile = (path) => {
+        reads++
+        return files.readFile(path)
+      }
+      const journals = yield* JournalFolder.make(folder, Redacted.value(secret), fileOf("survivor")).pipe(
+        Effect.provideService(FileSystem.FileSystem, { ...files, readFile })
+      )
+      const take = (room: RoomToken) =>
+        Effect.map(
+          journals.take(room, (name) => name === left),
+          ({ unsaid }) => unsaid
+        )
+      const rooms = [RoomToken.make("third"), one, other]
+      const taken = yield* Effect.forEach(rooms, take, { concurrency: "unbounded" })
+      assert.deepStrictEqual(taken, [[], [text("of one")], [text("of the other")]])
+      assert.strictEqual(reads, 1)
+      const { size } = statSync(file)
+      yield* add(RoomToken.make("third"), "of the third")
+      yield* until(() => statSync(file).size > size)
+      copyFileSync(file, join(folder, left))
+      assert.deepStrictEqual(yield* take(RoomToken.make("third")), [text("of the third")])
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
