@@ -8,6 +8,7 @@ import { nextEpoch, outranks, type Seat } from "../domain/Seat.ts"
 import * as CallKeeping from "./CallKeeping.ts"
 import type { CallParts } from "./CallPart.ts"
 import * as CallSeat from "./CallSeat.ts"
+import * as HeldSeat from "./HeldSeat.ts"
 import type * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import type * as RunnerFleet from "./RunnerFleet.ts"
@@ -52,22 +53,6 @@ export interface SeatKeepingOptions {
   readonly isEnding: () => boolean
 }
 
-interface Held {
-  seat: Seat
-  /** Whose it was. */
-  readonly before: Seat | undefined
-  /** Not before a claim was answered. */
-  isOurs: boolean
-  /** Whoever has it until it is given. */
-  takenFrom: Seat | undefined
-  /** Since when another runner has what it needs to go on; monotonic. */
-  givenMs: number | undefined
-  /** Somebody may be about to take it; monotonic. */
-  goesUntilMs: number
-  running: CallSeat.RunningCall | undefined
-  isRun: boolean
-}
-
 /** A database that takes longer does not hold up a call: Talk's patience is three seconds. */
 const DATABASE_LIMIT = "700 millis"
 const WRITTEN_LIMIT = "2 seconds"
@@ -81,8 +66,8 @@ export const make = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const now = yield* monotonicMs
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  const held = new Map<RoomToken, Held>()
-  const isGiven = ({ givenMs }: Held) => givenMs !== undefined && now() - givenMs < CallSeat.HAND_OVER_MS
+  const held = new Map<RoomToken, HeldSeat.HeldSeat>()
+  const isGiven = ({ givenMs }: HeldSeat.HeldSeat) => givenMs !== undefined && now() - givenMs < CallSeat.HAND_OVER_MS
   const isOpen = () => kept.state()._tag === "Open"
 
   const keeping = yield* CallKeeping.make(options.calls, {
@@ -100,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const drop = (mine: Held) => {
+  const drop = (mine: HeldSeat.HeldSeat) => {
     const { room } = mine.seat
     if (held.get(room) !== mine) return
     held.delete(room)
@@ -108,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
     if (unsaid.length > 0) forward(unsaid)
   }
 
-  const seatOf = (mine: Held): CallSeat.CallSeat => ({
+  const seatOf = (mine: HeldSeat.HeldSeat): CallSeat.CallSeat => ({
     rank: mine.seat,
     ...(mine.before === undefined ? {} : { before: mine.before.incarnation }),
     onOutranked: () => {
@@ -123,7 +108,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Whether the database gave it to us, or could not be asked. */
-  const claim = (mine: Held, known: number | undefined): Effect.Effect<boolean> =>
+  const claim = (mine: HeldSeat.HeldSeat, known: number | undefined): Effect.Effect<boolean> =>
     Effect.suspend(() =>
       isOpen() ? Effect.option(Effect.timeout(seats.claim(mine.seat, known), DATABASE_LIMIT)) : Effect.succeedNone
     ).pipe(
@@ -138,7 +123,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.orElseSucceed((): ReadonlyArray<Intent> => [])
     )
 
-  const ask = (mine: Held, from: Seat): Effect.Effect<CallSeat.Answer> =>
+  const ask = (mine: HeldSeat.HeldSeat, from: Seat): Effect.Effect<CallSeat.Answer> =>
     Effect.gen(function* () {
       // It is better off where it is, even if that one ends, too.
       if (isEnding()) return stays(mine)
@@ -168,14 +153,14 @@ export const make = Effect.fnUntraced(function* (
         })
       )
     )
-  const stays = (mine: Held): CallSeat.Answer => {
+  const stays = (mine: HeldSeat.HeldSeat): CallSeat.Answer => {
     keeping.abandon(mine.seat.room)
     drop(mine)
     return { _tag: "Stays" }
   }
 
   /** Until nobody wants the room any more; then the seat is given back, when the database knows that nobody does. */
-  const runAndVacate = (mine: Held): Effect.Effect<void> =>
+  const runAndVacate = (mine: HeldSeat.HeldSeat): Effect.Effect<void> =>
     Effect.gen(function* () {
       const { room } = mine.seat
       yield* keeping.run(room)
@@ -197,18 +182,9 @@ export const make = Effect.fnUntraced(function* (
     fork(runAndVacate(mine))
   }
 
-  const hold = (room: RoomToken, known: Seat | undefined, isAlive: boolean): Held => {
+  const hold = (room: RoomToken, known: Seat | undefined, isAlive: boolean): HeldSeat.HeldSeat => {
     const epoch = nextEpoch(clock.currentTimeMillisUnsafe(), known?.epoch)
-    const mine: Held = {
-      seat: { room, part: 0, ...fleet.me, epoch },
-      isOurs: false,
-      before: known,
-      takenFrom: isAlive ? known : undefined,
-      givenMs: undefined,
-      goesUntilMs: 0,
-      running: undefined,
-      isRun: false
-    }
+    const mine = HeldSeat.make({ room, part: 0, ...fleet.me, epoch }, known, isAlive)
     held.set(room, mine)
     return mine
   }
@@ -242,7 +218,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Whether the seat of a call that is run here is ours, as the database has it. */
-  const isOurs = Effect.fnUntraced(function* (mine: Held, row: Seat | undefined): Effect.fn.Return<boolean, SqlError> {
+  const isOurs = Effect.fnUntraced(function* (
+    mine: HeldSeat.HeldSeat,
+    row: Seat | undefined
+  ): Effect.fn.Return<boolean, SqlError> {
     if (row === undefined) return yield* claim(mine, undefined)
     if (row.incarnation === fleet.me.incarnation && row.epoch === mine.seat.epoch) return true
     if (!outranks(row, mine.seat)) return yield* seats.assert(mine.seat)
