@@ -15,6 +15,7 @@ import {
 import type { RtpPacket } from "../services/PeerConnection.ts"
 import * as DecodingThread from "./DecodingThread.ts"
 import * as Encryption from "./FrameEncryption.ts"
+import * as KnownSilence from "./KnownSilence.ts"
 import * as OpusCodec from "./OpusCodec.ts"
 import { frameTicksOf, MAX_TICKS, ticksOf } from "./OpusPacket.ts"
 import * as ReorderWindow from "./ReorderWindow.ts"
@@ -238,6 +239,7 @@ const makeSilence = (codec: Codec) => {
   let shown = zeros
   let run = 0
   let trusted = true
+  const known = KnownSilence.make()
   /** What the next packet sounds like without being decoded; `undefined`: it is to be. */
   const next = (level: number | undefined, ticks: number): Float32Array | undefined => {
     if (level !== SILENT_LEVEL || !trusted) {
@@ -254,9 +256,12 @@ const makeSilence = (codec: Codec) => {
   }
   /** Of a packet taken out of its turn. */
   const holds = (payload: Uint8Array, level = SILENT_LEVEL): boolean => {
-    if (payload.length <= DTX_BYTES) return true
+    if (payload.length <= DTX_BYTES || known.has(payload, level)) return true
     const pcm = codec.decode(payload)
-    if (pcm !== undefined && energyOf(pcm) <= Math.max(QUIETEST_VOICE, 10 ** ((MISMATCH - level) / 10))) return true
+    if (pcm !== undefined && energyOf(pcm) <= Math.max(QUIETEST_VOICE, 10 ** ((MISMATCH - level) / 10))) {
+      known.add(payload, level)
+      return true
+    }
     trusted = false
     return false
   }
