@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module"
 import { Effect, Schema, type Scope } from "effect"
-import { createDecoder, type OpusDecoderHandle } from "libopus-wasm"
+import type { OpusDecoderHandle } from "libopus-wasm"
 import { SAMPLE_RATE } from "../domain/Audio.ts"
 import type { Codec } from "../services/Decoder.ts"
 import * as DecodingThread from "./DecodingThread.ts"
@@ -80,10 +80,11 @@ export const native: Effect.Effect<CodecLibrary, CodecMissing> = Effect.try({
     new CodecMissing({ library: NATIVE, detail: cause instanceof Error ? cause.message : String(cause) })
 })
 
-/** libopus as WebAssembly: runs everywhere. Keeps a few decoders ready; they are freed with the scope. */
+/** libopus as WebAssembly: runs everywhere, and is only loaded where there is no other. Keeps a few decoders ready; they are freed with the scope. */
 export const wasm: Effect.Effect<CodecLibrary, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(async () => {
-    const spares = makeSpares()
+    const { createDecoder } = await import("libopus-wasm")
+    const spares = makeSpares(() => createDecoder({ channels: 1, sampleRate: SAMPLE_RATE, maxFrameSize: MAX_SAMPLES }))
     await Promise.all(Array.from({ length: SPARES }, spares.prepare))
     return spares
   }),
@@ -182,11 +183,11 @@ interface Spares {
   readonly close: () => void
 }
 
-const makeSpares = (): Spares => {
+const makeSpares = (make: () => Promise<OpusDecoderHandle>): Spares => {
   const spares: Array<OpusDecoderHandle> = []
   let closed = false
   const prepare = async () => {
-    const decoder = await createDecoder({ channels: 1, sampleRate: SAMPLE_RATE, maxFrameSize: MAX_SAMPLES })
+    const decoder = await make()
     if (closed) decoder.free()
     else spares.push(decoder)
   }
