@@ -10,7 +10,9 @@ import type * as Statement from "effect/sql/Statement"
 import { RoomToken } from "../domain/Call.ts"
 import { Incarnation, RunnerAddress, type Seat } from "../domain/Seat.ts"
 import * as SqlDialect from "./SqlDialect.ts"
+import { unwaited } from "./Unwaited.ts"
 
+/** Nobody who has waited long enough for an answer waits any longer: see `unwaited`. */
 export interface Seats {
   readonly all: Effect.Effect<ReadonlyArray<Seat>, SqlError>
   readonly of: (room: RoomToken) => Effect.Effect<Seat | undefined, SqlError>
@@ -57,10 +59,14 @@ export const make = (sql: SqlClient.SqlClient): Seats => {
       ON CONFLICT (room, part) DO UPDATE
         SET address = excluded.address, incarnation = excluded.incarnation, epoch = excluded.epoch
         WHERE ${isFree} OR (call_seats.epoch = ${epoch} AND call_seats.incarnation = ${incarnation})
-      RETURNING epoch`.pipe(Effect.map((rows) => rows.length > 0))
+      RETURNING epoch`.pipe(
+      Effect.map((rows) => rows.length > 0),
+      unwaited
+    )
   return {
-    all: Effect.map(sql`SELECT * FROM call_seats ORDER BY room, part`, read),
-    of: (room) => Effect.map(sql`SELECT * FROM call_seats WHERE room = ${room} AND part = 0`, (rows) => read(rows)[0]),
+    all: Effect.map(unwaited(sql`SELECT * FROM call_seats ORDER BY room, part`), read),
+    of: (room) =>
+      Effect.map(unwaited(sql`SELECT * FROM call_seats WHERE room = ${room} AND part = 0`), (rows) => read(rows)[0]),
     claim: (seat, known = -1) => take(seat, sql`call_seats.epoch = ${known}`),
     assert: (seat) =>
       take(
@@ -68,8 +74,10 @@ export const make = (sql: SqlClient.SqlClient): Seats => {
         sql`call_seats.epoch < ${seat.epoch} OR (call_seats.epoch = ${seat.epoch} AND call_seats.incarnation < ${seat.incarnation})`
       ),
     vacate: ({ epoch, incarnation, part, room }) =>
-      Effect.asVoid(sql`
+      Effect.asVoid(
+        sql`
         DELETE FROM call_seats
-        WHERE room = ${room} AND part = ${part} AND epoch = ${epoch} AND incarnation = ${incarnation}`)
+        WHERE room = ${room} AND part = ${part} AND epoch = ${epoch} AND incarnation = ${incarnation}`.pipe(unwaited)
+      )
   }
 }

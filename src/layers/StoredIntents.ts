@@ -10,6 +10,7 @@ import type { Database } from "./Database.ts"
 import { EVERYTHING, entryOf, keyOf, type Mine, roomsOf, type Entry as Stored, statementsOf } from "./IntentRows.ts"
 import * as Metrics from "./Metrics.ts"
 import { monotonicMs } from "./Monotonic.ts"
+import { unwaited } from "./Unwaited.ts"
 
 export interface StoredIntents {
   readonly record: RecordIntent
@@ -129,7 +130,10 @@ export const make = Effect.fnUntraced(function* (
       rewritten.add(room)
       return []
     }
-    const restored = restore(room, yield* sql`SELECT * FROM call_intents WHERE room = ${room} ORDER BY asked_ms`)
+    const restored = restore(
+      room,
+      yield* unwaited(sql`SELECT * FROM call_intents WHERE room = ${room} ORDER BY asked_ms`)
+    )
     for (const what of dismissed) if (isOf(room, what)) dismissed.delete(what)
     return restored
   })
@@ -206,7 +210,7 @@ export const make = Effect.fnUntraced(function* (
     },
     wanted: Effect.suspend(() =>
       Effect.map(
-        sql`SELECT DISTINCT room FROM call_intents WHERE expires_ms > ${clock.currentTimeMillisUnsafe()}`,
+        unwaited(sql`SELECT DISTINCT room FROM call_intents WHERE expires_ms > ${clock.currentTimeMillisUnsafe()}`),
         roomsOf
       )
     ),
