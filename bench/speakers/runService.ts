@@ -15,6 +15,7 @@ import * as ConfiguredEngines from "../../src/layers/ConfiguredEngines.ts"
 import * as EngineTranscriber from "../../src/layers/EngineTranscriber.ts"
 import * as FileSpeechJournal from "../../src/layers/FileSpeechJournal.ts"
 import * as Metrics from "../../src/layers/Metrics.ts"
+import * as NativeAddon from "../../src/layers/NativeAddon.ts"
 import * as OpusDecoder from "../../src/layers/OpusDecoder.ts"
 import * as WeriftPeerConnection from "../../src/layers/WeriftPeerConnection.ts"
 import { type PacketListener, PeerConnection } from "../../src/services/PeerConnection.ts"
@@ -109,7 +110,7 @@ const run = Effect.gen(function* () {
   }, Effect.scoped)
 
   const look = Effect.fnUntraced(function* (settle: boolean) {
-    if (settle) globalThis.gc?.()
+    if (settle) settled()
     const { system, user } = process.cpuUsage()
     const { external, heapUsed, rss } = process.memoryUsage()
     const sizeOf = (ns: number) => Math.max(0, ns / 1e6 - RESOLUTION_MS)
@@ -145,6 +146,16 @@ const run = Effect.gen(function* () {
   yield* say(ServiceReady.make({}))
   return yield* Effect.never
 })
+
+/**
+ * As it is once nobody has wanted anything for some 10 s: V8 then gives back by itself the room for what is new. What the C library keeps, the service has
+ * given back when it had started.
+ */
+const settled = () => {
+  globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" })
+  const addon = NativeAddon.load()
+  if (typeof addon !== "string") addon.trimMemory()
+}
 
 const droppedByReason = Effect.gen(function* () {
   const lost = (yield* Metric.value(Metrics.packetsLost)).count
