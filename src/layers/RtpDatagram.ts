@@ -30,6 +30,9 @@ export const isRtp = (datagram: Uint8Array): boolean => {
   return first >= 128 && first < 192 && (second < 192 || second > 223)
 }
 
+/** Whether a datagram of RTCP begins with a sender report (RFC 3550 §6.4.1), as each does that a sender sends now and then. */
+export const isSenderReport = (datagram: Uint8Array): boolean => (datagram[0] ?? 0) >> 6 === 2 && datagram[1] === 200
+
 /** Reads the header of a packet; `false`: there is less than one, or of another version, and nothing was read. */
 export const read = (packet: Uint8Array, header: RtpHeader): boolean => {
   const first = packet[0] ?? 0

@@ -3,7 +3,7 @@
  *
  * RTP is taken off the socket of the way that ICE has chosen (which a `SocketReader` reads), and off the one event in which everything arrives that comes another way, such as
  * through a relay; it is opened with the keys of werift's own session. STUN, DTLS and RTCP go on to werift. As werift then sees no RTP, it
- * sends no receiver reports: a sender report is answered with one here. A lost packet is never asked for again: it would come too late to be
+ * sends no receiver reports: a sender report is answered with one here, now and then; those in between are not opened. A lost packet is never asked for again: it would come too late to be
  * heard.
  *
  * docs/decisions/0013-media-passes-werift-by.md
@@ -49,17 +49,23 @@ export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): 
   let taken: TakenSocket | undefined
   const ownSsrc = randomInt(1, 2 ** 32)
   let reportedMs = Number.NEGATIVE_INFINITY
+  const isReportDue = () => now() - reportedMs >= reportMs
+  /** Nothing would be made of it: werift would open it, which is more than is done with all packets of a second of silence. */
+  const isUnwanted = (datagram: Uint8Array) => RtpDatagram.isSenderReport(datagram) && !isReportDue()
 
   const { nominated, onData } = transport.iceTransport.connection
   const handOn = onData.execute
-  onData.execute = (datagram) => (RtpDatagram.isRtp(datagram) ? receive(datagram) : handOn(datagram))
+  onData.execute = (datagram) => {
+    if (RtpDatagram.isRtp(datagram)) receive(datagram)
+    else if (!isUnwanted(datagram)) handOn(datagram)
+  }
   if (nominated?.protocol instanceof StunProtocol) {
     const socket = nominated.protocol.transport
     const handUp = socket.onData
     const consent = options.consents?.keep(transport.iceTransport.connection)
     socket.onData = (datagram, from) => {
       if (RtpDatagram.isRtp(datagram)) receive(datagram)
-      else if (consent?.take(datagram, from) !== true) handUp(datagram, from)
+      else if (!isUnwanted(datagram) && consent?.take(datagram, from) !== true) handUp(datagram, from)
     }
     taken = options.sockets?.take(socket.socket, {
       onRtp: receiver.receive,
@@ -71,7 +77,7 @@ export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): 
   transport.onRtcp.subscribe((packet) => {
     if (!(packet instanceof RtcpSrPacket)) return
     const reception = srtp.reception(packet.ssrc)
-    if (reception === undefined || now() - reportedMs < reportMs) return
+    if (reception === undefined || !isReportDue()) return
     reportedMs = now()
     const report = new RtcpReceiverInfo({
       ssrc: packet.ssrc,
