@@ -98,3 +98,10 @@ const isSame = (a: Participant, b: Participant): boolean =>
   a.virtual === b.virtual &&
   a.talking === b.talking &&
   a.muted === b.muted
+
+/** Who was in the call and is not any more. */
+export const leftBetween = (before: Roster, after: Roster): Array<SessionId> =>
+  [...before.participants.values()]
+    .filter((one) => (one.inCall & InCall.IN_CALL) !== 0)
+    .filter((one) => ((after.participants.get(one.session)?.inCall ?? 0) & InCall.IN_CALL) === 0)
+    .map((one) => one.session)

@@ -2,9 +2,9 @@
  * One call, one program: join the room, hear those who speak for as long as somebody reads, deliver captions, leave when nobody needs it.
  */
 import { Deferred, Effect, FiberSet, Queue, type Scope, Stream } from "effect"
-import type { RoomToken, SessionId } from "../domain/Call.ts"
+import type { RoomToken } from "../domain/Call.ts"
 import type { Privacy } from "../domain/Privacy.ts"
-import { emptyRoster, InCall, type Roster } from "../domain/Roster.ts"
+import { emptyRoster, leftBetween, type Roster } from "../domain/Roster.ts"
 import type { VoiceKey } from "../domain/Speaker.ts"
 import type { Decoder } from "../services/Decoder.ts"
 import { Nextcloud } from "../services/Nextcloud.ts"
@@ -220,6 +220,12 @@ const makeAttendance = Effect.fnUntraced(function* ({
   let isHearing = false
   let unreadSinceMs: number | undefined
 
+  /** Parts go on with whoever is there by now: what is told is older, and its order ends whom they hear. */
+  const follow = () => {
+    const roster = session.state()._tag === "Joined" ? session.roster() : known
+    division?.follow(Subscriptions.wantedIn(roster, options.screenShares))
+  }
+
   const setHearing = Effect.fnUntraced(function* (hearing: boolean) {
     if (hearing === isHearing) return
     isHearing = hearing
@@ -241,8 +247,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
     }
     const decision = presence.review({ intents: intents.list(), roster: session.roster(), nowMs: now() })
     for (const viewer of decision.forget) intents.remove(viewer)
-    // As told, like those who are heard here: who came meanwhile would seem to leave with what is told next.
-    if (known !== emptyRoster) division?.follow(Subscriptions.wantedIn(known, options.screenShares))
+    follow()
     const isRead = decision.hearing || isTaking()
     yield* setHearing(isRead)
     unreadSinceMs = isRead ? undefined : (unreadSinceMs ?? now())
@@ -255,7 +260,7 @@ const makeAttendance = Effect.fnUntraced(function* ({
     if (event._tag === "RosterChanged") {
       for (const speaker of leftBetween(known, event.roster)) sink.speakerLeft(speaker)
       known = event.roster
-      division?.follow(Subscriptions.wantedIn(known, options.screenShares))
+      follow()
     }
     yield* subscriptions.handle(event)
     if (event._tag === "Joined") yield* Effect.logInfo(event.again ? "room joined anew" : "room joined")
@@ -278,13 +283,6 @@ const makeAttendance = Effect.fnUntraced(function* ({
     return Effect.as(Effect.logInfo("another runner has the call"), false)
   }
 })
-
-/** Who was in the call and is not any more. */
-const leftBetween = (before: Roster, after: Roster): Array<SessionId> =>
-  [...before.participants.values()]
-    .filter((one) => (one.inCall & InCall.IN_CALL) !== 0)
-    .filter((one) => ((after.participants.get(one.session)?.inCall ?? 0) & InCall.IN_CALL) === 0)
-    .map((one) => one.session)
 
 /** A value each time the intents change; one that is not taken yet stands for those that follow. */
 const changesOf = (intents: CallIntents): Stream.Stream<void> =>

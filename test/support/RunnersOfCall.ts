@@ -201,6 +201,11 @@ export const make = (world: World) => {
       )
       fence.doubt()
       runner.tell({ _tag: "Joined", self, roster: emptyRoster, again: false })
+      // The HPB says first who is in the room, and then who of them is in the call; by then that may be known.
+      const nobody = [...rosterOf(self).participants.values()].map(
+        (one) => [one.session, { ...one, inCall: 0 }] as const
+      )
+      runner.tell({ _tag: "RosterChanged", roster: { self, participants: new Map(nobody) } })
       tellRoster()
       return session
     })
