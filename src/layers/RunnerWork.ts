@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.gen(function* () {
     yield* Effect.sleep(STARTED_AFTER)
     let before = readNow()
-    yield* Effect.sync(() => {
+    return yield* Effect.sync(() => {
       const read = readNow()
       const elapsedMs = read.atMs - before.atMs
       if (elapsedMs <= 0) return
