@@ -27,8 +27,8 @@ export const make = (key: Uint8Array): HmacSha1 => {
     inner.set(innerPad)
     inner.set(message, BLOCK_BYTES)
     outer.set(outerPad)
-    outer.latin1Write(hash("sha1", inner.subarray(0, length), "latin1"), BLOCK_BYTES)
-    proof.latin1Write(hash("sha1", outer, "latin1"))
+    outer.write(hash("sha1", inner.subarray(0, length), "latin1"), BLOCK_BYTES, "latin1")
+    proof.write(hash("sha1", outer, "latin1"), "latin1")
     return proof
   }
 }
