@@ -86,6 +86,8 @@ export const make = Effect.fnUntraced(function* (
     },
     preferred: (voice, current) => {
       const rank = EngineRoster.rankOf(current.configured, voice)
+      // every session asks once a second, and mostly has the first of all
+      if (!engines.some((one) => EngineRoster.rankOf(one, voice) < rank)) return undefined
       const better = roster(voice).filter(({ configured }) => EngineRoster.rankOf(configured, voice) < rank)
       return first(better, isReady, true)
     },

@@ -221,7 +221,7 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>(
     const renewalMs = feed.isPaused() ? pausedMs() : leaveMs()
     return Math.min(renewalMs, idleMs(), staleMs(), lateMs())
   }
-  rounds.ringWhen(() => reason() !== undefined || Math.min(dueMs(), leaveMs()) < rounds.nextMs())
+  rounds.ringWhen(() => reason() !== undefined || dueMs() < rounds.nextMs())
   for (;;) {
     const closing = reason()
     if (closing !== undefined) {
