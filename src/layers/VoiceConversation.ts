@@ -111,10 +111,11 @@ const makeRounds = Effect.fnUntraced(function* <Relief>({ line, link, now }: Con
       const look = () => {
         try {
           round()
+          ticker.rest(look, dueMs)
         } catch (bug) {
+          ticker.remove(look)
           resume(Effect.die(bug))
         }
-        ticker.rest(look, dueMs)
       }
       ticker.add(look)
       ticker.rest(look, dueMs)
