@@ -13,6 +13,7 @@ import type * as KeptDatabase from "./KeptDatabase.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import type * as RunnerFleet from "./RunnerFleet.ts"
 import { type Given, NotGiven, NotSeated, type Vacancy } from "./RunnerProtocol.ts"
+import * as SeatGiver from "./SeatGiver.ts"
 import type * as Seats from "./Seats.ts"
 import { viewerOf, type Wishes, wishesIn, wordsOf } from "./SeatWishes.ts"
 import type * as StoredIntents from "./StoredIntents.ts"
@@ -144,9 +145,10 @@ export const make = Effect.fnUntraced(function* (
       }
       return { _tag: "Given", left: given.left } as const
     }).pipe(
-      Effect.catch(() =>
+      Effect.catch((refused) =>
         Effect.gen(function* () {
-          if (!(yield* fleet.hasEnded(from)) || !(yield* claim(mine, from.epoch))) return stays(mine)
+          const isGone = refused._tag === "Unanswered" && (yield* SeatGiver.isGone(fleet, from))
+          if (!isGone || !(yield* claim(mine, from.epoch))) return stays(mine)
           mine.takenFrom = undefined
           keeping.restore(yield* load(mine.seat.room))
           return { _tag: "Gone" } as const

@@ -18,13 +18,15 @@ const scene = Effect.gen(function* () {
   return {
     ...made,
     ...{ wish, runner },
-    joinedBy: Effect.fnUntraced(function* (answers: Partial<RunnerFleet.RunnerAnswers>) {
-      const { fleet, join } = yield* Fleets.fleet(file, processOf(1), answers)
+    joinedBy: Effect.fnUntraced(function* (answers: Partial<RunnerFleet.RunnerAnswers>, isEnding = false) {
+      const beside = processOf(1)
+      const { Presence } = Fleets.answersOf(beside.incarnation, isEnding)
+      const { end, fleet, join } = yield* Fleets.fleet(file, beside, { Presence, ...answers })
       yield* join
       yield* CallScene.until(() => Effect.sync(() => fleet.peers().length === 1))
       const [peer] = fleet.peers()
       assert(peer !== undefined)
-      return { fleet, peer }
+      return { end, fleet, peer }
     })
   }
 })
@@ -59,6 +61,27 @@ describe("SeatKeeping", () => {
       // It is its own by now.
       yield* offer
     })
+  )
+
+  it.live("takes a call whose runner ends while it is asked to give it", () =>
+    Effect.gen(function* () {
+      const { runner, talk, wish, wishes, ...world } = yield* scene
+      let isAsked = false
+      const Give = () =>
+        Effect.suspend(() => {
+          isAsked = true
+          return Effect.never
+        })
+      const { end, fleet, peer } = yield* world.joinedBy({ Give }, true)
+      const { room } = wish
+      const vacancy = { room, known: { ...fleet.me, room, part: 0, epoch: 1 }, isAlive: true }
+      yield* fleet.ask(peer.address, (client) => client.Take({ vacancy, intents: wishes }), "1 minute")
+      yield* CallScene.until(() => Effect.sync(() => isAsked))
+      yield* end
+      yield* CallScene.until(() =>
+        Effect.map(runner.calls.list, ([call]) => call?.state === "Captioning" && talk.servicesIn(room) === 1)
+      )
+    }).pipe(Effect.timeout("20 seconds"), Standstill.played)
   )
 
   it.live("says so when its runner ends and nobody takes a call in time, though another said that it would", () =>
