@@ -5,6 +5,7 @@ import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { type Intent, NextcloudSessionId, participant, RoomToken } from "../../src/domain/Call.ts"
 import { defaultLanguage, kyutaiLanguages } from "../../src/domain/Language.ts"
 import type { Incarnation } from "../../src/domain/Seat.ts"
+import * as CallPresence from "../../src/layers/CallPresence.ts"
 import * as Database from "../../src/layers/Database.ts"
 import * as HubCaptionFeed from "../../src/layers/HubCaptionFeed.ts"
 import * as NoNextcloud from "../../src/layers/NoNextcloud.ts"
@@ -20,7 +21,6 @@ import { PeerConnection } from "../../src/services/PeerConnection.ts"
 import { Transcriber } from "../../src/services/Transcriber.ts"
 import { TranscriptSink } from "../../src/services/TranscriptSink.ts"
 import { ViewerLanguages } from "../../src/services/ViewerLanguages.ts"
-import * as CallPhases from "./CallPhases.ts"
 import * as CallScene from "./CallScene.ts"
 import * as Fleets from "./Fleets.ts"
 
@@ -65,7 +65,8 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
       ofMachine,
       // All of them are one process.
       cpuMs: () => 0,
-      presence: CallPhases.presence
+      // Without a wish calls end at once; nobody is forgotten because a busy machine says late who is there.
+      presence: { ...CallPresence.defaultLimits, graceMs: 50 }
     }).pipe(Layer.provideMerge(Layer.effect(OwnSink, TranscriptSink)), Layer.provide(world))
     const context = yield* Effect.orDie(Layer.build(Layer.fresh(seated)).pipe(Scope.provide(scope)))
     return {
