@@ -16,7 +16,14 @@ export interface PartOptions {
 /** 6 s of speech at a time. */
 const UTTERANCE_PHRASES = 4
 
-/** Speakers begin one after the other, evenly: at any time the same number of them speaks. */
+/** More than a voice hears of the time before it is noticed: its first frame begins with its speech, as in nature. */
+const SILENT_FIRST = 20
+const FRAME_PACKETS = 4
+
+/**
+ * Speakers begin one after the other, evenly: at any time the same number of them speaks, and their frames of 80 ms are full at different times,
+ * as those of people are who did not begin in the same moment.
+ */
 export const make = (material: Material, { packets, speaker, speakers, speaking }: PartOptions): Uint16Array => {
   const { phrasePackets, phrases, silentPackets } = material
   const utterance = UTTERANCE_PHRASES * phrasePackets
@@ -24,13 +31,14 @@ export const make = (material: Material, { packets, speaker, speakers, speaking 
   const random = randomOf(speaker)
   const firstSilent = phrases * phrasePackets
   const ahead = Math.floor((cycle * speaker) / speakers)
+  const begin = SILENT_FIRST + (speaker % FRAME_PACKETS)
   let order: Array<number> = []
   let phrase = 0
   return Uint16Array.from({ length: packets }, (_, n) => {
     const place = (n + ahead) % cycle
-    if (place >= utterance) return firstSilent + (n % silentPackets)
+    if (place >= utterance || n < begin) return firstSilent + (n % silentPackets)
     const within = place % phrasePackets
-    if (within === 0 || n === 0) {
+    if (within === 0 || n === begin) {
       if (order.length === 0) order = shuffled(phrases, random)
       phrase = order.pop() ?? 0
     }
