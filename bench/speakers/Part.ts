@@ -16,9 +16,10 @@ export interface PartOptions {
 /** 6 s of speech at a time. */
 const UTTERANCE_PHRASES = 4
 
-/** More than a voice hears of the time before it is noticed: its first frame begins with its speech, as in nature. */
+/** 0.4 s, more than a voice hears of the time before it is noticed: its first frame begins with its speech, as in nature. */
 const SILENT_FIRST = 20
-const FRAME_PACKETS = 4
+/** 4 s, and an eighth of what is said at most. */
+const BEGIN_WITHIN = 200
 
 /**
  * Speakers begin one after the other, evenly: at any time the same number of them speaks, and their frames of 80 ms are full at different times,
@@ -31,7 +32,7 @@ export const make = (material: Material, { packets, speaker, speakers, speaking 
   const random = randomOf(speaker)
   const firstSilent = phrases * phrasePackets
   const ahead = Math.floor((cycle * speaker) / speakers)
-  const begin = SILENT_FIRST + (speaker % FRAME_PACKETS)
+  const begin = SILENT_FIRST + Math.floor((Math.min(BEGIN_WITHIN, packets / 8) * speaker) / speakers)
   let order: Array<number> = []
   let phrase = 0
   return Uint16Array.from({ length: packets }, (_, n) => {
