@@ -1,8 +1,9 @@
 /**
  * Opens one packet of SRTP, whose place in its stream is known: AEAD_AES_128_GCM (RFC 7714) and AES_CM_128_HMAC_SHA1_80 (RFC 3711).
  */
-import { createCipheriv, createDecipheriv, hash, type KeyObject } from "node:crypto"
+import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto"
 import * as ByteViews from "./ByteViews.ts"
+import * as HmacSha1 from "./HmacSha1.ts"
 import * as NativeAddon from "./NativeAddon.ts"
 import { AEAD_AES_128_GCM, type SrtpKeys } from "./SrtpKeys.ts"
 
@@ -43,8 +44,6 @@ let native: NativeAddon.NativeAddon | string | undefined
 
 const gcmOptions = { authTagLength: 16 }
 const blockBytes = 16
-const sha1Bytes = 20
-const sha1BlockBytes = 64
 const hmacTagBytes = 10
 /** More than comes in one packet of speech. */
 const usualBytes = 2048
@@ -82,7 +81,7 @@ const gcm = ({ encryption, salt }: SrtpKeys): SrtpCipher => {
  */
 const counterMode = ({ authentication, encryption, salt }: SrtpKeys): SrtpCipher => {
   const vector = new Uint8Array(blockBytes)
-  const tagOf = hmacSha1(authentication.export())
+  const tagOf = tagger(authentication.export())
   const keyStream = counterStream(encryption)
   return {
     tagBytes: hmacTagBytes,
@@ -104,21 +103,16 @@ const counterMode = ({ authentication, encryption, salt }: SrtpKeys): SrtpCipher
   }
 }
 
-/** HMAC (RFC 2104) over the authenticated part of a packet and its rollover counter. */
-const hmacSha1 = (key: Uint8Array): ((portion: Uint8Array, rolloverCounter: number) => Uint8Array) => {
-  const outer = new Uint8Array(sha1BlockBytes + sha1Bytes).fill(0x5c, 0, sha1BlockBytes)
-  mix(outer, key)
-  let inner = new Uint8Array(0)
+/** The authenticated part of a packet and its rollover counter have this tag (RFC 3711 §4.2). */
+const tagger = (key: Uint8Array): ((portion: Uint8Array, rolloverCounter: number) => Uint8Array) => {
+  const hmac = HmacSha1.make(key)
+  let message = new Uint8Array(usualBytes)
   return (portion, rolloverCounter) => {
-    const counterAt = sha1BlockBytes + portion.length
-    if (inner.length < counterAt + 4) {
-      inner = new Uint8Array(Math.max(usualBytes, counterAt + 4)).fill(0x36, 0, sha1BlockBytes)
-      mix(inner, key)
-    }
-    inner.set(portion, sha1BlockBytes)
-    put32(inner, counterAt, rolloverCounter)
-    outer.set(hash("sha1", inner.subarray(0, counterAt + 4), "buffer"), sha1BlockBytes)
-    return hash("sha1", outer, "buffer")
+    const length = portion.length + 4
+    if (message.length < length) message = new Uint8Array(length)
+    message.set(portion)
+    put32(message, portion.length, rolloverCounter)
+    return hmac(message.subarray(0, length))
   }
 }
 
