@@ -151,14 +151,22 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
       })
   })
   let voices = 0
+  let unheard = 0
   const segment = { id: "v:0", revision: 1, committed: "and so I", open: "", tokenAtMs: 0 }
   const transcriber = Layer.succeed(Transcriber, {
     languages: kyutaiLanguages,
     prepare: () => Effect.void,
-    transcribe: () =>
+    transcribe: ({ frames }) =>
       Stream.suspend(() => {
         voices += 1
-        return Stream.concat(Stream.make<ReadonlyArray<Transcribed>>({ _tag: "Segment", segment }), Stream.never)
+        const ended = Stream.onEnd(
+          Stream.drain(frames),
+          Effect.sync(() => {
+            if (!peers.all.every(({ isCaughtUp }) => isCaughtUp)) unheard += 1
+          })
+        )
+        const said = Stream.make<ReadonlyArray<Transcribed>>({ _tag: "Segment", segment })
+        return said.pipe(Stream.concat(ended), Stream.concat(Stream.never))
       })
   })
   const calls = InProcessCalls.layer().pipe(
@@ -176,7 +184,7 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
     for (const peer of peers.all) peer.connect()
     yield* passUntil(() => voices === count)
   })
-  return { calls, begin, finals: () => sent.filter(({ final }) => final) }
+  return { calls, begin, finals: () => sent.filter(({ final }) => final), endedUnheard: () => unheard }
 })
 
 describe("calls with an engine and an HPB that hang", () => {
@@ -195,6 +203,17 @@ describe("calls with an engine and an HPB that hang", () => {
       })
     )
   }
+})
+
+describe("a call that ends", () => {
+  it.effect("has heard all that has come before its voice is over", () =>
+    Effect.gen(function* () {
+      const { begin, calls, endedUnheard, finals } = yield* stuckCalls(1)
+      yield* secondsToEnd(Shutdown.orderly(8)(calls), begin)
+      assert.strictEqual(finals().length, 1)
+      assert.strictEqual(endedUnheard(), 0)
+    })
+  )
 })
 
 describe("a service that does not stop", () => {

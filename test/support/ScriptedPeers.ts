@@ -12,6 +12,8 @@ export interface ScriptedPeer {
   readonly iceServers: PeerOptions["iceServers"]
   isClosed: boolean
   isRelayed: boolean
+  /** Nothing that has come waits any more. */
+  isCaughtUp: boolean
   readonly connect: () => void
   readonly die: () => void
   /** A packet with this sequence number. */
@@ -52,6 +54,7 @@ export const make = (): ScriptedPeers => {
       iceServers: options.iceServers,
       isClosed: false,
       isRelayed: false,
+      isCaughtUp: false,
       connect: () => become("connected"),
       die: () => become("closed"),
       send: (sequenceNumber) =>
@@ -81,7 +84,10 @@ export const make = (): ScriptedPeers => {
         }),
       state: () => state,
       isRelayed: () => peer.isRelayed,
-      catchUp: () => waiting.splice(0).forEach(peer.send)
+      catchUp: () => {
+        peer.isCaughtUp = true
+        waiting.splice(0).forEach(peer.send)
+      }
     }
   })
 
