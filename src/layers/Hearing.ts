@@ -44,6 +44,8 @@ export interface Hearing {
   /** The voice is over: `endSpeech`, then the queue ends. */
   readonly end: () => void
   readonly isSpeaking: () => boolean
+  /** Samples since the last that were loud; what was missing counts too. */
+  readonly quiet: () => number
   /** Samples from `position` on, which is not before the last sound, until a frame is full; 0 while nobody speaks. */
   readonly lacking: (position: number) => number
   /** Whether sound of that level (RFC 6464) need not be heard now: nobody speaks, and nobody would be noticed. */
@@ -165,6 +167,7 @@ export const make = (options: HearingOptions): Hearing => {
       Queue.endUnsafe(queue)
     },
     isSpeaking: frames.isRunning,
+    quiet: gate.quiet,
     lacking: frames.lacking,
     isSilentAt: (level) => !frames.isRunning() && gate.isSilentAt(level),
     silentLevels: () => (frames.isRunning() ? undefined : gate.silentLevels()),

@@ -9,15 +9,14 @@ export interface Lull {
   readonly expect: (dueAtMs: number) => void
   /** On every tick, first: whether this process did not run since the last one. What was sent meanwhile is about to come. */
   readonly hasStalled: (atMs: number) => boolean
-  /** Whether what was due did not come for as long as was said. */
-  readonly isOver: (atMs: number) => boolean
+  /** Whether what was due is late by that much. */
+  readonly isOver: (atMs: number, patienceMs: number) => boolean
 }
 
 /** Ticks come every 20 ms: so late means that this process did not run (garbage collection, a busy machine). */
 const STALLED_MS = 60
 
-/** Sound that is `patienceMs` late has stopped. */
-export const make = (patienceMs: number): Lull => {
+export const make = (): Lull => {
   /** An object, because a number that closures share is boxed at every change. */
   const due = {
     atMs: 0,
@@ -41,6 +40,6 @@ export const make = (patienceMs: number): Lull => {
       due.notBeforeMs = atMs
       return true
     },
-    isOver: (atMs) => atMs - due.atMs >= patienceMs
+    isOver: (atMs, patienceMs) => atMs - due.atMs >= patienceMs
   }
 }

@@ -6,6 +6,7 @@
  *
  * docs/decisions/0015-silence-stays-sealed.md
  */
+import { RTP_CLOCK_RATE } from "../domain/Audio.ts"
 import { KEPT_MS, type PacketListener, type RtpPacket } from "../services/PeerConnection.ts"
 import * as ByteRing from "./ByteRing.ts"
 import type { Offer } from "./OfferSdp.ts"
@@ -38,6 +39,8 @@ export interface RtpReceiver {
 const keptBytes = 8192
 /** What a `ByteRing` of that size does not keep; no silence is so long. */
 const mostBytes = keptBytes / 8 - 16
+/** Of the clock of RTP. */
+const keptTicks = KEPT_MS * (RTP_CLOCK_RATE / 1000)
 
 interface Shown extends RtpPacket {
   sequenceNumber: number
@@ -90,15 +93,16 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
   }
 
   /**
-   * Gives what was kept since a moment, and forgets the rest. `current`, which `header` is of, comes in its place: the network may have sent it
-   * round a longer way than what is kept already.
+   * Gives what was kept since a moment, or was sent just before `header`, and forgets the rest. `current`, which that is of, comes in its place: the
+   * network may have sent it round a longer way than what is kept already.
    */
   const give = (sinceMs: number, current?: () => void) => {
     let isDue = current !== undefined
-    const reader = kept.from(sinceMs, 0)
+    const reader = kept.from(Number.NEGATIVE_INFINITY, 0)
     for (let record = reader.next(); record !== undefined; record = reader.next()) {
       const { packet, position } = record
       if (!RtpDatagram.read(packet, keptHeader)) continue
+      if (position < sinceMs && !isJustBefore(keptHeader, header)) continue
       const payload = srtp.open(packet, keptHeader)
       if (payload === undefined) {
         onRefused()
@@ -187,3 +191,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
 /** Whether one of the same source was sent after the other. */
 const isBehind = (one: RtpDatagram.RtpHeader, other: RtpDatagram.RtpHeader): boolean =>
   one.ssrc === other.ssrc && (one.sequenceNumber - other.sequenceNumber) << 16 > 0
+
+/** The same by when they were sent: what stood still between them, the network or this process, made the one old and not what it is. */
+const isJustBefore = (one: RtpDatagram.RtpHeader, other: RtpDatagram.RtpHeader): boolean =>
+  one.ssrc === other.ssrc && (other.timestamp - one.timestamp) >>> 0 <= keptTicks

@@ -114,7 +114,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
     onSpeech: (isSpeaking, position) =>
       onSpeech?.({ _tag: isSpeaking ? "SpeechStarted" : "SpeechStopped", atMs: msOfSamples(position) })
   })
-  const lull = Lull.make(STOPPED_MS)
+  const lull = Lull.make()
   const origin: { -readonly [K in keyof AudioOrigin]: AudioOrigin[K] } = {
     atMs: 0,
     audioLevel: undefined,
@@ -202,7 +202,7 @@ const socketVoice = (options: SocketVoiceOptions, queue: Queue.Queue<AudioFrame,
       if (ended || lull.hasStalled(atMs)) return
       // Who is not read may be held up, and sends nothing for that reason.
       if (hearing.queued() > 0) lull.expect(atMs)
-      else if (lull.isOver(atMs)) endSpeech(atMs)
+      else if (lull.isOver(atMs, STOPPED_MS)) endSpeech(atMs)
     },
     heardMs: () => msOfSamples(position),
     queued: hearing.queued,

@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function* (
     resumeId = hpbResumeId
     if (wasJoined) rejoins()
     fence?.doubt()
-    emit({ _tag: "Joined", self: people.roster.self, roster: people.roster, again: wasJoined })
+    emit({ _tag: "Joined", roster: people.roster, again: wasJoined })
     wasJoined = true
   }
 

@@ -68,11 +68,15 @@ export interface HeardVoice {
 
 /** 180 s at 32 kbit/s. */
 export const RING_BYTES = 800_000
-/**
- * A packet so late means that none are sent (`replaceTrack(null)`, DTX): 420 ms after the last one of 20 ms. A busy sender and a change of
- * radio cell stand still for up to 0.3 s in the middle of a word; what comes after a frame was padded would be cut.
- */
+/** A packet so late means that none are sent (`replaceTrack(null)`, DTX): 420 ms after the last one of 20 ms. */
 const STOPPED_MS = 400
+/**
+ * The same where the last sound was of somebody in the middle of a word. A busy sender, a full buffer and a change of radio cell stand still for
+ * that long, and then all comes that was held up; but an engine that was flushed meanwhile has heard half a word, and then the other half.
+ */
+const HELD_UP_MS = 1_000
+/** Stops within a word are shorter: whoever was quiet for longer had said it, or something else behind it. */
+const WITHIN_WORD_MS = 160
 /** More than anything waits for a gap. */
 const PATIENCE_MS = 1000
 /** Packets by which another hearing of the voice is told where this one stands: half a second. */
@@ -113,13 +117,15 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     memory,
     ...(options.preRollMs === undefined ? {} : { preRollMs: options.preRollMs })
   })
-  const lull = Lull.make(STOPPED_MS)
+  const lull = Lull.make()
   const decoder = options.decoder.make((position, pcm, origin) => {
     hearing.hear(position, pcm, origin)
     passage.heard(origin.packet, origin.audioLevel, pcm)
     lull.expect(origin.atMs + msOfSamples(pcm.length))
   })
   const isListening = () => hearing.isSpeaking() || decoder.isWaiting()
+  const hasStopped = (atMs: number) =>
+    lull.isOver(atMs, msOfSamples(hearing.quiet()) < WITHIN_WORD_MS ? HELD_UP_MS : STOPPED_MS)
   const passage = Passage.make({
     isListening,
     isSilentAt: hearing.isSilentAt,
@@ -174,7 +180,7 @@ const heardVoice = (options: VoiceOptions, queue: Queue.Queue<AudioFrame, Cause.
     tick: (atMs) => {
       if (ended || lull.hasStalled(atMs)) return
       decoder.tick(atMs)
-      if (hearing.isSpeaking() && !decoder.isDecoding() && lull.isOver(atMs)) hearing.endSpeech()
+      if (hearing.isSpeaking() && !decoder.isDecoding() && hasStopped(atMs)) hearing.endSpeech()
     },
     get counters() {
       const { bytes, overwritten } = memory.counters

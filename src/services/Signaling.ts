@@ -28,7 +28,7 @@ export interface Candidate {
  * - `Outranked`: another session of ours in the room counts; nothing that is handed to `sendTranscript` is sent any more.
  */
 export type SignalingEvent =
-  | { readonly _tag: "Joined"; readonly self: SessionId; readonly roster: Roster; readonly again: boolean }
+  | { readonly _tag: "Joined"; readonly roster: Roster; readonly again: boolean }
   | { readonly _tag: "Dropped" }
   | { readonly _tag: "Resumed" }
   | { readonly _tag: "RosterChanged"; readonly roster: Roster }

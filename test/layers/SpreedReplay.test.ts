@@ -93,7 +93,7 @@ describe("recorded sessions", () => {
           story(events),
           /^Joined RosterChanged Offered CandidateFound Dropped Rejoined RosterChanged Offered CandidateFound$/
         )
-        const selves = events.flatMap((event) => (event._tag === "Joined" ? [event.self] : []))
+        const selves = events.flatMap((event) => (event._tag === "Joined" ? [event.roster.self] : []))
         assert.strictEqual(new Set(selves).size, 2)
         assert.strictEqual(session.roster().self, selves[1])
         assert.strictEqual(humansInCall(session.roster()).length, 1)

@@ -44,8 +44,8 @@ const candidate = (line: Message | null, sid = "1"): Message => ({
 })
 /** Nobody is known yet. */
 const joinedAs = (name: string, again: boolean): SignalingEvent => {
-  const self = SessionId.make(name)
-  return { _tag: "Joined", self, roster: { self, participants: new Map() }, again }
+  const roster = { self: SessionId.make(name), participants: new Map() }
+  return { _tag: "Joined", roster, again }
 }
 const transcript = { message: "hello", langId: "en", speakerSessionId: alice, final: true }
 const toAlice = { _tag: "Session", session: alice } as const

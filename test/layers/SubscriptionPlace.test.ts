@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { emptyRoster, type Roster } from "../../src/domain/Roster.ts"
 import type { SignalingEvent } from "../../src/services/Signaling.ts"
 import * as SubscriptionScene from "../support/SubscriptionScene.ts"
-import { id, voiceOf } from "../support/SubscriptionScene.ts"
+import { voiceOf } from "../support/SubscriptionScene.ts"
 
 type Scene = Effect.Success<ReturnType<typeof SubscriptionScene.make>>
 
@@ -17,7 +17,7 @@ const test = (name: string, body: (scene: Scene) => Effect.Effect<void, unknown,
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
-const joined: SignalingEvent = { _tag: "Joined", self: id("spare"), roster: emptyRoster, again: false }
+const joined: SignalingEvent = { _tag: "Joined", roster: emptyRoster, again: false }
 const offered = (name: string, sid: string): SignalingEvent => ({
   _tag: "Offered",
   voice: voiceOf(name),
@@ -102,7 +102,7 @@ describe("a place in the room from which a publisher is not offered any more", (
       // What the HPB says behind its answer to our join: who is in the room, and then who of them is in the call.
       const late = yield* scene.later
       yield* late.setHearing(true)
-      yield* late.handle({ _tag: "Joined", self: id("parlance"), roster: emptyRoster, again: false })
+      yield* late.handle({ _tag: "Joined", roster: emptyRoster, again: false })
       yield* late.handle({ _tag: "RosterChanged", roster: inTheRoom(told) })
       yield* late.handle({ _tag: "RosterChanged", roster: told })
       yield* scene.settle
@@ -116,7 +116,7 @@ describe("a place in the room from which a publisher is not offered any more", (
       yield* scene.change("alice", out)
       yield* scene.leave("bob")
       yield* scene.enter("bob")
-      yield* scene.joinAnew("parlance")
+      yield* scene.joinAnew
       yield* scene.enter("alice")
       assert.strictEqual(scene.spares().length, 0)
     }))

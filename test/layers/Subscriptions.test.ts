@@ -535,7 +535,7 @@ describe("Subscriptions", () => {
       const peer = yield* aliceHeard(scene)
       yield* scene.tell({ _tag: "Dropped" })
       scene.forgetEverybody()
-      yield* scene.joinAnew("parlance-again")
+      yield* scene.joinAnew
       assert.isTrue(peer.isClosed)
       assert.deepStrictEqual(scene.voices(), ["end video:alice"])
       assert.deepStrictEqual(scene.requests(), [])
@@ -547,7 +547,7 @@ describe("Subscriptions", () => {
     Effect.gen(function* () {
       yield* scene.enter("alice")
       scene.requests()
-      yield* scene.joinAnew("parlance")
+      yield* scene.joinAnew
       assert.deepStrictEqual(scene.requests(), ["video:alice"])
     }))
 

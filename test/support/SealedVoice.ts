@@ -101,6 +101,10 @@ export const make = Effect.fnUntraced(function* (
       nowMs += 20
       voice.tick(nowMs)
     },
+    /** Nothing of this process runs for so long. */
+    standStill: (ms: number) => {
+      nowMs += ms
+    },
     /** Says that it was sent without being received. */
     lose: () => {
       sent++

@@ -5,7 +5,7 @@
 import { Effect, type Scope } from "effect"
 
 const BEAT_MS = 20
-/** A network that stands still for less costs no word. */
+/** A network that stands still for so long twice in a row costs no word. */
 const STALL_MS = 250
 
 export interface Standstill {
@@ -33,7 +33,8 @@ export const watch: Effect.Effect<Standstill, never, Scope.Scope> = Effect.map(
   ({ stalls }): Standstill => ({
     stoodMs: () => stalls.reduce((sum, { beganMs, endedMs }) => sum + endedMs - beganMs, 0),
     wasWhole: (fromMs, toMs) =>
-      stalls.every(({ beganMs, endedMs }) => toMs < beganMs || fromMs > endedMs + (endedMs - beganMs))
+      // A microphone that stood still for less than a stall just before has its sound of that time still to send.
+      stalls.every(({ beganMs, endedMs }) => toMs < beganMs - STALL_MS || fromMs > endedMs + (endedMs - beganMs))
   })
 )
 

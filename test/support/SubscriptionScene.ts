@@ -164,7 +164,7 @@ export const make = Effect.fnUntraced(function* (
       isSpeaking = speaks
     },
     /** Our place in the room is another one. */
-    joinAnew: (self: string) => tell({ _tag: "Joined", self: id(self), roster, again: true }),
+    joinAnew: Effect.suspend(() => tell({ _tag: "Joined", roster, again: true })),
     /** The ids of everybody are void, nobody is there yet. */
     forgetEverybody: () => {
       people.clear()
