@@ -129,7 +129,7 @@ const stuckCalls = Effect.fnUntraced(function* (count: number) {
         const { until } = yield* Stopping
         const events = yield* Queue.unbounded<SignalingEvent>()
         Queue.offerAllUnsafe(events, [
-          { _tag: "Joined", self, roster: emptyRoster, again: false },
+          { _tag: "Joined", roster: emptyRoster, again: false },
           { _tag: "RosterChanged", roster }
         ])
         yield* Effect.addFinalizer(() => until("Left"))

@@ -1,7 +1,7 @@
 /**
  * The parts that this runner hears of calls of others: one of each room at most, each for as long as a lead wants it.
  */
-import { Deferred, Effect, Exit, FiberSet, Option, Schedule, Scope, Semaphore, Stream } from "effect"
+import { Clock, Deferred, Effect, Exit, FiberSet, Option, Schedule, Scope, Semaphore, Stream } from "effect"
 import type { RoomToken } from "../domain/Call.ts"
 import type { CallWork } from "../domain/Placement.ts"
 import { type Incarnation, outranks, type Rank } from "../domain/Seat.ts"
@@ -9,6 +9,7 @@ import { Stopping } from "../services/Stopping.ts"
 import type { PartSaid, RunningPart } from "./CallPart.ts"
 import { monotonicMs } from "./Monotonic.ts"
 import { type FoundPart, NoSuchPart, PartRefused } from "./PartProtocol.ts"
+import * as RunnerCluster from "./RunnerCluster.ts"
 import type { RunnerAnswers } from "./RunnerFleet.ts"
 import * as TalkPart from "./TalkPart.ts"
 
@@ -35,10 +36,11 @@ export interface PartsHere {
 }
 
 /**
- * A part of which no lead has wanted anything for so long ends. A dead machine's calls have new leads within 5 s (decision 16), and one that only
+ * A part of which no lead has wanted anything for so long ends. A dead machine's calls have new leads by then, also where it led the runners:
+ * besides the lease a second each until another one leads, until that looks at the seats, and since the part was told something. One that only
  * cannot be reached is back by then, or not soon. `PartsElsewhere` counts on it.
  */
-export const LEASE_MS = 8_000
+export const LEASE_MS = RunnerCluster.LEASE_MS + 3_000
 /** A part that ends waits no longer for its lead, also where the service has more time. */
 const RELIEVED_WITHIN = "6 seconds"
 const LOOK = "20 millis"
@@ -68,7 +70,8 @@ export const make = Effect.fnUntraced(function* (
   const leaving = Semaphore.makeUnsafe(1)
   const stopping = yield* Stopping
   const parts = new Map<RoomToken, Part>()
-  let lives = 0
+  // none that the process before this one had: who still listens to that would be taken for listening to another part
+  let lives = yield* Clock.currentTimeMillis
 
   const begin = Effect.fnUntraced(function* (room: RoomToken): Effect.fn.Return<Part> {
     const life = ++lives

@@ -17,11 +17,13 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { RunnerRpcs } from "./RunnerProtocol.ts"
 
-/** The lease bounds how long a dead machine is believed to be alive; measured: see the decision. */
+/** Bounds how long a dead machine is believed to be alive, where it led; measured: see the decision. */
+export const LEASE_MS = 6_000
+
 const settings = {
   shardsPerGroup: 1,
-  shardLockExpiration: "10 seconds",
-  shardLockRefreshInterval: "3 seconds",
+  shardLockExpiration: LEASE_MS,
+  shardLockRefreshInterval: "2 seconds",
   refreshAssignmentsInterval: "1 second",
   runnerHealthCheckInterval: "1 second",
   entityTerminationTimeout: "1 second",

@@ -6,11 +6,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
-import type { SimulatedSpeaker } from "../../src/layers/SimulatedSpeaker.ts"
-import { ENCODER_RATE } from "../../src/layers/SpeechEncoder.ts"
-import * as ToneModem from "../../src/layers/ToneModem.ts"
-import * as ToneWords from "../../src/layers/ToneWords.ts"
 import { PROCESS, program, VOICES } from "../support/FewVoicesOfPart.ts"
+import * as SaidAndRead from "../support/SaidAndRead.ts"
 import * as SharedCalls from "../support/SharedCalls.ts"
 import * as Standstill from "../support/Standstill.ts"
 
@@ -36,54 +33,16 @@ describe("processes that share one call", () => {
             Effect.sync(() => service.output().split("a runner takes its share").length >= count)
           )
         yield* areReady(3)
-        const viewer = yield* talk.addViewer({ name: "Vera", room })
-        const everybody: Array<SimulatedSpeaker> = []
-        const comes = (names: ReadonlyArray<string>) =>
-          Effect.gen(function* () {
-            for (const name of names) everybody.push(yield* talk.addSpeaker({ name, room }))
-            yield* SharedCalls.within(
-              60,
-              Effect.map(status, ({ calls }) => calls.length === 1 && calls[0]?.speakers === everybody.length)
-            )
-          })
-        const said: Array<ReadonlyArray<string>> = []
-        /** Each says other words than all before. */
-        const say = (speaker: SimulatedSpeaker, count: number) => {
-          const first = 7 * said.flat().length
-          const numbers = Array.from({ length: count }, (_, n) => first + n * 7)
-          const words = numbers.map(ToneWords.wordText)
-          said.push(words)
-          const pcm = ToneModem.speak(numbers, { speaker: everybody.indexOf(speaker), sampleRate: ENCODER_RATE }).pcm
-          return { words, speaking: speaker.say(pcm) }
-        }
-        const readOf = (speaker: SimulatedSpeaker, words: ReadonlyArray<string>) =>
-          viewer
-            .captions()
-            .filter(({ final, speakerSessionId }) => final && speakerSessionId === speaker.sessionId())
-            .flatMap(({ message }) => message.toLowerCase().split(/[^a-z]+/))
-            .filter((word) => words.includes(word))
-        const isRead = (speaker: SimulatedSpeaker, words: ReadonlyArray<string>) =>
-          Effect.gen(function* () {
-            yield* SharedCalls.within(
-              60,
-              Effect.sync(() => readOf(speaker, words).length >= words.length)
-            )
-            assert.deepStrictEqual(readOf(speaker, words), words)
-          })
-        const sayAll = Effect.suspend(() =>
-          Effect.forEach(
-            everybody.map((speaker) => ({ speaker, ...say(speaker, 3) })),
-            ({ speaker, speaking, words }) => Effect.andThen(speaking, isRead(speaker, words)),
-            { concurrency: "unbounded", discard: true }
-          )
-        )
+        const { allHeard, comes, everybody, isRead, readOf, say, sayAll, senders } = yield* SaidAndRead.make({
+          ...{ talk, room },
+          heard: Effect.map(status, ({ calls }) => (calls.length === 1 ? (calls[0]?.speakers ?? 0) : 0))
+        })
         const pidOf = (incarnation: string) => Number(readFileSync(join(folder, PROCESS + incarnation), "utf8"))
         /** When parts have ended in order, in ms since 1970. */
         const endings = () =>
           [...service.output().matchAll(/"the part of the call has ended".*?"timestamp":"([^"]+)"/g)].map(([, at]) =>
             Date.parse(at ?? "")
           )
-        const senders = () => [...new Set(viewer.captions().map(({ from }) => from))]
 
         yield* want(room)
         yield* comes(["Ada", "Alan"])
@@ -107,9 +66,8 @@ describe("processes that share one call", () => {
         const before = asked()
         const part = /"another":"([^"]+)"/.exec(service.output())?.[1] ?? ""
         process.kill(pidOf(part), "SIGKILL")
-        const isWhole = Effect.map(status, ({ calls }) => calls[0]?.speakers === everybody.length)
         yield* untilAsked(before)
-        yield* SharedCalls.within(60, isWhole)
+        yield* allHeard
         yield* sayAll
         assert.strictEqual(senders().length, 1)
 
@@ -151,7 +109,7 @@ describe("processes that share one call", () => {
         const tookMs = Math.max(...endings()) - toldMs
         if (tookMs > 0 && tookMs < IN_TIME_MS) assert.deepStrictEqual(missed, [], `handed over within ${tookMs} ms`)
         assert.isTrue(missed.every((at, n) => at === (missed[0] ?? 0) + n))
-        yield* SharedCalls.within(60, isWhole)
+        yield* allHeard
         assert.strictEqual(senders().length, 1)
 
         // The one that captions, in the middle of what one says whom another hears.
@@ -164,7 +122,7 @@ describe("processes that share one call", () => {
         process.kill(pidOf(lead.incarnation), "SIGKILL")
         yield* Fiber.join(telling)
         yield* isRead(bert, words)
-        yield* SharedCalls.within(60, isWhole)
+        yield* allHeard
         yield* sayAll
         assert.strictEqual(senders().length, 2)
       }).pipe(Standstill.played),

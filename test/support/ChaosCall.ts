@@ -71,8 +71,7 @@ const scene = Effect.fnUntraced(function* (seed: number): Effect.fn.Return<CallO
   // a test's own queue: as many as there are
   const events = yield* Queue.unbounded<SignalingEvent>()
   const tell = (event: SignalingEvent) => Queue.offerUnsafe(events, event)
-  const tellJoined = (again: boolean) =>
-    tell({ _tag: "Joined", self: ScriptedSession.id("parlance"), roster: emptyRoster, again })
+  const tellJoined = (again: boolean) => tell({ _tag: "Joined", roster: emptyRoster, again })
   const tellRoster = () => tell({ _tag: "RosterChanged", roster: scripted.session.roster() })
   const names = ["ada", "bob", "cyd"].slice(0, dice.between(1, 3))
   const sounds = CountedSound.make(

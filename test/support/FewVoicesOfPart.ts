@@ -1,6 +1,6 @@
 /**
- * The service as several processes, each of which hears two voices of a call. What they share has a file for each, named after its incarnation,
- * with the number of its process.
+ * The service, each process of which hears two voices of a call: several (`LT_RUNNERS`), or one. What several share has a file for each, named
+ * after its incarnation, with the number of its process.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -23,7 +23,7 @@ if (process.argv[1] === program) {
     const folder = process.env["APP_PERSISTENT_STORAGE"] ?? ""
     writeFileSync(join(folder, PROCESS + supervised.runner.incarnation), String(process.pid))
     run(supervised, { voicesOfPart: VOICES })
-  } else {
+  } else if (runners > 1) {
     const { stop } = start({
       program: new URL(import.meta.url),
       atFirst: runners,
@@ -31,5 +31,7 @@ if (process.argv[1] === program) {
       onEnd: (code) => process.exit(code)
     })
     process.on("SIGTERM", stop).on("SIGINT", stop)
+  } else {
+    run(undefined, { voicesOfPart: VOICES })
   }
 }

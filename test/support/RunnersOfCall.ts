@@ -200,7 +200,7 @@ export const make = (world: World) => {
         })
       )
       fence.doubt()
-      runner.tell({ _tag: "Joined", self, roster: emptyRoster, again: false })
+      runner.tell({ _tag: "Joined", roster: emptyRoster, again: false })
       // The HPB says first who is in the room, and then who of them is in the call; by then that may be known.
       const nobody = [...rosterOf(self).participants.values()].map(
         (one) => [one.session, { ...one, inCall: 0 }] as const

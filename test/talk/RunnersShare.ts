@@ -22,7 +22,7 @@ const VOCABULARIES_EACH = 4
 const EDGE_MS = 150
 /** The promise is three seconds where nothing else wants the processors. */
 const AGAIN_MS = 6000
-/** Ten seconds of it are the lease of a process that led. */
+/** Six seconds of it are the lease of a process that led. */
 const SHARED_MS = 40_000
 
 interface Room {
