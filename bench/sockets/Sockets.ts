@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Schedule, Schema, type Scope } from "effect"
-import { calibrate } from "../Calibration.ts"
+import { type Calibration, calibrate } from "../Calibration.ts"
 import { message } from "../process/Channel.ts"
 import * as Health from "../process/Health.ts"
 import * as Processes from "../process/Processes.ts"
@@ -15,7 +15,7 @@ import type { SocketsOptions } from "./Options.ts"
 import * as Runners from "./Runners.ts"
 import { Ended, Speaking, ToldWords } from "./Wire.ts"
 
-export interface SocketsCost {
+export interface SocketsCost extends Calibration {
   readonly sessions: number
   readonly door: string
   readonly format: string
@@ -43,8 +43,6 @@ export interface SocketsCost {
   readonly clients: { readonly percentCore: number; readonly lateP99Ms: number }
   /** All processors, whoever uses them: a full machine delays everything, and engines lose their last words. */
   readonly machinePercent: number
-  /** The calibration: µs of CPU to decode 20 ms of speech, before the run. */
-  readonly decodeMicroseconds: number
 }
 
 const TOKEN = "benchmark"
@@ -55,7 +53,7 @@ const WARM_UP = "5 seconds"
 export const sockets = Effect.fnUntraced(function* (
   options: SocketsOptions
 ): Effect.fn.Return<SocketsCost, unknown, Scope.Scope> {
-  const decodeMicroseconds = yield* calibrate
+  const calibration = yield* calibrate
   const engine = yield* startEngine
   const service = yield* startService(options, engine.url)
   const idleMb = service.residentMb()
@@ -106,7 +104,7 @@ export const sockets = Effect.fnUntraced(function* (
     engine: { percentCore: engineUsed.percent },
     clients: { percentCore: clientsUsed.percent, lateP99Ms },
     machinePercent,
-    decodeMicroseconds
+    ...calibration
   }
 })
 

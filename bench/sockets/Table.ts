@@ -21,7 +21,10 @@ export const table = (cost: SocketsCost): string => {
     ["CPU of engine, of clients", `${percent(engine.percentCore)}, ${percent(clients.percentCore)}`],
     ["machine, all processors", percent(cost.machinePercent, 0)],
     ["clients' own lateness, p99", `${clients.lateP99Ms.toFixed(1)} ms`],
-    ["calibration: decoding 20 ms of speech", `${cost.decodeMicroseconds.toFixed(1)} µs`]
+    [
+      "calibration: decoding 20 ms of speech / with rests",
+      `${cost.decodeMicroseconds.toFixed(1)} / ${cost.restedDecodeMicroseconds.toFixed(1)} µs`
+    ]
   ]
   return rows.map(([what, value]) => `${what.padEnd(42)}${value}`).join("\n")
 }

@@ -4,7 +4,7 @@
  */
 import { cpus } from "node:os"
 import { Effect, type Scope } from "effect"
-import { calibrate } from "../Calibration.ts"
+import { type Calibration, calibrate } from "../Calibration.ts"
 import * as Processes from "../process/Processes.ts"
 import { type Spread, spread } from "../Quantile.ts"
 import * as Speech from "../Speech.ts"
@@ -17,7 +17,7 @@ import * as Saturation from "./Saturation.ts"
 import type { Crowd, SpeakersOptions } from "./SpeakersOptions.ts"
 import * as Stage from "./Stage.ts"
 
-export interface SpeakersCost extends Crowd {
+export interface SpeakersCost extends Crowd, Calibration {
   readonly silence: Material.Silence
   readonly seconds: number
   readonly srtp: string
@@ -63,8 +63,6 @@ export interface SpeakersCost extends Crowd {
   /** All processors, whoever uses them; and what of one core was used by nobody of ours. */
   readonly machinePercent: number
   readonly othersPercentCore: number
-  /** The calibration: µs of CPU to decode 20 ms of speech, before the run. */
-  readonly decodeMicroseconds: number
   /** Others filled the machine: what was lost and late may be theirs. */
   readonly isDisturbed: boolean
   /** Why more than this cannot be heard; absent: there is room left. */
@@ -83,7 +81,7 @@ export const speakers = Effect.fnUntraced(function* (
 ): Effect.fn.Return<SpeakersCost, Processes.ProcessError, Scope.Scope> {
   const { levels, speakers: number, speaking, warmUp } = crowd
   const { seconds, silence } = options
-  const decodeMicroseconds = yield* calibrate
+  const calibration = yield* calibrate
   const stage = yield* Stage.make(crowd, options)
   const length = warmUp + seconds + DRAIN_S
   const task = { first: 0, speakers: number, of: number, seconds: length, speaking, silence, levels }
@@ -158,7 +156,7 @@ export const speakers = Effect.fnUntraced(function* (
     publishers: { percentCore: load.percent, lateP99Ms: sent.lateP99Ms },
     machinePercent,
     othersPercentCore: machinePercent * cpus().length - percentCore - engine.percent - load.percent,
-    decodeMicroseconds
+    ...calibration
   }
   const ownPercent = machinePercent - cost.othersPercentCore / cpus().length
   const saturated = Saturation.of({ ...cost, ownPercent })

@@ -41,7 +41,11 @@ const rows: ReadonlyArray<Row> = [
   ["  others on it, of one core", ({ othersPercentCore }) => percent(othersPercentCore, 0)],
   ["saturated", ({ saturated }) => saturated ?? "no"],
   ["disturbed by others", ({ isDisturbed }) => (isDisturbed ? "yes" : "no")],
-  ["calibration: decoding 20 ms of speech", ({ decodeMicroseconds }) => `${decodeMicroseconds.toFixed(1)} µs`]
+  [
+    "calibration: decoding 20 ms of speech / with rests",
+    ({ decodeMicroseconds, restedDecodeMicroseconds }) =>
+      `${decodeMicroseconds.toFixed(1)} / ${restedDecodeMicroseconds.toFixed(1)} µs`
+  ]
 ]
 
 const WIDTH = 24

@@ -7,7 +7,7 @@ import type { Engine } from "../../test/talk/Engine.ts"
 import * as Service from "../../test/talk/Service.ts"
 import * as Stack from "../../test/talk/Stack.ts"
 import * as Viewer from "../../test/talk/Viewer.ts"
-import { calibrate } from "../Calibration.ts"
+import { type Calibration, calibrate } from "../Calibration.ts"
 import { ask, message } from "../process/Channel.ts"
 import * as Health from "../process/Health.ts"
 import * as Processes from "../process/Processes.ts"
@@ -22,7 +22,7 @@ import * as Doorway from "./Doorway.ts"
 import type { Ground } from "./Talk.ts"
 import type { TalkOptions } from "./TalkOptions.ts"
 
-export interface TalkCost {
+export interface TalkCost extends Calibration {
   readonly speakers: number
   readonly speaking: number
   readonly levels: boolean
@@ -49,7 +49,6 @@ export interface TalkCost {
   readonly joinSeconds: number
   readonly machinePercent: number
   readonly othersPercentCore: number
-  readonly decodeMicroseconds: number
   /** Others filled the machine: what was lost and late may be theirs. */
   readonly isDisturbed: boolean
   /** Why more than this cannot be heard here; absent: there is room left. */
@@ -75,7 +74,7 @@ export const talkSpeakers = Effect.fnUntraced(function* (
   const { levels, seconds, service: main, speaking } = options
   const hpb = ground.hpbs.find(({ generation }) => generation === "2")
   if (hpb === undefined) return yield* Effect.die(new Error("no HPB"))
-  const decodeMicroseconds = yield* calibrate
+  const calibration = yield* calibrate
   const bench = { ...ground, main }
   const stack = yield* Stack.make({ bench, name: `bench-${number}`, hpb })
   const sink = yield* Processes.start({ args: [Processes.beside(import.meta.url, "../speakers/runSink.ts")] })
@@ -164,7 +163,7 @@ export const talkSpeakers = Effect.fnUntraced(function* (
     joinSeconds,
     machinePercent,
     othersPercentCore: machinePercent * cpus().length - own,
-    decodeMicroseconds
+    ...calibration
   }
   const ownPercent = own / cpus().length
   const saturated = Saturation.of({ ...cost, perRunner: [{ percentCore }], ownPercent })
