@@ -8,11 +8,11 @@ export interface HeldSeat {
   seat: Seat
   /** Whose it was. */
   readonly before: Seat | undefined
-  /** Not before a claim was answered. */
+  /** Not before a claim was answered and what is wanted is known. */
   isOurs: boolean
   /** Whoever has it until it is given. */
   takenFrom: Seat | undefined
-  /** Since when another runner has what it needs to go on; monotonic. */
+  /** Since when another runner gets, or has, what it needs to go on; monotonic. */
   givenMs: number | undefined
   /** Somebody may be about to take it; monotonic. */
   goesUntilMs: number

@@ -112,18 +112,18 @@ export const make = Effect.fnUntraced(function* (
   const claim = (mine: HeldSeat.HeldSeat, known: number | undefined): Effect.Effect<boolean> =>
     Effect.suspend(() =>
       isOpen() ? Effect.option(Effect.timeout(seats.claim(mine.seat, known), DATABASE_LIMIT)) : Effect.succeedNone
-    ).pipe(
-      Effect.map((answer) => {
-        mine.isOurs = Option.getOrElse(answer, () => true)
-        return mine.isOurs
-      })
-    )
+    ).pipe(Effect.map(Option.getOrElse(() => true)))
   const load = (room: RoomToken) =>
     Effect.suspend(() => (isOpen() ? intents.loadRoom(room) : Effect.succeed([]))).pipe(
       Effect.timeoutOrElse({ duration: DATABASE_LIMIT, orElse: () => Effect.succeed([]) }),
       Effect.orElseSucceed((): ReadonlyArray<Intent> => [])
     )
 
+  /** From now on clicks are ours: not before all that is wanted is known, or one that takes a wish back would find none. */
+  const become = (mine: HeldSeat.HeldSeat) => {
+    mine.takenFrom = undefined
+    mine.isOurs = true
+  }
   const ask = (mine: HeldSeat.HeldSeat, from: Seat): Effect.Effect<CallSeat.Answer> =>
     Effect.gen(function* () {
       // It is better off where it is, even if that one ends, too.
@@ -131,7 +131,6 @@ export const make = Effect.fnUntraced(function* (
       const { room } = mine.seat
       const given = yield* fleet.ask(from.address, (client) => client.Give({ room, epoch: from.epoch }), GIVE_LIMIT)
       if (!(yield* claim(mine, from.epoch))) return stays(mine)
-      mine.takenFrom = undefined
       const found = yield* load(room)
       keeping.restore(found, given.iceServers)
       const known = new Set((keeping.wishes(room)?.list() ?? []).map(wordsOf))
@@ -143,14 +142,15 @@ export const make = Effect.fnUntraced(function* (
       for (const intent of keeping.wishes(room)?.list() ?? []) {
         if (!wanted.has(viewerOf(intent))) yield* keeping.calls.stop(room, intent.viewer)
       }
+      become(mine)
       return { _tag: "Given", left: given.left } as const
     }).pipe(
       Effect.catch((refused) =>
         Effect.gen(function* () {
           const isGone = refused._tag === "Unanswered" && (yield* SeatGiver.isGone(fleet, from))
           if (!isGone || !(yield* claim(mine, from.epoch))) return stays(mine)
-          mine.takenFrom = undefined
           keeping.restore(yield* load(mine.seat.room))
+          become(mine)
           return { _tag: "Gone" } as const
         })
       )
@@ -191,6 +191,7 @@ export const make = Effect.fnUntraced(function* (
     return mine
   }
 
+  // Whoever asks may stop waiting: a seat that nobody claims or runs would keep everybody else from the room.
   const take: SeatKeeping["take"] = Effect.fnUntraced(function* ({ isAlive, known, room }, wishes) {
     const taken = held.get(room)
     // Whoever offers it may do so again.
@@ -205,17 +206,29 @@ export const make = Effect.fnUntraced(function* (
       return false
     }
     keeping.restore(yield* load(room))
+    become(mine)
     return true
-  })
+  }, Effect.uninterruptible)
 
   const wishesOf = (room: RoomToken): Wishes => wishesIn(keeping.wishes(room))
 
   const give: SeatKeeping["give"] = Effect.fnUntraced(function* (room, epoch) {
     const mine = held.get(room)
     if (mine === undefined || !mine.isOurs || mine.seat.epoch !== epoch) return yield* new NotSeated()
-    if (mine.running === undefined) return yield* new NotGiven()
-    const left = yield* Effect.mapError(mine.running.handOver, () => new NotGiven())
+    // One that nobody wants any more ends here, and would not there.
+    if (mine.running === undefined || wishesOf(room).intents.length === 0) return yield* new NotGiven()
+    const before = mine.givenMs
+    // What is wanted does not change from here on: who clicks now is heard by whoever has the call then.
     mine.givenMs ??= now()
+    const left = yield* mine.running.handOver.pipe(
+      Effect.mapError(() => new NotGiven()),
+      Effect.onError(() =>
+        Effect.sync(() => {
+          mine.givenMs = before
+        })
+      )
+    )
+    mine.givenMs = before ?? now()
     return { left, ...wishesOf(room) }
   })
 

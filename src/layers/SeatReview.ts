@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function* (
     move,
     leave: Effect.suspend(() =>
       SeatLeaving.leave({
-        calls: presence().calls.filter(({ room }) => keeping.has(room)),
+        calls: presence().calls,
         others: map.runners().filter(({ incarnation }) => incarnation !== fleet.me.incarnation),
         offer: move,
         isHere: (room) => keeping.rooms().includes(room),

@@ -1,7 +1,7 @@
 /**
  * Clicks, wherever they arrive: each goes to the runner that has the seat of its room. A room that nobody has gets a seat.
  */
-import { Effect, FiberSet, Option, Schedule, type Scope } from "effect"
+import { Deferred, Effect, FiberSet, Option, Schedule, type Scope } from "effect"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import type { Intent, RoomToken } from "../domain/Call.ts"
 import type { Seat } from "../domain/Seat.ts"
@@ -33,7 +33,7 @@ type StartOptions = Parameters<Calls["Service"]["start"]>[1]
 /** Talk's patience is three seconds; a call that changes hands does so within one. */
 const ANSWER_LIMIT = "1 second"
 const PATIENCE = "2200 millis"
-const AGAIN = "100 millis"
+const AGAIN = Schedule.min([Schedule.exponential("100 millis", 1.15), Schedule.spaced("1 second")])
 /** What could not be delivered by then is still tried for so long: its runner is given up by then, and another one has the call. */
 const LATER = "1 minute"
 const RECORD_LIMIT = "500 millis"
@@ -87,24 +87,20 @@ export const make = Effect.fnUntraced(function* (
       Effect.mapError(() => new NotSeated())
     )
   })
-  const route = <A>(room: RoomToken, request: Request<A>): Effect.Effect<A> => {
-    const tried = Effect.orDie(Effect.retry(once(room, request), Schedule.spaced(AGAIN)))
-    return Effect.timeoutOrElse(tried, {
+  // What was begun is finished, whoever stops waiting: half of it would be a seat that nobody runs.
+  const route = Effect.fnUntraced(function* <A>(room: RoomToken, request: Request<A>): Effect.fn.Return<A> {
+    const answer = yield* Deferred.make<A>()
+    const tried = Effect.orDie(Effect.retry(once(room, request), AGAIN))
+    fork(Effect.asVoid(Effect.timeoutOption(Deferred.into(tried, answer), LATER)))
+    return yield* Effect.timeoutOrElse(Deferred.await(answer), {
       duration: PATIENCE,
       orElse: () =>
-        Effect.sync(() => {
-          fork(
-            Effect.logWarning("the runner of a call does not answer, it is asked again", { room }).pipe(
-              Effect.andThen(Effect.retry(once(room, request), Schedule.spaced("1 second"))),
-              Effect.timeoutOption(LATER),
-              Effect.ignore,
-              Effect.asVoid
-            )
-          )
-          return request.meanwhile
-        })
+        Effect.as(
+          Effect.logWarning("the runner of a call does not answer, it is asked again", { room }),
+          request.meanwhile
+        )
     })
-  }
+  })
 
   const startHere = (intent: Intent, given: StartOptions) =>
     keeping.calls

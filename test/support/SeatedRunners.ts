@@ -24,7 +24,14 @@ import { ViewerLanguages } from "../../src/services/ViewerLanguages.ts"
 import * as CallScene from "./CallScene.ts"
 import * as Fleets from "./Fleets.ts"
 
-export const make = Effect.fnUntraced(function* (count: number, place?: Database.DatabasePlace) {
+/** Without a wish calls end at once; nobody is forgotten because a busy machine says late who is there. */
+const brief: CallPresence.PresenceLimits = { ...CallPresence.defaultLimits, graceMs: 50 }
+
+export const make = Effect.fnUntraced(function* (
+  count: number,
+  place?: Database.DatabasePlace,
+  presence: CallPresence.PresenceLimits = brief
+) {
   const talk = yield* TalkSimulator.make()
   const wishes = yield* Effect.forEach(Array.from({ length: count }), (_, n) =>
     Effect.map(
@@ -65,8 +72,7 @@ export const make = Effect.fnUntraced(function* (count: number, place?: Database
       ofMachine,
       // All of them are one process.
       cpuMs: () => 0,
-      // Without a wish calls end at once; nobody is forgotten because a busy machine says late who is there.
-      presence: { ...CallPresence.defaultLimits, graceMs: 50 }
+      presence
     }).pipe(Layer.provideMerge(Layer.effect(OwnSink, TranscriptSink)), Layer.provide(world))
     const context = yield* Effect.orDie(Layer.build(Layer.fresh(seated)).pipe(Scope.provide(scope)))
     return {
