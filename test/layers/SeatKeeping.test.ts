@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import * as CallPresence from "../../src/layers/CallPresence.ts"
 import type * as RunnerFleet from "../../src/layers/RunnerFleet.ts"
 import { NotGiven } from "../../src/layers/RunnerProtocol.ts"
 import * as CallScene from "../support/CallScene.ts"
@@ -10,7 +11,8 @@ import * as Standstill from "../support/Standstill.ts"
 /** A runner, and beside it another that only answers as it is told here. */
 const scene = Effect.gen(function* () {
   const file = yield* Fleets.sharedFile
-  const made = yield* SeatedRunners.make(1, { _tag: "File", file, isShared: true })
+  const made = yield* SeatedRunners.make(1, { _tag: "File", file, isShared: true }, CallPresence.defaultLimits)
+  yield* made.open
   const [wish] = made.wishes
   assert(wish !== undefined)
   const runner = yield* made.boot
@@ -82,6 +84,41 @@ describe("SeatKeeping", () => {
         Effect.map(runner.calls.list, ([call]) => call?.state === "Captioning" && talk.servicesIn(room) === 1)
       )
     }).pipe(Effect.timeout("20 seconds"), Standstill.played)
+  )
+
+  it.live("keeps a call that nobody wants any more", () =>
+    Effect.gen(function* () {
+      const { runner, talk, wish, wishes, ...world } = yield* scene
+      const { fleet, peer } = yield* world.joinedBy({})
+      yield* runner.calls.start(wish)
+      yield* CallScene.until(() => Effect.sync(() => talk.servicesIn(wish.room) === 1))
+      const [seat] = yield* world.seats
+      assert(seat !== undefined)
+      yield* runner.calls.stop(wish.room, wish.viewer)
+      const given = yield* Effect.flip(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
+      assert.strictEqual(given._tag, "NotGiven")
+    })
+  )
+
+  it.live("hears of a click when it has not given the call, and not while it gives it", () =>
+    Effect.gen(function* () {
+      const { runner, talk, wish, wishes, ...world } = yield* scene
+      const { fleet, peer } = yield* world.joinedBy({})
+      yield* runner.calls.start(wish)
+      yield* CallScene.until(() => Effect.sync(() => talk.servicesIn(wish.room) === 1))
+      const [seat] = yield* world.seats
+      assert(seat !== undefined)
+      // Nothing is given before it is back.
+      yield* Effect.forkChild(talk.restart(500))
+      yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
+      const giving = yield* Effect.forkChild(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
+      yield* Effect.sleep("100 millis")
+      const ending = yield* Effect.forkChild(runner.calls.end(wish.room))
+      assert.deepStrictEqual((yield* Fiber.join(giving)).intents, [wish])
+      assert.isTrue(yield* Fiber.join(ending))
+      // The other one does not take it: it is ours again.
+      yield* CallScene.until(() => Effect.map(runner.calls.list, (all) => all.length === 0))
+    }).pipe(Standstill.played)
   )
 
   it.live("says so when its runner ends and nobody takes a call in time, though another said that it would", () =>
