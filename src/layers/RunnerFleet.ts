@@ -8,6 +8,7 @@ import {
   type Duration,
   Effect,
   Layer,
+  Logger,
   Option,
   PubSub,
   RcMap,
@@ -153,7 +154,8 @@ export const make = Effect.fnUntraced(function* ({
   // One entry for each process that has ended while this one ran.
   const gone = new Set<Incarnation>()
   const news = yield* PubSub.unbounded<Incarnation>()
-  let registered: ReadonlySet<RunnerAddress> | undefined
+  /** Whether the cluster takes it for healthy; by the word of one runner, which may be the one that is cut off. */
+  let registered: ReadonlyMap<RunnerAddress, boolean> | undefined
   let register: Effect.Effect<void> = Effect.void
   let isLeading = false
   const isFresh = (look: Look | undefined) =>
@@ -174,11 +176,16 @@ export const make = Effect.fnUntraced(function* ({
       Effect.flatMap((presence) => Effect.sync(() => looks.set(address, { presence, atMs: now() }))),
       Effect.ignore
     )
+  const loggers = yield* Logger.CurrentLoggers
   const health = RunnerHealth.RunnerHealth.of({
     isAlive: (one) => {
       const address = addressOf(one.host, one.port)
       if (address === me.address || isFresh(looks.get(address))) return Effect.succeed(true)
-      return look(address).pipe(Effect.andThen(Effect.sync(() => isFresh(looks.get(address)))))
+      return look(address).pipe(
+        // What the cluster says itself is for nobody; that a runner has another secret is said once, and for the admin.
+        Effect.provideService(Logger.CurrentLoggers, loggers),
+        Effect.andThen(Effect.sync(() => isFresh(looks.get(address))))
+      )
     }
   })
 
@@ -212,8 +219,8 @@ export const make = Effect.fnUntraced(function* ({
       Effect.timeout("2 seconds"),
       Effect.flatMap((all) =>
         Effect.sync(() => {
-          registered = new Set(
-            all.flatMap(([{ address }, isHealthy]) => (isHealthy ? addressOf(address.host, address.port) : []))
+          registered = new Map(
+            all.map(([{ address }, isHealthy]) => [addressOf(address.host, address.port), isHealthy])
           )
         })
       ),
@@ -221,7 +228,7 @@ export const make = Effect.fnUntraced(function* ({
       Effect.ignore
     )
     const review = Effect.gen(function* () {
-      const others = [...(registered ?? [])].filter((address) => address !== me.address)
+      const others = [...(registered?.keys() ?? [])].filter((address) => address !== me.address)
       for (const known of looks.keys())
         if (registered?.has(known) === false && !isFresh(looks.get(known))) looks.delete(known)
       yield* Effect.forEach(new Set([...others, ...looks.keys()]), look, { concurrency: "unbounded", discard: true })
@@ -259,7 +266,7 @@ export const make = Effect.fnUntraced(function* ({
       }),
     isGivenUp: ({ address }) =>
       Effect.suspend(() => (isFresh(looks.get(address)) ? Effect.void : register)).pipe(
-        Effect.map(() => registered?.has(address) === false && !isFresh(looks.get(address)))
+        Effect.map(() => registered !== undefined && registered.get(address) !== true && !isFresh(looks.get(address)))
       ),
     ended: Stream.fromPubSub(news),
     isLeading: () => isLeading

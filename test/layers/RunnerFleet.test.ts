@@ -33,14 +33,17 @@ describe("RunnerFleet", () => {
     })
   )
 
-  it.live("does not talk to who has another secret, and says once what is wrong", () => {
+  it.live.each([
+    { name: "who comes with the others", concurrency: "unbounded" as const },
+    { name: "who comes last", concurrency: 1 }
+  ])("does not talk to who has another secret, and says once what is wrong: $name", ({ concurrency }) => {
     const lines: Array<string> = []
     return Effect.gen(function* () {
       const file = yield* Fleets.sharedFile
       const { processOf } = yield* Fleets.supervisor
       const [a, b] = [yield* Fleets.fleet(file, processOf(0)), yield* Fleets.fleet(file, processOf(1))]
       const stranger = yield* Fleets.fleet(file, processOf(2), {}, Redacted.make("of-another-installation"))
-      yield* Effect.forEach([a, b, stranger], ({ join }) => join, { concurrency: "unbounded" })
+      yield* Effect.forEach([a, b, stranger], ({ join }) => join, { concurrency })
       yield* until(() => a.fleet.peers().length === 1 && b.fleet.peers().length === 1)
       const said = () => lines.filter((line) => line.includes(stranger.fleet.me.address))
       // By a and by b.
