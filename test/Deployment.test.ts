@@ -156,8 +156,10 @@ describe("the start script", () => {
         called("node"),
         /^(--\S+=\S+ )+--import \/\S*docker\/early-stop\.mjs \S*docker\/\.\.\/dist\/main\.js\n/
       )
-      const [, flags = "none"] = /^node (.*) src\/main\.ts$/.exec(JSON.parse(read("package.json")).scripts.start) ?? []
+      const start = /^(\S+=\S+) node (.*) src\/main\.ts$/.exec(JSON.parse(read("package.json")).scripts.start)
+      const [, variable = "none", flags = "none"] = start ?? []
       assert.isTrue(called("node").startsWith(`${flags} `), "it tells V8 what `npm start` tells it")
+      assert.include(called("node"), `\n${variable}\n`, "and the C library")
       assert.include(called("node"), "APP_SECRET=secret")
       assert.strictEqual(called("frpc"), "")
       assert.isFalse(existsSync(join(directory, "frpc.toml")))

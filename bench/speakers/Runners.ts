@@ -30,10 +30,14 @@ export interface RunnersOptions {
 }
 
 const Package = Schema.fromJsonString(Schema.Struct({ scripts: Schema.Struct({ start: Schema.String }) }))
-/** What `npm start` tells V8. */
-const AS_STARTED = Schema.decodeSync(Package)(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
-  .scripts.start.split(" ")
-  .filter((word) => word.startsWith("--"))
+const START = Schema.decodeSync(Package)(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+).scripts.start.split(" ")
+/** What `npm start` tells V8, and the C library. */
+const AS_STARTED = {
+  args: START.filter((word) => word.startsWith("--")),
+  env: Object.fromEntries(START.flatMap((word) => (/^[A-Z_]+=/.test(word) ? [word.split("=")] : [])))
+}
 
 /** All of them ready, for as long as the scope. */
 export const start = Effect.fnUntraced(function* (
@@ -64,13 +68,14 @@ const startOne = Effect.fnUntraced(function* (options: RunnersOptions, n: number
   const measured = yield* Processes.start({
     args: [
       "--expose-gc",
-      ...AS_STARTED,
+      ...AS_STARTED.args,
       ...profiling,
       Processes.beside(import.meta.url, "runService.ts"),
       JSON.stringify(task)
     ],
     oneCore,
     env: {
+      ...AS_STARTED.env,
       STT_STREAM_URL: engineUrl,
       APP_PERSISTENT_STORAGE: storage,
       LOG_LEVEL: "warn",
