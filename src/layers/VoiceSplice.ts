@@ -2,8 +2,8 @@
  * Where one runner stopped hearing a voice and another goes on: in the middle of a word, if need be.
  *
  * Both are sent the same Opus payloads, with other numbers and timestamps. So equal bytes tell which packet of the one is which of the other,
- * and by how much their clocks differ; packets of silence may be equal to many, but no other difference is confirmed by as many pairs. Where
- * nothing is equal (nothing was sent, or not to both) the time of arrival says where to go on.
+ * and by how much their clocks differ. Packets that one of them has twice tell nothing: those of digital silence are all the same, and a pause would
+ * be taken for the one before it, with what is said next for said. Where no others are equal the time of arrival says where to go on.
  */
 import { RTP_CLOCK_RATE, SAMPLE_RATE } from "../domain/Audio.ts"
 import type * as HandOver from "../domain/HandOver.ts"
@@ -31,8 +31,6 @@ export interface SplicedVoice {
 
 /** 48 kHz ticks in a sample of ours. */
 const TICKS = RTP_CLOCK_RATE / SAMPLE_RATE
-/** Smaller packets are silence (DTX), and say nothing about who they are. */
-const TELLING_BYTES = 3
 /** So many pairs have to agree; fewer where what is equal is hardly so by chance. */
 const LEAST_PAIRS = 3
 /** Packets of what is said already that the decoder hears first: 120 ms. */
@@ -101,12 +99,11 @@ const heardOf = ({ newest, speech }: HandOver.LeftVoice): ReadonlyArray<Heard> =
 const offsetOf = (heard: ReadonlyArray<Heard>, kept: ReadonlyArray<KeptPacket>): number | undefined => {
   const alike = Map.groupBy(kept, ({ packet }) => nameOf(packet.payload))
   const pairs = new Map<number, number>()
-  for (const { payload, position } of heard) {
-    if (payload.length < TELLING_BYTES) continue
-    for (const { packet } of alike.get(nameOf(payload)) ?? []) {
-      const offset = (packet.timestamp - position * TICKS) >>> 0
-      pairs.set(offset, (pairs.get(offset) ?? 0) + 1)
-    }
+  for (const [name, [one, another]] of Map.groupBy(heard, ({ payload }) => nameOf(payload))) {
+    const [packet, equal] = alike.get(name)?.map((found) => found.packet) ?? []
+    if (one === undefined || another !== undefined || packet === undefined || equal !== undefined) continue
+    const offset = (packet.timestamp - one.position * TICKS) >>> 0
+    pairs.set(offset, (pairs.get(offset) ?? 0) + 1)
   }
   const [best, second] = [...pairs].sort(([, one], [, other]) => other - one)
   if (best === undefined || best[1] < LEAST_PAIRS || best[1] === second?.[1]) return undefined

@@ -100,6 +100,19 @@ describe("the other goes on", () => {
     assert.strictEqual(spliced.packets.length, 140 - 89)
   })
 
+  it("in a pause that is like the one before: what is said next is not taken for said", () => {
+    const pauses = (number: number) => (number < 17 || (number >= 77 && number < 110) ? silence() : speech(number))
+    const spliced = VoiceSplice.make(
+      given({ payload: pauses, until: 90, unsaidFrom: 0 }),
+      kept(pauses, 83, 100),
+      1_000 + 20 * (90 - 83)
+    )
+    const next = kept(pauses, 83, 120).slice(110 - 83)
+    assert.isTrue(next.every(({ atMs, packet }) => spliced.isBehind(packet, atMs)))
+    // all that the one gave, then what came behind it
+    assert.strictEqual(spliced.packets.length, 90 + 10)
+  })
+
   it("by arrival where nothing that was sent tells, with what was not said before it", () => {
     for (const payload of [dtx, silence]) {
       const spliced = VoiceSplice.make(given({ payload, until: 100, unsaidFrom: 90 }), kept(payload, 60, 140), 2_005)
