@@ -33,6 +33,17 @@ const scene = Effect.gen(function* () {
   }
 })
 
+/** Its call is running, and the other one may ask for it. */
+const running = Effect.gen(function* () {
+  const { runner, talk, wish, ...world } = yield* scene
+  const { fleet, peer } = yield* world.joinedBy({})
+  yield* runner.calls.start(wish)
+  yield* CallScene.until(() => Effect.sync(() => talk.servicesIn(wish.room) === 1))
+  const [seat] = yield* world.seats
+  assert(seat !== undefined)
+  return { fleet, peer, runner, seat, talk, wish }
+})
+
 describe("SeatKeeping", () => {
   it.live("takes a call that is offered again, while it does so and after it was not given", () =>
     Effect.gen(function* () {
@@ -88,12 +99,7 @@ describe("SeatKeeping", () => {
 
   it.live("keeps a call that nobody wants any more", () =>
     Effect.gen(function* () {
-      const { runner, talk, wish, wishes, ...world } = yield* scene
-      const { fleet, peer } = yield* world.joinedBy({})
-      yield* runner.calls.start(wish)
-      yield* CallScene.until(() => Effect.sync(() => talk.servicesIn(wish.room) === 1))
-      const [seat] = yield* world.seats
-      assert(seat !== undefined)
+      const { fleet, peer, runner, seat, wish } = yield* running
       yield* runner.calls.stop(wish.room, wish.viewer)
       const given = yield* Effect.flip(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
       assert.strictEqual(given._tag, "NotGiven")
@@ -102,12 +108,7 @@ describe("SeatKeeping", () => {
 
   it.live("hears of a click when it has not given the call, and not while it gives it", () =>
     Effect.gen(function* () {
-      const { runner, talk, wish, wishes, ...world } = yield* scene
-      const { fleet, peer } = yield* world.joinedBy({})
-      yield* runner.calls.start(wish)
-      yield* CallScene.until(() => Effect.sync(() => talk.servicesIn(wish.room) === 1))
-      const [seat] = yield* world.seats
-      assert(seat !== undefined)
+      const { fleet, peer, runner, seat, talk, wish } = yield* running
       // Nothing is given before it is back.
       yield* Effect.forkChild(talk.restart(500))
       yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
