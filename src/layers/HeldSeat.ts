@@ -31,3 +31,9 @@ export const make = (seat: Seat, before: Seat | undefined, isAlive: boolean): He
   running: undefined,
   isRun: false
 })
+
+/** From now on it is ours, and so are clicks: not before all that is wanted is known, or one that takes a wish back would find none. */
+export const become = (mine: HeldSeat): void => {
+  mine.takenFrom = undefined
+  mine.isOurs = true
+}

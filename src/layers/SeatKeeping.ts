@@ -119,11 +119,6 @@ export const make = Effect.fnUntraced(function* (
       Effect.orElseSucceed((): ReadonlyArray<Intent> => [])
     )
 
-  /** From now on clicks are ours: not before all that is wanted is known, or one that takes a wish back would find none. */
-  const become = (mine: HeldSeat.HeldSeat) => {
-    mine.takenFrom = undefined
-    mine.isOurs = true
-  }
   const ask = (mine: HeldSeat.HeldSeat, from: Seat): Effect.Effect<CallSeat.Answer> =>
     Effect.gen(function* () {
       // It is better off where it is, even if that one ends, too.
@@ -142,7 +137,7 @@ export const make = Effect.fnUntraced(function* (
       for (const intent of keeping.wishes(room)?.list() ?? []) {
         if (!wanted.has(viewerOf(intent))) yield* keeping.calls.stop(room, intent.viewer)
       }
-      become(mine)
+      HeldSeat.become(mine)
       return { _tag: "Given", left: given.left } as const
     }).pipe(
       Effect.catch((refused) =>
@@ -150,7 +145,7 @@ export const make = Effect.fnUntraced(function* (
           const isGone = refused._tag === "Unanswered" && (yield* SeatGiver.isGone(fleet, from))
           if (!isGone || !(yield* claim(mine, from.epoch))) return stays(mine)
           keeping.restore(yield* load(mine.seat.room))
-          become(mine)
+          HeldSeat.become(mine)
           return { _tag: "Gone" } as const
         })
       )
@@ -206,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
       return false
     }
     keeping.restore(yield* load(room))
-    become(mine)
+    HeldSeat.become(mine)
     return true
   }, Effect.uninterruptible)
 
