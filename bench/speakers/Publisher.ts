@@ -122,7 +122,10 @@ export const make = async ({ levels, material, number }: PublisherOptions): Prom
   }
 }
 
-/** The socket of the way that ICE has chosen, tied to its other end: an address per packet costs a look-up per packet. */
+/**
+ * The socket of the way that ICE has chosen, tied to its other end: an address per packet costs a look-up per packet. Where the other side has chosen
+ * another way, one of some 2,000 on a full machine, its checks do not get through: consent is missing, media is not.
+ */
 const pinned = (connection: RTCPeerConnection): Socket => {
   const pair = connection.iceTransports[0]?.connection.nominated
   if (pair === undefined || !(pair.protocol instanceof StunProtocol)) throw new Error("no way was chosen")

@@ -12,8 +12,11 @@ import * as StunMessage from "./StunMessage.ts"
 import * as WeriftConsent from "./WeriftConsent.ts"
 
 export interface IceConsents {
-  /** Keeps the consent of a way that is chosen, for as long as it is; `undefined`: werift goes on with it. */
-  readonly keep: (ice: WeriftConsent.IceConnection) => IceConsent | undefined
+  /**
+   * Keeps the consent of a way that is chosen, for as long as it is; `undefined`: werift goes on with it. `heardMs`: when media came last that is
+   * authentic. Nobody who still sends is left because no answer comes: we send nothing then, and listen on.
+   */
+  readonly keep: (ice: WeriftConsent.IceConnection, heardMs: () => number) => IceConsent | undefined
 }
 
 export interface IceConsent {
@@ -49,8 +52,10 @@ interface Kept {
   readonly pair: CandidatePair
   readonly remotePassword: string
   readonly ask: () => void
+  /** When media came last. */
+  readonly heardMs: () => number
   /** When it was last answered, and when it is asked next. */
-  heardMs: number
+  answeredMs: number
   dueMs: number
 }
 
@@ -81,14 +86,16 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
       const one = all[n]
       if (one === undefined) continue
       // an answer that was waiting may have been heard before this look
-      if (missedMs >= STALLED_MS) one.heardMs = Math.min(atMs, one.heardMs + missedMs)
-      const isExpired = atMs - one.heardMs >= EXPIRED_MS
-      if (!isExpired && atMs < one.dueMs && (n + turn) % turns !== 0) continue
+      if (missedMs >= STALLED_MS) one.answeredMs = Math.min(atMs, one.answeredMs + missedMs)
+      const isExpired = atMs - one.answeredMs >= EXPIRED_MS
+      if (atMs < one.dueMs && (n + turn) % turns !== 0) continue
       if (!isChosen(one)) remove(n)
-      else if (isExpired) {
+      else if (isExpired && atMs - one.heardMs() >= EXPIRED_MS) {
         remove(n)
         one.consent.expire()
-      } else if (atMs >= one.dueMs) {
+      } else {
+        if (isExpired) one.consent.lapse()
+        if (atMs < one.dueMs) continue
         one.dueMs = atMs + nextMs()
         one.ask()
       }
@@ -99,7 +106,7 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
   }
 
   return {
-    keep: (ice) => {
+    keep: (ice, heardMs) => {
       const { localPassword, nominated: pair, remotePassword } = ice
       const consent = WeriftConsent.of(ice)
       if (consent === undefined || pair === undefined || !(pair.protocol instanceof StunProtocol)) return undefined
@@ -118,7 +125,8 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
         consent,
         pair,
         remotePassword,
-        heardMs: now(),
+        heardMs,
+        answeredMs: now(),
         dueMs: now() + nextMs(),
         ask: () => {
           if (ice.iceControlling !== iceControlling) {
@@ -148,7 +156,8 @@ export const make = ({ every = byTimer, now }: IceConsentsOptions): IceConsents 
       const hear = (message: StunMessage.StunMessage, datagram: Buffer): boolean => {
         if (!asked.equals(message.transaction) || !StunMessage.isProven(datagram, message, keys.remote)) return false
         asked = Buffer.alloc(0)
-        one.heardMs = now()
+        one.answeredMs = now()
+        consent.renew()
         return true
       }
 

@@ -33,6 +33,8 @@ export interface RtpReceiver {
   readonly rest: () => Rest | undefined
   /** Gives what is kept to the listener. */
   readonly wake: () => void
+  /** When the last that was authentic came; of what is left shut, that is looked at. */
+  readonly heardMs: () => number
 }
 
 /** A muted microphone's last 2 s, and more of one that sends nothing: four looks fit in, so that nothing is gone when one of them finds speech. */
@@ -71,6 +73,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
 
   /** The last packet is of the listener's. */
   let wasGiven = false
+  let heardMs = Number.NEGATIVE_INFINITY
 
   const show = (
     { sequenceNumber, ssrc, timestamp }: RtpDatagram.RtpHeader,
@@ -138,6 +141,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
   const open = (packet: Uint8Array, audioLevel: number | undefined, atMs: number, isHeard: boolean) => {
     const payload = srtp.open(packet, header)
     if (payload === undefined) return onRefused()
+    heardMs = atMs
     srtp.reception(header.ssrc)?.note(header.sequenceNumber, header.timestamp, atMs)
     if (!isHeard) return
     wasGiven = true
@@ -155,6 +159,7 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
   const look = (packet: Uint8Array, audioLevel: number | undefined, atMs: number) => {
     const payload = srtp.look(packet, header)
     if (payload === undefined) return onRefused()
+    heardMs = atMs
     srtp.reception(header.ssrc)?.note(header.sequenceNumber, header.timestamp, atMs)
     kept.append(atMs, packet)
     if (silence?.isSilent(show(header, payload, audioLevel, atMs)) === false) give(Number.NEGATIVE_INFINITY)
@@ -184,7 +189,8 @@ export const make = (options: RtpReceiverOptions): RtpReceiver => {
       const { payloadType, ssrc } = header
       return { ssrc, payloadType, levelId: options.offer()?.levelId ?? 0, tagBytes: srtp.tagBytes, mayWait }
     },
-    wake: () => give(Number.NEGATIVE_INFINITY)
+    wake: () => give(Number.NEGATIVE_INFINITY),
+    heardMs: () => heardMs
   }
 }
 

@@ -11,7 +11,10 @@ export interface WeriftConsent {
   readonly takeOver: () => void
   /** The attributes of a check of the chosen way, as werift would send it, without proof; `undefined`: there is no such way. */
   readonly attributes: () => Buffer | undefined
-  /** Nobody answers any more. */
+  /** werift sends nothing more, but answers, and hears on; until it is renewed. */
+  readonly lapse: () => void
+  readonly renew: () => void
+  /** Nobody is there any more. */
   readonly expire: () => void
 }
 
@@ -25,11 +28,15 @@ export const of = (ice: IceConnection): WeriftConsent | undefined => {
   if (typeof stop !== "function" || typeof build !== "function" || typeof become !== "function") return undefined
   // Nobody was asked yet, or nobody answered: not ours to say otherwise.
   if (isFresh !== true) return undefined
+  const lapse = () => void Reflect.set(ice, "consentFresh", false)
+  const renew = () => void Reflect.set(ice, "consentFresh", true)
   return {
     takeOver: () => {
       Reflect.apply(stop, ice, [])
-      Reflect.set(ice, "consentFresh", true)
+      renew()
     },
+    lapse,
+    renew,
     attributes: () => {
       const { iceControlling, localUsername, nominated, remoteIsLite, remoteUsername } = ice
       if (nominated === undefined) return undefined
@@ -41,7 +48,7 @@ export const of = (ice: IceConnection): WeriftConsent | undefined => {
       return message instanceof Message ? message.bytes.subarray(HEADER_BYTES) : undefined
     },
     expire: () => {
-      Reflect.set(ice, "consentFresh", false)
+      lapse()
       Reflect.apply(become, ice, ["failed"])
     }
   }

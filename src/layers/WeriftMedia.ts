@@ -62,7 +62,7 @@ export const take = (transport: RTCDtlsTransport, options: WeriftMediaOptions): 
   if (nominated?.protocol instanceof StunProtocol) {
     const socket = nominated.protocol.transport
     const handUp = socket.onData
-    const consent = options.consents?.keep(transport.iceTransport.connection)
+    const consent = options.consents?.keep(transport.iceTransport.connection, receiver.heardMs)
     socket.onData = (datagram, from) => {
       if (RtpDatagram.isRtp(datagram)) receive(datagram)
       else if (!isUnwanted(datagram) && consent?.take(datagram, from) !== true) handUp(datagram, from)

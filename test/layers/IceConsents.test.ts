@@ -46,6 +46,7 @@ const connect = Effect.fnUntraced(function* (isControlling = false) {
   // It asks when the test does.
   WeriftConsent.of(theirs)?.takeOver()
   let nowMs = 1000
+  let heardMs = Number.NEGATIVE_INFINITY
   let look: (() => void) | undefined
   const consents = IceConsents.make({
     now: () => nowMs,
@@ -56,7 +57,7 @@ const connect = Effect.fnUntraced(function* (isControlling = false) {
       }
     }
   })
-  const kept = consents.keep(ours)
+  const kept = consents.keep(ours, () => heardMs)
   const { transport } = wayOf(ours)
   const handUp = transport.onData
   const done: Array<number> = []
@@ -71,6 +72,10 @@ const connect = Effect.fnUntraced(function* (isControlling = false) {
     /** The kinds of what came to our socket and was done with here; some may be checks from before. */
     done,
     isLooking: () => look !== undefined,
+    /** Media comes. */
+    hear: () => {
+      heardMs = nowMs
+    },
     /** So many looks of 100 ms. */
     pass: (looks: number) => {
       for (let n = 0; n < looks; n++) {
@@ -226,6 +231,39 @@ describe("IceConsents", () => {
   )
 
   live(
+    "nobody who still sends is left because no answer comes: nothing is sent then, and again when one does",
+    Effect.gen(function* () {
+      const { done, hear, isLooking, ours, pass, theirs } = yield* connect()
+      const heard: Array<string> = []
+      theirs.onData.subscribe((datagram) => heard.push(String(datagram[1])))
+      const say = (what: number) => Effect.promise(() => ours.send(Buffer.from([0x80, what])))
+      const { transport } = wayOf(theirs)
+      const { onData } = transport
+      transport.onData = () => {}
+      for (let seconds = 0; seconds < 60; seconds++) {
+        hear()
+        pass(10)
+      }
+      assert.notStrictEqual(ours.state, "failed")
+      transport.onData = onData
+      const answered = answersIn(done)
+      yield* say(1)
+      pass(70)
+      yield* until("it is answered", () => answersIn(done) > answered)
+      yield* say(2)
+      yield* until("what is sent again is heard", () => heard.length > 0)
+      assert.deepStrictEqual(heard, ["2"])
+      transport.onData = () => {}
+      hear()
+      pass(290)
+      assert.notStrictEqual(ours.state, "failed")
+      pass(20)
+      assert.strictEqual(ours.state, "failed")
+      assert.isFalse(isLooking())
+    })
+  )
+
+  live(
     "is over no later where an answer was waiting when this process went on",
     Effect.gen(function* () {
       const { done, ours, pass, stall, theirs } = yield* connect()
@@ -265,13 +303,13 @@ describe("IceConsents", () => {
       const consents = IceConsents.make({ now: () => 0, every: () => () => {} })
       for (const name of ["stopConsentLifecycle", "buildRequest", "setState", "consentFresh"]) {
         Reflect.set(ours, name, name === "consentFresh" ? false : undefined)
-        assert.isUndefined(consents.keep(ours))
+        assert.isUndefined(consents.keep(ours, () => 0))
         Reflect.deleteProperty(ours, name)
         if (name === "consentFresh") Reflect.set(ours, name, true)
       }
-      assert.isDefined(consents.keep(ours))
+      assert.isDefined(consents.keep(ours, () => 0))
       const other = yield* agent(true)
-      assert.isUndefined(consents.keep(other))
+      assert.isUndefined(consents.keep(other, () => 0))
     })
   )
 })
