@@ -7,7 +7,7 @@ import type { HeardSession, Sent } from "./Wire.ts"
 export interface Arrivals {
   /**
    * Of frames of running speech: ms from the moment the last packet in it was sent to the moment the engine had it. The first ones of a stretch
-   * of speech are not among them: a gate that has just opened sends what it had kept.
+   * of speech are not among them: a gate that has just opened sends what it had kept. Nor are those of which it cannot be told what they are.
    */
   readonly delaysMs: ReadonlyArray<number>
   /** When each of these was sent. */
@@ -122,23 +122,34 @@ const placesIn = ({ phrasePackets, phrases }: Material, part: Uint16Array): Map<
   return places
 }
 
-/** The frames of a session that lie within one phrase, and which part of it they are. */
+/**
+ * The frames of a session that lie within one phrase, and which part of it they are. Some that lie across two are like a third by chance, sent many
+ * seconds before: only what goes on in the frame before or behind is taken for what it looks like.
+ */
 const locate = (material: Material, { atMs, loudness }: HeardSession): ReadonlyArray<Found> => {
-  const found: Array<Found> = []
   const quiet = loudestSilence(material) - ABOVE_SILENCE
+  const places: Array<number | undefined> = []
+  const inStretch: Array<number> = []
   let expected: number | undefined
-  let inStretch = 0
   for (let frame = 0; frame < atMs.length; frame++) {
     const heard = loudness.subarray(frame * PACKETS, (frame + 1) * PACKETS)
     // Between two stretches an engine is flushed, which is zeros.
-    inStretch = isSilent(heard) ? 0 : inStretch + 1
+    inStretch.push(isSilent(heard) ? 0 : (inStretch.at(-1) ?? 0) + 1)
     const place = expected !== undefined && fits(material, heard, expected) ? expected : nearest(material, heard)
     expected = place === undefined ? undefined : place + PACKETS
     // A pause is like any other, and like what follows speech: found anywhere, at any time.
-    if (place === undefined || heard.every((one) => one > quiet)) continue
-    found.push({ atMs: atMs[frame] ?? 0, packet: place + PACKETS - 1, isRunning: inStretch >= FIRST_FRAMES })
+    places.push(heard.every((one) => one > quiet) ? undefined : place)
   }
-  return found
+  const goesOn = (frame: number) => (places[frame] ?? Number.NaN) + PACKETS === places[frame + 1]
+  return places.flatMap((place, frame) =>
+    place === undefined || !(goesOn(frame - 1) || goesOn(frame))
+      ? []
+      : {
+          atMs: atMs[frame] ?? 0,
+          packet: place + PACKETS - 1,
+          isRunning: (inStretch[frame] ?? 0) >= FIRST_FRAMES
+        }
+  )
 }
 
 /** The level of what is sent between two stretches of speech. */
