@@ -9,9 +9,9 @@ import * as SeatedRunners from "../support/SeatedRunners.ts"
 import * as Standstill from "../support/Standstill.ts"
 
 /** A runner, and beside it another that only answers as it is told here. */
-const scene = Effect.gen(function* () {
+const sceneOf = Effect.fnUntraced(function* (calls: number) {
   const file = yield* Fleets.sharedFile
-  const made = yield* SeatedRunners.make(1, { _tag: "File", file, isShared: true }, CallPresence.defaultLimits)
+  const made = yield* SeatedRunners.make(calls, { _tag: "File", file, isShared: true }, CallPresence.defaultLimits)
   yield* made.open
   const [wish] = made.wishes
   assert(wish !== undefined)
@@ -32,6 +32,7 @@ const scene = Effect.gen(function* () {
     })
   }
 })
+const scene = sceneOf(1)
 
 /** Its call is running, and the other one may ask for it. */
 const running = Effect.gen(function* () {
@@ -120,6 +121,37 @@ describe("SeatKeeping", () => {
       // The other one does not take it: it is ours again.
       yield* CallScene.until(() => Effect.map(runner.calls.list, (all) => all.length === 0))
     }).pipe(Standstill.played)
+  )
+
+  it.live("gives the call that it was about to give when its runner is told to end", () =>
+    Effect.gen(function* () {
+      const { fleet, peer, runner, seat, talk, wish } = yield* running
+      // Nothing is given before it is back.
+      yield* Effect.forkChild(talk.restart(500))
+      yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
+      const giving = yield* Effect.forkChild(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
+      yield* Effect.sleep("100 millis")
+      yield* Effect.forkChild(runner.end)
+      assert.deepStrictEqual((yield* Fiber.join(giving)).intents, [wish])
+    }).pipe(Standstill.played)
+  )
+
+  it.live("takes what it was told to take, though whoever told it waits no longer", () =>
+    Effect.gen(function* () {
+      const { runner, talk, wishes, ...world } = yield* sceneOf(40)
+      const { fleet, peer } = yield* world.joinedBy({})
+      yield* Effect.forEach(
+        wishes,
+        ({ room }, n) =>
+          fleet
+            .ask(peer.address, (client) => client.Take({ vacancy: { room, isAlive: false }, intents: [] }), "1 minute")
+            .pipe(Effect.timeoutOption(n)),
+        { concurrency: "unbounded", discard: true }
+      )
+      // Of a room that was left half taken no click would be heard.
+      yield* Effect.forEach(wishes, (wish) => runner.calls.start(wish), { concurrency: 8, discard: true })
+      yield* CallScene.until(() => Effect.sync(() => wishes.every(({ room }) => talk.servicesIn(room) === 1)))
+    }).pipe(Effect.timeout("20 seconds"), Standstill.played)
   )
 
   it.live("says so when its runner ends and nobody takes a call in time, though another said that it would", () =>
