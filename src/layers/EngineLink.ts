@@ -38,6 +38,8 @@ export interface EngineLink {
   readonly finishes: boolean
   readonly feed: SessionFeed.SessionFeed
   readonly pace: Pace.Pace
+  /** Of its pool, see there. */
+  readonly turn: number
   readonly send: (frame: AudioFrame) => void
   /** Nothing of the samples it was sent is kept. */
   readonly copies: boolean
@@ -133,6 +135,7 @@ export const open = Effect.fnUntraced(function* (
       chosen,
       capabilities,
       openedMs: now(),
+      turn: pool.turn(),
       finishes: session.finish !== undefined,
       feed,
       pace,

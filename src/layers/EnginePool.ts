@@ -35,6 +35,8 @@ export interface EnginePool {
   readonly cover: (voice: Asking, chosen: Chosen) => Chosen | undefined
   /** Opens a session: through the engine's circuit, at most so many at a time. Counted as opened until its scope closes. */
   readonly open: (chosen: Chosen) => Effect.Effect<EngineSession, EngineError, Scope.Scope>
+  /** Evenly spread over 0–1 from one to the next: sessions that were opened together need not do the same thing together. */
+  readonly turn: () => number
   /** An open session was lost `aliveMs` after it had opened (accept-then-close is a failure of the engine, one loss after minutes is not). */
   readonly lost: (chosen: Chosen, error: EngineError, aliveMs: number) => Effect.Effect<void>
   /** Why `choose` gives nobody, if it does not. */
@@ -45,6 +47,8 @@ export interface EnginePool {
 
 /** How often a voice looks again while a probe is under way or all are full; between one and two of these. */
 const LOOK_AGAIN_MS = 75
+/** The golden ratio: however many there are, each multiple of it falls into the widest gap that those before it have left. */
+const TURN = (Math.sqrt(5) - 1) / 2
 
 /** A pool of these engines, by their roles and then in their order; it ends with its scope. */
 export const make = Effect.fnUntraced(function* (
@@ -62,6 +66,7 @@ export const make = Effect.fnUntraced(function* (
     )
     circuits.set(configured, circuit)
   }
+  let turns = 0
   const circuitOf = ({ configured }: Chosen) => circuits.get(configured)
   const isReady = (chosen: Chosen) => circuitOf(chosen)?.isReady() === true
   const mayAsk = (chosen: Chosen) => circuitOf(chosen)?.mayAsk() === true
@@ -99,6 +104,7 @@ export const make = Effect.fnUntraced(function* (
       return first(covers, isReady)
     },
     open: (chosen) => circuitOf(chosen)?.open(chosen) ?? stranger,
+    turn: () => (turns++ * TURN) % 1,
     lost: (chosen, error, aliveMs) => circuitOf(chosen)?.lost(error, aliveMs) ?? stranger,
     trouble: (voice) => {
       const healths = roster(voice).map(({ configured }) => configured.health())

@@ -35,8 +35,11 @@ const ORPHANED = "3 seconds"
 const MOST_MUTE = 3
 /** Without speech; a session that was flushed before was held for 30 s by then. */
 const STANDBY_LIMIT = "30 seconds"
-/** Of what a session that was closed had not proven, the next one hears this much again: nobody pays twice for minutes of music. */
-const UNPROVEN_AT_CLOSE = 30 * SAMPLE_RATE
+/**
+ * Of what a session that was closed or left in good health had not proven, the next one hears this much again: nobody pays twice for minutes of music,
+ * and whoever speaks for minutes without a pause is not read a minute late because of what was said long before.
+ */
+const UNPROVEN_IN_HEALTH = 30 * SAMPLE_RATE
 
 /** Transcribes with the engines of the environment. */
 export const layer: Layer.Layer<Transcriber, never, Engines> = Layer.effect(
@@ -114,7 +117,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
   let lost: EngineError["reason"] | undefined
   let relief: Audition.Relief | undefined
   for (;;) {
-    if (line.ended() && past.isUnproven) hearAgain(work, past, UNPROVEN_AT_CLOSE)
+    if (line.ended() && past.isUnproven) hearAgain(work, past, UNPROVEN_IN_HEALTH)
     if (relief === undefined && line.backlog().isEmpty()) {
       if (line.ended()) return
       // somebody may have become ready meanwhile: nobody is held longer than that without speech
@@ -131,7 +134,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
     past.opened += 1
     if (lost !== undefined) yield* reconnected(lost)
     lost = undefined
-    if (past.isUnproven) hearAgain(work, past, UNPROVEN_AT_CLOSE)
+    if (past.isUnproven) hearAgain(work, past, UNPROVEN_IN_HEALTH)
     const { link } = found
     const result = yield* Effect.result(converse(work, past, link, relief?.said ?? []))
     relief = undefined
@@ -152,7 +155,7 @@ const sessions = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<void
       cutter.resume(relief.lost !== undefined)
       if (relief.lost !== undefined) interrupt(work, relief.lost)
     } else if (result._tag === "Failure" && isMute(past, link)) past.isUnproven = true
-    else hearAgain(work, past)
+    else hearAgain(work, past, result._tag === "Success" ? UNPROVEN_IN_HEALTH : undefined)
     const error = result._tag === "Failure" ? result.failure : relief === undefined ? undefined : silent
     yield* link.close(error)
     if (error === undefined) continue

@@ -3,53 +3,77 @@
  * counted, not searched for: "no no" and "no no no" give one new word.
  */
 
-/** What is gained by a word that both have, and lost by one that only one of them has. */
-const MATCH = 1
-const SIMILAR = 0.6
+/** What is gained by a word that both have, and lost by one that only one of them has; whole numbers, so that equal sums are equal. */
+const MATCH = 10
+const SIMILAR = 6
 /** A word was missed the second time. */
-const MISSED = 0.6
+const MISSED = 6
 /** A word was only heard the second time: dearer, or a word that comes again later would swallow all before it. */
-const ADDED = 0.9
+const ADDED = 9
 /** Words that must follow before an inexact end counts: what the new session adds in between shows itself by then. */
 const PROOF_WORDS = 2
 /** Enough to count by; longer texts are compared by their end (a session is replayed 180 s at most, some 600 words, of which most are proven). */
 const MOST_WORDS = 400
 
-export interface SeamOptions {
+export interface Seam {
   /** What was said by the session before from the place on where the new one began. */
   readonly known: ReadonlyArray<string>
-  /** What the new session has said for certain. */
-  readonly fresh: ReadonlyArray<string>
   /** `known` may begin with words from before that place. */
   readonly mayLead: boolean
-  /** No more words are waited for. */
-  readonly isComplete: boolean
+  /**
+   * How many of the fresh words, from the first on, were known; `undefined` while that cannot be told yet. Case and punctuation make no difference, a
+   * word that is spelt a little differently is the same word. In doubt a word is said twice rather than lost. `fresh`: what the new session has
+   * said; `isComplete`: no more words are waited for.
+   */
+  readonly overlap: (fresh: ReadonlyArray<string>, isComplete: boolean) => number | undefined
+  /** How many of the known words, from the first on, all the fresh ones stand for: more are still to come. */
+  readonly passed: (fresh: ReadonlyArray<string>) => number
 }
 
-/**
- * How many of the fresh words, from the first on, were known; `undefined` while that cannot be told yet. Case and punctuation make no difference, a word
- * that is spelt a little differently is the same word. In doubt a word is said twice rather than lost.
- */
-export const overlap = ({ fresh, isComplete, known, mayLead }: SeamOptions): number | undefined => {
-  const old = known.slice(-MOST_WORDS).map(plain)
-  const leads = mayLead || old.length < known.length
-  const fits = align(old, fresh.map(plain), leads)
-  const ends = fits.map((row) => row[old.length] ?? 0)
-  const repeated = best(ends)
-  const fit = ends[repeated] ?? 0
-  /** All fresh words are in the middle of the known ones. */
-  const midway = Math.max(...(fits.at(-1) ?? []).slice(0, old.length))
-  const isExact = leads ? repeated > 0 && fit === repeated * MATCH && fit > midway : fit === old.length * MATCH
-  const isProven = fit >= midway && fresh.length >= repeated + PROOF_WORDS
-  return isExact || isProven || isComplete ? repeated : undefined
-}
-
-/** How many of the known words, from the first on, all the fresh ones stand for: more are still to come. */
-export const passed = ({ fresh, known, mayLead }: Omit<SeamOptions, "isComplete">): number => {
+/** Words that are asked about again, with more behind them, are not compared again. */
+export const make = (known: ReadonlyArray<string>, mayLead: boolean): Seam => {
   const old = known.slice(-MOST_WORDS).map(plain)
   const skipped = known.length - old.length
-  const fits = align(old, fresh.map(plain), mayLead || skipped > 0)
-  return skipped + best(fits[fresh.length] ?? [])
+  const leads = mayLead || skipped > 0
+  const compared: Array<string> = []
+  /** `fits[n][k]`: how well the first n fresh words stand for the first k known ones. */
+  const fits: Array<Int32Array> = [Int32Array.from({ length: old.length + 1 }, (_, k) => (leads ? 0 : -MISSED * k))]
+  const fitOf = (words: number, ofKnown: number) => fits[words]?.[ofKnown] ?? 0
+
+  const compare = (fresh: ReadonlyArray<string>): void => {
+    let same = 0
+    while (same < fresh.length && compared[same] === fresh[same]) same++
+    if (same === fresh.length) return
+    compared.length = same
+    fits.length = same + 1
+    for (const word of fresh.slice(same)) {
+      fits.push(rowBehind(fits.at(-1) ?? new Int32Array(old.length + 1), old, plain(word)))
+      compared.push(word)
+    }
+  }
+
+  return {
+    known,
+    mayLead,
+    overlap: (fresh, isComplete) => {
+      compare(fresh)
+      const all = fresh.length
+      let repeated = 0
+      for (let words = 1; words <= all; words++) {
+        if (fitOf(words, old.length) > fitOf(repeated, old.length)) repeated = words
+      }
+      const fit = fitOf(repeated, old.length)
+      /** All fresh words are in the middle of the known ones. */
+      const midway = Math.max(...(fits[all]?.subarray(0, old.length) ?? []))
+      const isExact = leads ? repeated > 0 && fit === repeated * MATCH && fit > midway : fit === old.length * MATCH
+      const isProven = fit >= midway && all >= repeated + PROOF_WORDS
+      return isExact || isProven || isComplete ? repeated : undefined
+    },
+    passed: (fresh) => {
+      compare(fresh)
+      return skipped + best(fits[fresh.length] ?? [])
+    }
+  }
 }
 
 /** Text that is written without spaces is counted by its characters. */
@@ -76,20 +100,15 @@ const plain = (word: string): string => {
   return bare === "" ? word : bare
 }
 
-/** `fits[n][k]`: how well the first n fresh words stand for the first k known ones. */
-const align = (known: ReadonlyArray<string>, fresh: ReadonlyArray<string>, mayLead: boolean): Array<Array<number>> => {
-  const first = [0, ...known.map((_, k) => (mayLead ? 0 : -MISSED * (k + 1)))]
-  const fits = [first]
-  let before = first
-  for (const [n, word] of fresh.entries()) {
-    const row = [-ADDED * (n + 1)]
-    for (const [k, old] of known.entries()) {
-      row.push(Math.max((before[k] ?? 0) + likeness(old, word), (before[k + 1] ?? 0) - ADDED, (row[k] ?? 0) - MISSED))
-    }
-    fits.push(row)
-    before = row
+/** The row of one more fresh word. */
+const rowBehind = (before: Int32Array, known: ReadonlyArray<string>, word: string): Int32Array => {
+  const row = new Int32Array(before.length)
+  row[0] = (before[0] ?? 0) - ADDED
+  for (const [k, old] of known.entries()) {
+    const either = Math.max((before[k + 1] ?? 0) - ADDED, (row[k] ?? 0) - MISSED)
+    row[k + 1] = Math.max(either, (before[k] ?? 0) + likeness(old, word))
   }
-  return fits
+  return row
 }
 
 /** Never worth it for different words: leaving one out and adding the other costs less. */
@@ -117,5 +136,8 @@ const isSimilar = (one: string, other: string): boolean => {
 }
 
 /** The place of the highest; of equals the first, so that fewer words are dropped. */
-const best = (scores: ReadonlyArray<number>): number =>
-  scores.reduce((found, score, at) => (score > (scores[found] ?? Number.NEGATIVE_INFINITY) ? at : found), 0)
+const best = (scores: ArrayLike<number>): number => {
+  let found = 0
+  for (let at = 1; at < scores.length; at++) if ((scores[at] ?? 0) > (scores[found] ?? 0)) found = at
+  return found
+}

@@ -57,7 +57,7 @@ export const make = (voice: string, { said: known = "", segments = 0 }: Partial<
   let isOrphan = false
   /** Promised since the mark, as one text. */
   let doubt = known
-  let seam: OpenSeam | undefined
+  let seam: Seam.Seam | undefined
   /** In speaking order; only the first is shown. */
   let items: Array<ItemText.ItemText> = []
   let finished: Array<string> = []
@@ -78,19 +78,19 @@ export const make = (voice: string, { said: known = "", segments = 0 }: Partial<
   /** Leaves out what an utterance repeats at the seam; all of it as long as that cannot be told. */
   const cross = (item: ItemText.ItemText, isComplete: boolean): void => {
     if (seam === undefined) return
-    const { known, mayLead } = seam
+    const { known, mayLead, overlap, passed } = seam
     const { certain, text } = item.own()
     const fresh = Seam.wordsOf(certain)
-    const repeated = Seam.overlap({ known, fresh, mayLead, isComplete })
+    const repeated = overlap(fresh, isComplete)
     if (repeated === undefined) {
       // what is new may be read before it is certain
       const seen = Seam.wordsOf(text)
-      item.hide(Seam.overlap({ known, fresh: seen, mayLead, isComplete: false }) ?? seen.length)
+      item.hide(overlap(seen, false) ?? seen.length)
       return
     }
     const isThrough = !isComplete || repeated < fresh.length
-    const rest = isThrough ? [] : known.slice(Seam.passed({ known, fresh, mayLead }))
-    seam = rest.length > 0 ? { known: rest, mayLead } : undefined
+    const rest = isThrough ? [] : known.slice(passed(fresh))
+    seam = rest.length > 0 ? Seam.make(rest, mayLead) : undefined
     item.repeat(repeated)
   }
 
@@ -195,7 +195,7 @@ export const make = (voice: string, { said: known = "", segments = 0 }: Partial<
     const isAll = cause === "EngineLost" || cause === "StreamEnd"
     const text = isAll ? joinText(segment.committed, segment.open) : segment.committed
     const more = Seam.wordsOf(text.slice(segment.committed.length))
-    if (more.length > 0) seam = { known: [...(seam?.known ?? []), ...more], mayLead: seam?.mayLead === true }
+    if (more.length > 0) seam = Seam.make([...(seam?.known ?? []), ...more], seam?.mayLead === true)
     return close(segment, text, cause)
   }
 
@@ -281,12 +281,7 @@ interface Before {
 }
 
 /** What was said before and may come again. */
-interface OpenSeam {
-  readonly known: ReadonlyArray<string>
-  readonly mayLead: boolean
-}
-
-const seamOf = (doubt: string, mayLead: boolean): OpenSeam | undefined => {
+const seamOf = (doubt: string, mayLead: boolean): Seam.Seam | undefined => {
   const known = Seam.wordsOf(doubt)
-  return known.length === 0 ? undefined : { known, mayLead }
+  return known.length === 0 ? undefined : Seam.make(known, mayLead)
 }

@@ -23,9 +23,13 @@ const SOON_MS = 50
 /** Nobody can be asked at the moment: how soon again, and for how long when the voice is over. */
 const RETRY_MS = 250
 const LAST_AUDITION_MS = 5_000
-/** Parts of a session's longest life: from the first on it is renewed at the next pause, at the second in any case. */
+/**
+ * Parts of a session's longest life: from the first on it is renewed at the next pause, at the second in any case. Who makes no pause is
+ * heard twice for a while then, so of many that began together each is renewed at a moment of its own in the two minutes before.
+ */
 const RENEW_AT_PAUSE = 25 / 30
 const RENEW_ANYHOW = 29 / 30
+const RENEW_SPREAD = 2 / 30
 /** Somebody better is ready, and the speaker makes no pause. */
 const PATIENCE_FOR_PAUSE_MS = 30_000
 
@@ -191,11 +195,14 @@ const untilReasonToClose = Effect.fnUntraced(function* <Relief extends object>(
   { audition, betterSinceMs, line, link, now, onClosing, onPause, openTextMs }: Conversation<Relief>,
   rounds: Rounds
 ): Effect.fn.Return<Outcome<Relief>> {
-  const { capabilities, feed, openedMs } = link
+  const { capabilities, feed, openedMs, turn } = link
   const life = capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY
   const pausedMs = () => openedMs + life * RENEW_AT_PAUSE
   const leaveMs = () =>
-    Math.min(openedMs + life * RENEW_ANYHOW, (betterSinceMs() ?? Number.POSITIVE_INFINITY) + PATIENCE_FOR_PAUSE_MS)
+    Math.min(
+      openedMs + life * (RENEW_ANYHOW - RENEW_SPREAD * turn),
+      (betterSinceMs() ?? Number.POSITIVE_INFINITY) + PATIENCE_FOR_PAUSE_MS
+    )
   const idleMs = () => feed.activeMs() + IDLE_MS
   let stoodMs = 0
   // when this process had stood still: what was spoken meanwhile is still to come

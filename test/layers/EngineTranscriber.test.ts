@@ -408,6 +408,36 @@ describe("EngineTranscriber", () => {
     )
   })
 
+  describe("a session that gets old while nobody pauses", () => {
+    told(
+      "is followed by one that hears half a minute again: nothing is said twice, or said to be lost",
+      { tellsProgress: false, capabilities: { maxSessionMs: 30 * 60_000, mark: "KnownDelay" } },
+      Effect.gen(function* () {
+        const engine = yield* ScriptedEngine.ScriptedEngine
+        const voice = yield* ScriptedVoice.make({ ringFrames: 2250 })
+        yield* voice.speak(1, "goes on")
+        const first = yield* engine.session(0)
+        const words: Array<string> = []
+        while (!first.closed()) {
+          words.push(`w${words.length}`)
+          first.say(words.at(-1) ?? "")
+          yield* voice.speak(12, "goes on")
+        }
+        yield* voice.speak(125, "goes on")
+        const next = yield* engine.session(1)
+        const heard = voice.spoken()
+        const lastBefore = heard.indexOf(first.positions().at(-1) ?? 0)
+        assert.strictEqual(heard.indexOf(next.positions()[0] ?? 0), lastBefore - 374)
+        next.say(`${words.slice(-30).join(" ")} and so on`)
+        yield* voice.speak(5)
+        yield* TestClock.adjust("5 seconds")
+        const said = voice.finals().map((one) => one.replace(/ \(\w+\)$/, ""))
+        assert.deepStrictEqual(said.join(" ").split(" "), [...words, "and", "so", "on"])
+        assert.deepStrictEqual(voice.interruptions, [])
+      })
+    )
+  })
+
   describe("when the voice ends", () => {
     told(
       "what was said is flushed, finished and delivered before the segments end",

@@ -5,10 +5,9 @@ const words = (text: string) => text.split(" ").filter((word) => word !== "")
 const repeated = (
   known: string,
   fresh: string,
-  options: { readonly mayLead?: boolean; readonly isComplete?: boolean } = {}
-) => Seam.overlap({ known: words(known), fresh: words(fresh), mayLead: false, isComplete: false, ...options })
-const passed = (known: string, fresh: string) =>
-  Seam.passed({ known: words(known), fresh: words(fresh), mayLead: false })
+  { isComplete = false, mayLead = false }: { readonly mayLead?: boolean; readonly isComplete?: boolean } = {}
+) => Seam.make(words(known), mayLead).overlap(words(fresh), isComplete)
+const passed = (known: string, fresh: string) => Seam.make(words(known), false).passed(words(fresh))
 
 describe("what a new session says at a seam", () => {
   it("is new from the first word on when nothing is in doubt", () => {
@@ -63,7 +62,21 @@ describe("what a new session says at a seam", () => {
   it("is compared quickly however much is in doubt", () => {
     const long = Array.from({ length: 3000 }, (_, at) => `word${at % 97}`)
     const fresh = [...long.slice(-400), "new", "words", "follow"]
-    assert.strictEqual(Seam.overlap({ known: long, fresh, mayLead: false, isComplete: false }), 400)
+    assert.strictEqual(Seam.make(long, false).overlap(fresh, false), 400)
+  })
+
+  it("is the same, word by word or at once, whatever becomes of the last words", () => {
+    const known = words("we meet today at ten o'clock in the red room and not in the blue one")
+    const said = words("we met today at ten o'clock in a red room and not in the new blue one or so they say")
+    const seam = Seam.make(known, true)
+    for (const [at] of said.entries()) {
+      const fresh = said.slice(0, at + 1)
+      for (const changed of [[...fresh, "uncertain", "words"], fresh.toSpliced(-2, 1, "other"), fresh]) {
+        const once = Seam.make(known, true)
+        assert.strictEqual(seam.overlap(changed, false), once.overlap(changed, false))
+        assert.strictEqual(seam.passed(changed), once.passed(changed))
+      }
+    }
   })
 })
 

@@ -29,10 +29,13 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     frames: Stream.fromQueue(queue),
     replay: function* (from) {
       replayed.push(from)
-      // as a ring does: what comes while it is read is read too
-      for (let index = 0; index < ring.length; index++) {
-        const frame = ring[index]
-        if (frame !== undefined && frame.position + FRAME_SAMPLES > from) yield frame
+      // as a ring does: what comes while it is read is read too, and what it forgets meanwhile moves nothing
+      let next = from
+      for (;;) {
+        const frame = ring.find((one) => one.position + FRAME_SAMPLES > next)
+        if (frame === undefined) return
+        next = frame.position + FRAME_SAMPLES
+        yield frame
       }
     },
     language: () => defaultLanguage,
