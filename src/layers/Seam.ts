@@ -14,6 +14,8 @@ const ADDED = 9
 const PROOF_WORDS = 2
 /** Enough to count by; longer texts are compared by their end (a session is replayed 180 s at most, some 600 words, of which most are proven). */
 const MOST_WORDS = 400
+/** Of 1.6 KB at most: as many words as an engine changes behind those that are certain. */
+const ROWS = 64
 
 export interface Seam {
   /** What was said by the session before from the place on where the new one began. */
@@ -30,49 +32,53 @@ export interface Seam {
   readonly passed: (fresh: ReadonlyArray<string>) => number
 }
 
-/** Words that are asked about again, with more behind them, are not compared again. */
+/** Words that are asked about again, with more behind them, are not compared again; of texts that change further back than `ROWS` words all are. */
 export const make = (known: ReadonlyArray<string>, mayLead: boolean): Seam => {
   const old = known.slice(-MOST_WORDS).map(plain)
   const skipped = known.length - old.length
   const leads = mayLead || skipped > 0
+  const none = Int32Array.from({ length: old.length + 1 }, (_, k) => (leads ? 0 : -MISSED * k))
   const compared: Array<string> = []
-  /** `fits[n][k]`: how well the first n fresh words stand for the first k known ones. */
-  const fits: Array<Int32Array> = [Int32Array.from({ length: old.length + 1 }, (_, k) => (leads ? 0 : -MISSED * k))]
-  const fitOf = (words: number, ofKnown: number) => fits[words]?.[ofKnown] ?? 0
+  /** `rows[n][k]`: how well the first n fresh words stand for the first k known ones; only of the newest. */
+  const rows: Array<Int32Array | undefined> = [none]
+  /** The same for all the known words, of every n. */
+  const ends = [none.at(-1) ?? 0]
 
-  const compare = (fresh: ReadonlyArray<string>): void => {
+  /** How well all of them stand for the first so many known ones. */
+  const compare = (fresh: ReadonlyArray<string>): Int32Array => {
     let same = 0
     while (same < fresh.length && compared[same] === fresh[same]) same++
-    if (same === fresh.length) return
+    const asked = rows[fresh.length]
+    if (same === fresh.length && asked !== undefined) return asked
+    if (rows[same] === undefined) same = 0
     compared.length = same
-    fits.length = same + 1
+    rows.length = same + 1
+    ends.length = same + 1
+    let row = rows[same] ?? none
     for (const word of fresh.slice(same)) {
-      fits.push(rowBehind(fits.at(-1) ?? new Int32Array(old.length + 1), old, plain(word)))
+      row = rowBehind(row, old, plain(word))
       compared.push(word)
+      ends.push(row.at(-1) ?? 0)
+      if (rows.push(row) > ROWS + 1) rows[rows.length - ROWS - 1] = undefined
     }
+    return row
   }
 
   return {
     known,
     mayLead,
     overlap: (fresh, isComplete) => {
-      compare(fresh)
+      const row = compare(fresh)
       const all = fresh.length
-      let repeated = 0
-      for (let words = 1; words <= all; words++) {
-        if (fitOf(words, old.length) > fitOf(repeated, old.length)) repeated = words
-      }
-      const fit = fitOf(repeated, old.length)
+      const repeated = best(ends.slice(0, all + 1))
+      const fit = ends[repeated] ?? 0
       /** All fresh words are in the middle of the known ones. */
-      const midway = Math.max(...(fits[all]?.subarray(0, old.length) ?? []))
+      const midway = Math.max(...row.subarray(0, old.length))
       const isExact = leads ? repeated > 0 && fit === repeated * MATCH && fit > midway : fit === old.length * MATCH
       const isProven = fit >= midway && all >= repeated + PROOF_WORDS
       return isExact || isProven || isComplete ? repeated : undefined
     },
-    passed: (fresh) => {
-      compare(fresh)
-      return skipped + best(fits[fresh.length] ?? [])
-    }
+    passed: (fresh) => skipped + best(compare(fresh))
   }
 }
 

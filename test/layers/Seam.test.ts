@@ -65,6 +65,18 @@ describe("what a new session says at a seam", () => {
     assert.strictEqual(Seam.make(long, false).overlap(fresh, false), 400)
   })
 
+  it("is the same where words far back have changed", () => {
+    const known = Array.from({ length: 300 }, (_, at) => `word${at}`)
+    const seam = Seam.make(known, true)
+    for (const from of [100, 0, 180, 20, 140]) {
+      const fresh = known.slice(from)
+      assert.isUndefined(seam.overlap(fresh.slice(0, 110), false))
+      assert.strictEqual(seam.passed(fresh.slice(0, 110)), from + 110)
+      assert.strictEqual(seam.overlap([...fresh, "and", "on"], false), fresh.length)
+      assert.strictEqual(seam.overlap(fresh, false), fresh.length)
+    }
+  })
+
   it("is the same, word by word or at once, whatever becomes of the last words", () => {
     const known = words("we meet today at ten o'clock in the red room and not in the blue one")
     const said = words("we met today at ten o'clock in a red room and not in the new blue one or so they say")
