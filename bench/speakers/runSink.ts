@@ -15,7 +15,8 @@ const WORD = samplesOfMs(360)
 /** The model's delay. */
 const DELAY = samplesOfMs(500)
 const PART = FRAME_SAMPLES / 4
-const TOKEN = JSON.stringify({ type: "token", text: "word" })
+/** None is like the one before it, as when people talk: where a session follows another, words are compared. */
+const token = (n: number) => JSON.stringify({ type: "token", text: `word${n}` })
 
 interface Session {
   readonly atMs: Array<number>
@@ -26,6 +27,7 @@ const serve = (socket: WebSocket): Session => {
   const session: Session = { atMs: [], loudness: [] }
   let heard = 0
   let sounding = 0
+  let words = 0
   const wordsDue: Array<number> = []
   socket.on("error", () => {})
   socket.on("message", (data, isBinary) => {
@@ -43,7 +45,7 @@ const serve = (socket: WebSocket): Session => {
     heard += pcm.length
     if (isSound) sounding += pcm.length
     for (; sounding >= WORD; sounding -= WORD) wordsDue.push(heard + DELAY)
-    for (; (wordsDue[0] ?? Number.POSITIVE_INFINITY) <= heard; wordsDue.shift()) socket.send(TOKEN)
+    for (; (wordsDue[0] ?? Number.POSITIVE_INFINITY) <= heard; wordsDue.shift()) socket.send(token(words++))
   })
   return session
 }
