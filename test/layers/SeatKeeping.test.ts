@@ -45,6 +45,16 @@ const running = Effect.gen(function* () {
   return { fleet, peer, runner, seat, talk, wish }
 })
 
+/** The other one has asked for it, and is not given it before the HPB is back. */
+const askedToGive = Effect.gen(function* () {
+  const { fleet, peer, runner, seat, talk, wish } = yield* running
+  yield* Effect.forkChild(talk.restart(500))
+  yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
+  const giving = yield* Effect.forkChild(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
+  yield* Effect.sleep("100 millis")
+  return { giving, runner, wish }
+})
+
 describe("SeatKeeping", () => {
   it.live("takes a call that is offered again, while it does so and after it was not given", () =>
     Effect.gen(function* () {
@@ -109,12 +119,7 @@ describe("SeatKeeping", () => {
 
   it.live("hears of a click when it has not given the call, and not while it gives it", () =>
     Effect.gen(function* () {
-      const { fleet, peer, runner, seat, talk, wish } = yield* running
-      // Nothing is given before it is back.
-      yield* Effect.forkChild(talk.restart(500))
-      yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
-      const giving = yield* Effect.forkChild(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
-      yield* Effect.sleep("100 millis")
+      const { giving, runner, wish } = yield* askedToGive
       const ending = yield* Effect.forkChild(runner.calls.end(wish.room))
       assert.deepStrictEqual((yield* Fiber.join(giving)).intents, [wish])
       assert.isTrue(yield* Fiber.join(ending))
@@ -125,12 +130,7 @@ describe("SeatKeeping", () => {
 
   it.live("gives the call that it was about to give when its runner is told to end", () =>
     Effect.gen(function* () {
-      const { fleet, peer, runner, seat, talk, wish } = yield* running
-      // Nothing is given before it is back.
-      yield* Effect.forkChild(talk.restart(500))
-      yield* CallScene.until(() => Effect.map(runner.calls.list, ([call]) => call?.state === "Reconnecting"))
-      const giving = yield* Effect.forkChild(fleet.ask(peer.address, (client) => client.Give(seat), "1 minute"))
-      yield* Effect.sleep("100 millis")
+      const { giving, runner, wish } = yield* askedToGive
       yield* Effect.forkChild(runner.end)
       assert.deepStrictEqual((yield* Fiber.join(giving)).intents, [wish])
     }).pipe(Standstill.played)
