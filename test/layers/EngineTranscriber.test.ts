@@ -438,6 +438,33 @@ describe("EngineTranscriber", () => {
     )
   })
 
+  describe("sessions that get old together", () => {
+    told(
+      "are not left together",
+      { tellsProgress: false, capabilities: { maxSessionMs: 30 * 60_000, mark: "KnownDelay" } },
+      Effect.gen(function* () {
+        const engine = yield* ScriptedEngine.ScriptedEngine
+        const voices = [yield* ScriptedVoice.make(), yield* ScriptedVoice.make()] as const
+        const speak = (frames: number) =>
+          Effect.forEach(voices, (voice) => voice.speak(frames, "goes on"), { concurrency: 2, discard: true })
+        yield* speak(1)
+        const sessions = yield* Effect.forEach([0, 1], engine.session)
+        const leftAt: Array<number> = []
+        // One waits for the other: both together take 0.96 s.
+        for (let seconds = 0; leftAt.length < 2 && seconds < 30 * 60; seconds += 0.96) {
+          for (const session of sessions) if (!session.closed()) session.say(`w${Math.round(seconds)}`)
+          yield* speak(6)
+          const closed = sessions.filter((session) => session.closed()).length
+          while (leftAt.length < closed) leftAt.push(seconds)
+        }
+        const [first = 0, last = 0] = leftAt
+        assert.isAtLeast(first, 27 * 60 - 2)
+        assert.isAbove(last - first, 30)
+        assert.isAtMost(last, 29 * 60 + 2)
+      })
+    )
+  })
+
   describe("when the voice ends", () => {
     told(
       "what was said is flushed, finished and delivered before the segments end",

@@ -57,6 +57,7 @@ const connect = Effect.fnUntraced(function* (
   let isTaken: boolean | undefined
   let passage: Passage = "open"
   let isSilent = true
+  let heardMs = () => Number.NaN
   transport.onRtp.subscribe((packet) => passed.push(packet))
   transport.onRtcp.subscribe((packet) => rtcp.push(packet))
   transport.onStateChange.subscribe((state) => {
@@ -70,6 +71,12 @@ const connect = Effect.fnUntraced(function* (
           silence: { passage: () => passage, isSilent: () => isSilent }
         },
         offer: () => ({ opus: new Set([WeriftPublisher.opusPayloadType]), levelId: WeriftPublisher.levelId }),
+        consents: {
+          keep: (_, heard) => {
+            heardMs = heard
+            return undefined
+          }
+        },
         onRefused: () => refused.push(nowMs),
         onDefect: () => defects.push(nowMs)
       }) !== undefined
@@ -85,6 +92,8 @@ const connect = Effect.fnUntraced(function* (
     passed,
     rtcp,
     isTaken: () => isTaken,
+    /** As whoever keeps its consent is told. */
+    heardMs: () => heardMs(),
     at: (ms: number) => {
       nowMs = ms
     },
@@ -167,6 +176,27 @@ describe("WeriftMedia", () => {
       assert.instanceOf(answer, RtcpRrPacket)
       if (answer instanceof RtcpRrPacket) assert.deepInclude(answer.reports[0], { packetsLost: 0, highestSequence: 9 })
       assert.strictEqual(rtcp.length, 1)
+    })
+  )
+
+  live(
+    "what was heard last is what was authentic: opened, or looked at",
+    Effect.gen(function* () {
+      const { at, heardMs, pass, publisher, refused, taken, transport } = yield* connect(SrtpKeys.AEAD_AES_128_GCM)
+      assert.strictEqual(heardMs(), Number.NEGATIVE_INFINITY)
+      at(1000)
+      publisher.send(0)
+      yield* until("a packet", () => taken.length === 1)
+      assert.strictEqual(heardMs(), 1000)
+      at(2000)
+      pass("look")
+      publisher.send(1)
+      yield* until("a look", () => heardMs() === 2000)
+      at(3000)
+      pass("open")
+      transport.iceTransport.connection.onData.execute(Buffer.alloc(60, 0x80))
+      assert.strictEqual(refused.length, 1)
+      assert.strictEqual(heardMs(), 2000)
     })
   )
 
